@@ -1,0 +1,31 @@
+#include <event2/event.h>
+#include <gsl/gsl_version.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#include "abtest/commands.h"
+#include "abtest/options.h"
+
+char *openblas_get_corename(void);
+
+int cmd_version(int argc, char **argv)
+{
+    const struct command_usage usage = {
+        .command = "version",
+        .arguments = "",
+        .summary = "Prints the version of abtest and of the libraries it runs on.",
+    };
+    int n_arguments = 0;
+    switch (options_parse(&usage, argc, argv, NULL, &n_arguments)) {
+    case OPTIONS_HELP:
+        return finish_output("version", EXIT_DONE);
+    case OPTIONS_BAD:
+        return EXIT_USAGE;
+    case OPTIONS_RUN:
+        break;
+    }
+    printf("abtest %s\nlibevent %s, jansson %s, gsl %s, openblas kernels: %s\n",
+           ABTEST_VERSION, event_get_version(), JANSSON_VERSION, gsl_version,
+           openblas_get_corename());
+    return finish_output("version", EXIT_DONE);
+}

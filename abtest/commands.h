@@ -1,0 +1,30 @@
+/* commands.h - the commands of the program: one line each, and the functions behind
+ * them.
+ *
+ * Every command is `int cmd_x(int argc, char **argv)` in abtest/cmd_x.c with argv[0]
+ * its own name; it returns an exit status.
+ */
+#ifndef ABTEST_COMMANDS_H
+#define ABTEST_COMMANDS_H
+
+/* COMMAND(name, "what it does"), in the order of a user's day. */
+/* One command a line, so that two people can add one without a conflict. */
+/* clang-format off */
+#define ABTEST_COMMANDS(COMMAND) \
+    COMMAND(version, "print the version and the libraries it runs on") \
+/* end of commands */
+/* clang-format on */
+
+#define ABTEST_DECLARE(name, summary) int cmd_##name(int argc, char **argv);
+ABTEST_COMMANDS(ABTEST_DECLARE)
+#undef ABTEST_DECLARE
+
+enum exit_status {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_DO_NOT_TRUST = 3, /* sample ratio mismatch, damaged log */
+    EXIT_GATE = 4,         /* a guardrail was breached, or roll back, under --gate */
+};
+
+#endif

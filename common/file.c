@@ -1,0 +1,135 @@
+#include "common/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int read_all(int fd, const char *path, size_t max_bytes, struct buffer *contents,
+                    struct error *error)
+{
+    for (;;) {
+        char *to = buffer_reserve(contents, 65536);
+        if (!to) {
+            error_set(error, ERROR_NOMEM, "%s: no memory for its contents", path);
+            return -1;
+        }
+        const ssize_t got = read(fd, to, 65536);
+        if (got == 0) {
+            return 0;
+        }
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            error_set(error, ERROR_IO, "%s: cannot read: %s", path, strerror(errno));
+            return -1;
+        }
+        contents->len += (size_t)got;
+        if (contents->len > max_bytes) {
+            error_set(error, ERROR_INVALID, "%s: larger than %zu bytes", path,
+                      max_bytes);
+            return -1;
+        }
+    }
+}
+
+int file_read(const char *path, size_t max_bytes, struct buffer *contents,
+              struct error *error)
+{
+    buffer_clear(contents);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        error_set(error, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_IO,
+                  "%s: cannot open: %s", path, strerror(errno));
+        return -1;
+    }
+    const int rc = read_all(fd, path, max_bytes, contents, error);
+    close(fd);
+    return rc;
+}
+
+int file_sync_directory_of(const char *path, struct error *error)
+{
+    const char *slash = strrchr(path, '/');
+    char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    if (!directory) {
+        error_set(error, ERROR_NOMEM, "%s: no memory for its directory's name", path);
+        return -1;
+    }
+    int rc = -1;
+    const int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0) {
+        error_set(error, ERROR_IO, "%s: cannot sync directory: %s", directory,
+                  strerror(errno));
+    } else {
+        rc = 0;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    free(directory);
+    return rc;
+}
+
+static int write_all(int fd, struct slice data)
+{
+    while (data.len) {
+        const ssize_t put = write(fd, data.data, data.len);
+        if (put < 0 && errno == EINTR) {
+            continue;
+        }
+        if (put < 0) {
+            return -1;
+        }
+        data.data += put;
+        data.len -= (size_t)put;
+    }
+    return 0;
+}
+
+int file_replace(const char *path, struct slice data, struct error *error)
+{
+    int rc = -1, fd = -1;
+    const size_t path_len = strlen(path);
+    char *temporary = malloc(path_len + sizeof ".XXXXXX");
+    if (!temporary) {
+        error_set(error, ERROR_NOMEM, "%s: no memory for a temporary name", path);
+        return -1;
+    }
+    memcpy(temporary, path, path_len);
+    memcpy(temporary + path_len, ".XXXXXX", sizeof ".XXXXXX");
+
+    fd = mkstemp(temporary);
+    if (fd < 0) {
+        error_set(error, ERROR_IO, "%s: cannot create: %s", temporary, strerror(errno));
+        goto out;
+    }
+    const mode_t mask = umask(0);
+    umask(mask);
+    if (fchmod(fd, 0666 & ~mask) != 0 || write_all(fd, data) != 0 || fsync(fd) != 0) {
+        error_set(error, ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
+        goto out;
+    }
+    const int closed = close(fd);
+    fd = -1;
+    if (closed != 0 || rename(temporary, path) != 0) {
+        error_set(error, ERROR_IO, "%s: cannot replace: %s", path, strerror(errno));
+        goto out;
+    }
+    temporary[0] = '\0';
+    rc = file_sync_directory_of(path, error);
+
+out:
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (rc != 0 && temporary[0]) {
+        unlink(temporary);
+    }
+    free(temporary);
+    return rc;
+}

@@ -1,0 +1,26 @@
+/* file.h - whole files: read one, replace one so that a crash leaves the old or the
+ * new. */
+#ifndef COMMON_FILE_H
+#define COMMON_FILE_H
+
+#include <stddef.h>
+
+#include "common/buffer.h"
+#include "common/error.h"
+
+/* Reads all of `path` into `contents` (cleared first; the caller frees it with
+ * buffer_free). Files above `max_bytes` are refused, so that a wrong argument does not
+ * eat the memory. Fails with ERROR_NOT_FOUND, ERROR_IO, ERROR_INVALID (too large) or
+ * ERROR_NOMEM. */
+MUST_CHECK int file_read(const char *path, size_t max_bytes, struct buffer *contents,
+                         struct error *error);
+
+/* Replaces `path` by `data`: written to a temporary beside it, fsynced, renamed, the
+ * directory fsynced. On failure the old file is as it was and the temporary is gone. */
+MUST_CHECK int file_replace(const char *path, struct slice data, struct error *error);
+
+/* fsyncs the directory that holds `path`, so that a new name in it survives a power
+ * cut. */
+MUST_CHECK int file_sync_directory_of(const char *path, struct error *error);
+
+#endif

@@ -1,0 +1,35 @@
+/* id_map.h - external ids (any bytes) to the dense indices 0, 1, 2, ... in order of
+ * first sight, and back.
+ *
+ * Open addressing over XXH3 with the ids packed in one arena: about 20 bytes an id plus
+ * its length. Lookups may run in several threads while nobody adds.
+ */
+#ifndef COMMON_ID_MAP_H
+#define COMMON_ID_MAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/slice.h"
+
+#define ID_NONE (-1)
+
+struct id_map;
+
+MUST_CHECK struct id_map *id_map_new(void); /* NULL when memory ran out */
+void id_map_free(struct id_map *map);
+
+/* Index of `id`, or ID_NONE. */
+int32_t id_map_find(const struct id_map *map, struct slice id);
+
+/* Index of `id`, added when absent; ID_NONE when memory ran out or 2^31 - 1 ids are in.
+ */
+MUST_CHECK int32_t id_map_add(struct id_map *map, struct slice id);
+
+int32_t id_map_count(const struct id_map *map);
+
+/* The id at `index` in [0, count). Valid until the next id_map_add. */
+struct slice id_map_id(const struct id_map *map, int32_t index);
+
+#endif

@@ -1,0 +1,163 @@
+/* config.h - the INI file that says what to serve, measure and try.
+ *
+ * Reading reports every mistake at once, each as `file:line: message (remedy)`.
+ * Relative paths in the file are relative to the file's directory. The whole text and
+ * its hash go into the log, so a config can be read again from there: config_parse
+ * takes text.
+ *
+ * A config is immutable once parsed and may be shared by threads. Everything in it is
+ * owned by it.
+ */
+#ifndef EXPERIMENT_CONFIG_H
+#define EXPERIMENT_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/hash.h"
+#include "common/slice.h"
+
+enum fsync_policy { FSYNC_ALWAYS, FSYNC_EVERYSEC, FSYNC_NO };
+
+struct server_config {
+    char *host;
+    int port;          /* 0 picks a free one */
+    int threads;       /* 0: one per core */
+    char *admin_token; /* resolved from env:NAME; NULL when none is set */
+};
+
+struct log_config {
+    char *directory;
+    enum fsync_policy fsync;
+    int64_t segment_size;   /* bytes */
+    int64_t segment_age_us; /* microseconds */
+};
+
+struct data_config {
+    char *ratings; /* NULL when absent */
+    char *titles;  /* NULL when absent */
+};
+
+struct model_config {
+    char *name;
+    char *file;
+};
+
+/* What a request gets. `[serving]` gives the defaults, an arm overrides some. */
+struct serving {
+    int model;        /* index into config.models */
+    int k;            /* items in a list, 1..1000 */
+    double item_bias; /* weight of the learned item bias at inference */
+    double explore;   /* Plackett-Luce temperature; 0 = the exact top list */
+};
+
+enum serving_key {
+    SERVING_MODEL = 1 << 0,
+    SERVING_K = 1 << 1,
+    SERVING_ITEM_BIAS = 1 << 2,
+    SERVING_EXPLORE = 1 << 3,
+};
+
+enum metric_kind {
+    METRIC_PROPORTION,
+    METRIC_MEAN,
+    METRIC_COUNT,
+    METRIC_RATIO,
+    METRIC_QUANTILE,
+};
+enum direction { DIRECTION_NONE, DIRECTION_UP, DIRECTION_DOWN };
+
+struct metric {
+    char *name;
+    enum metric_kind kind;
+    double quantile;   /* in (0, 1) for METRIC_QUANTILE, else 0 */
+    char *event;       /* feedback event, or "exposure.latency_us" */
+    char *denominator; /* event of the denominator for METRIC_RATIO, else NULL */
+    int64_t window_us; /* after the unit's first exposure; 0 = no limit */
+    enum direction direction;
+};
+
+struct arm {
+    char *name;
+    double weight;      /* in (0, 1]; the arms of an experiment sum to 1 */
+    double range_start; /* buckets [range_start, range_end) get this arm */
+    double range_end;
+    unsigned overrides; /* which keys of `serving` this arm sets: enum serving_key */
+    struct serving serving; /* only the keys in `overrides` mean something */
+};
+
+enum experiment_status { STATUS_DRAFT, STATUS_RUNNING, STATUS_PAUSED, STATUS_STOPPED };
+
+struct experiment {
+    char *name;
+    char *hypothesis; /* NULL when absent */
+    enum experiment_status status;
+    char *seed;                    /* hash seed; the name when absent */
+    double coverage;               /* in [0, 1] */
+    char *layer;                   /* NULL when the experiment is in no layer */
+    double layer_start, layer_end; /* layer buckets [start, end) take part */
+    int primary;                   /* index into config.metrics, or -1 */
+    int *guardrails;               /* (n_guardrails) indices into config.metrics */
+    int n_guardrails;
+    double alpha; /* in (0, 1) */
+    bool sequential;
+    struct arm *arms; /* (n_arms), in the order of the file; the first is the control */
+    int n_arms;
+    int line; /* of the section in the file */
+};
+
+struct config {
+    char *text; /* as read */
+    size_t text_len;
+    char hash[HASH_TEXT_LEN + 1]; /* of the text */
+    struct server_config server;
+    struct log_config log;
+    struct data_config data;
+    struct model_config *models;
+    int n_models;
+    struct serving serving;
+    struct metric *metrics;
+    int n_metrics;
+    struct experiment *experiments;
+    int n_experiments;
+};
+
+/* One thing wrong with (or unwise in) a config. */
+struct config_problem {
+    int line; /* 1-based; 0 when it concerns the file as a whole */
+    bool is_warning;
+    char *message; /* what is wrong, the value, the limit, and the remedy in parentheses
+                    */
+};
+
+struct config_problems {
+    struct config_problem *items;
+    int n;
+    int n_errors; /* how many of them are not warnings */
+};
+
+void config_problems_free(struct config_problems *problems);
+
+/* Parses `text`, called `name` in messages. Problems are appended to *problems in order
+ * of line, errors and warnings alike. Returns 0 and *config when there is no error
+ * among them; -1 with ERROR_INVALID (the first problem, and how many) or ERROR_NOMEM
+ * otherwise. `directory` ("" for none) is put before relative paths. */
+MUST_CHECK int config_parse(struct slice text, const char *name, const char *directory,
+                            struct config **config, struct config_problems *problems,
+                            struct error *error);
+
+/* Reads the file and parses it. */
+MUST_CHECK int config_load(const char *path, struct config **config,
+                           struct config_problems *problems, struct error *error);
+
+void config_free(struct config *config);
+
+/* Index by name, or -1. */
+int config_find_experiment(const struct config *config, struct slice name);
+int experiment_find_arm(const struct experiment *experiment, struct slice name);
+
+const char *experiment_status_name(enum experiment_status status);
+
+#endif

@@ -1,0 +1,3 @@
+#include "experiment/experiment.h"
+
+typedef int experiment_has_no_source_yet;

@@ -1,0 +1,68 @@
+/* event.h - what a line of the log says. The line format is in docs/formats.md.
+ *
+ * Fields are slices into memory of whoever made the event: the request being served, or
+ * the line being read (then unescaped, valid until the next event is read).
+ */
+#ifndef LOGS_EVENT_H
+#define LOGS_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/slice.h"
+
+enum event_type { EVENT_CONFIG, EVENT_EXPOSURE, EVENT_FEEDBACK };
+
+struct event_assignment {
+    struct slice experiment;
+    struct slice arm;
+    double probability; /* the arm's configured share, in (0, 1] */
+};
+
+struct event_item {
+    struct slice id;
+    double score;
+    double
+        propensity; /* probability of being shown at this place; NAN when not sampled */
+};
+
+struct event_model {
+    struct slice name; /* as in the config */
+    struct slice hash; /* content hash of the file, 16 hexadecimal digits */
+};
+
+struct event {
+    enum event_type type;
+    int64_t ts_us;   /* microseconds since 1970 UTC */
+    struct slice id; /* unique; of feedback: the client's, or given by the server */
+
+    /* exposure and feedback */
+    struct slice user;
+
+    /* exposure */
+    const struct event_assignment *assignments;
+    int n_assignments;
+    int hash_version;    /* of the assignment */
+    struct slice config; /* config hash (also: of a config event) */
+    struct slice model;  /* "name:hash" */
+    const struct event_item *items;
+    int n_items;
+    int64_t latency_us;
+
+    /* feedback */
+    struct slice event;
+    bool has_value;
+    double value;
+    struct slice item;    /* empty when absent */
+    struct slice request; /* exposure id; empty when absent */
+
+    /* config */
+    struct slice text; /* the config file */
+    const struct event_model *models;
+    int n_models;
+    struct slice version; /* of the program */
+};
+
+const char *event_type_name(enum event_type type);
+
+#endif

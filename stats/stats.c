@@ -1,0 +1,3 @@
+#include "stats/stats.h"
+
+typedef int stats_has_no_source_yet;

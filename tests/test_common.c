@@ -1,0 +1,234 @@
+#include "tests/testing.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/buffer.h"
+#include "common/crc32c.h"
+#include "common/error.h"
+#include "common/file.h"
+#include "common/hash.h"
+#include "common/id_map.h"
+#include "common/json_text.h"
+#include "common/rng.h"
+#include "common/utf8.h"
+
+/* RFC 3720, appendix B.4. */
+static void crc32c_matches_rfc_3720(void **state)
+{
+    (void)state;
+    unsigned char zeros[32] = {0}, ones[32], rising[32];
+    memset(ones, 0xFF, sizeof ones);
+    for (unsigned i = 0; i < 32; i++) {
+        rising[i] = (unsigned char)i;
+    }
+
+    assert_int_equal(crc32c(0, zeros, 32), 0x8A9136AA);
+    assert_int_equal(crc32c(0, ones, 32), 0x62A8AB43);
+    assert_int_equal(crc32c(0, rising, 32), 0x46DD794E);
+    assert_int_equal(crc32c(0, "123456789", 9), 0xE3069283);
+}
+
+static void crc32c_in_pieces_is_crc32c_at_once(void **state)
+{
+    (void)state;
+    const char text[] = "the quick brown fox jumps over the lazy dog";
+    const size_t len = sizeof text - 1;
+    for (size_t cut = 0; cut <= len; cut++) {
+        assert_int_equal(crc32c(crc32c(0, text, cut), text + cut, len - cut),
+                         crc32c(0, text, len));
+    }
+}
+
+static void buffer_grows_and_keeps_what_it_has(void **state)
+{
+    (void)state;
+    struct buffer b = {0};
+
+    for (int i = 0; i < 1000; i++) {
+        buffer_printf(&b, "%d,", i);
+    }
+    buffer_append_int(&b, INT64_MIN);
+
+    assert_false(b.failed);
+    assert_memory_equal(b.data, "0,1,2,", 6);
+    assert_memory_equal(b.data + b.len - 20, "-9223372036854775808", 20);
+    buffer_free(&b);
+}
+
+static void json_strings_are_escaped_and_valid_utf8(void **state)
+{
+    (void)state;
+    struct buffer b = {0};
+
+    json_append_string(&b, slice_of("a\"\\\n\x01\xC3\xA9\xFF\xF0\x9F\x98\x80"));
+
+    const char expected[] =
+        "\"a\\\"\\\\\\n\\u0001\xC3\xA9\xEF\xBF\xBD\xF0\x9F\x98\x80\"";
+    assert_int_equal(b.len, sizeof expected - 1);
+    assert_memory_equal(b.data, expected, b.len);
+    buffer_free(&b);
+}
+
+static void json_doubles_read_back_the_same(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_init(&rng, 1, 0);
+    for (int i = 0; i < 20000; i++) {
+        struct buffer b = {0};
+        const double value = ldexp(rng_normal(&rng), (int)rng_below(&rng, 200) - 100);
+
+        json_append_double(&b, value);
+        buffer_append_char(&b, '\0');
+
+        assert_true(strtod(b.data, NULL) == value);
+        buffer_free(&b);
+    }
+}
+
+static void utf8_refuses_overlong_surrogate_and_too_high(void **state)
+{
+    (void)state;
+    assert_true(utf8_is_valid("\xF4\x8F\xBF\xBF", 4));
+    assert_false(utf8_is_valid("\xC0\x80", 2));
+    assert_false(utf8_is_valid("\xED\xA0\x80", 3));
+    assert_false(utf8_is_valid("\xF4\x90\x80\x80", 4));
+    assert_false(utf8_is_valid("\xE2\x82", 2));
+    assert_int_equal(utf8_decode("\xF0\x9F\x98\x80", 4), 0x1F600);
+}
+
+static void rng_below_is_uniform(void **state)
+{
+    (void)state;
+    struct rng rng;
+    int counts[7] = {0};
+    rng_init(&rng, 42, 3);
+    for (int i = 0; i < 70000; i++) {
+        counts[rng_below(&rng, 7)]++;
+    }
+    double chi_square = 0;
+    for (int i = 0; i < 7; i++) {
+        chi_square += (counts[i] - 10000.0) * (counts[i] - 10000.0) / 10000.0;
+    }
+    assert_true(chi_square <
+                22.46); /* 99.9 % of chi-square with 6 degrees of freedom */
+}
+
+static void rng_streams_differ_and_repeat(void **state)
+{
+    (void)state;
+    struct rng a, b, c;
+    rng_init(&a, 1, 0);
+    rng_init(&b, 1, 0);
+    rng_init(&c, 1, 1);
+    const uint64_t first = rng_next(&a);
+
+    assert_true(first == rng_next(&b));
+    assert_true(first != rng_next(&c));
+}
+
+static void id_map_gives_dense_indices_in_order_of_first_sight(void **state)
+{
+    (void)state;
+    struct id_map *map = id_map_new();
+    char id[16];
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 5000; i++) {
+            snprintf(id, sizeof id, "u%d", i);
+            assert_int_equal(id_map_add(map, slice_of(id)), i);
+        }
+    }
+
+    assert_int_equal(id_map_count(map), 5000);
+    assert_int_equal(id_map_find(map, slice_of("u4999")), 4999);
+    assert_int_equal(id_map_find(map, slice_of("nobody")), ID_NONE);
+    assert_true(slice_is(id_map_id(map, 17), "u17"));
+    id_map_free(map);
+}
+
+static void id_map_takes_the_empty_id(void **state)
+{
+    (void)state;
+    struct id_map *map = id_map_new();
+
+    assert_int_equal(id_map_add(map, slice_of("")), 0);
+    assert_int_equal(id_map_find(map, slice_of("")), 0);
+    assert_int_equal(id_map_id(map, 0).len, 0);
+    id_map_free(map);
+}
+
+static void file_replace_leaves_the_new_contents_and_no_temporary(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/abtest-test-XXXXXX", path[64];
+    struct buffer contents = {0};
+    struct error error = {0};
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/file", directory);
+
+    assert_int_equal(file_replace(path, slice_of("old"), &error), 0);
+    assert_int_equal(file_replace(path, slice_of("new"), &error), 0);
+
+    assert_int_equal(file_read(path, 100, &contents, &error), 0);
+    assert_true(slice_is(buffer_slice(&contents), "new"));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(directory), 0); /* fails when a temporary is left */
+    buffer_free(&contents);
+}
+
+static void file_errors_name_file_and_reason(void **state)
+{
+    (void)state;
+    struct buffer contents = {0};
+    struct error error = {0};
+
+    assert_int_equal(file_read("/no/such/file", 100, &contents, &error), -1);
+    assert_int_equal(error.code, ERROR_NOT_FOUND);
+    assert_string_equal(error.message,
+                        "/no/such/file: cannot open: No such file or directory");
+
+    assert_int_equal(file_replace("/no/such/file", slice_of("x"), &error), -1);
+    assert_int_equal(error.code, ERROR_IO);
+    buffer_free(&contents);
+}
+
+static void hash_text_is_sixteen_hex_digits(void **state)
+{
+    (void)state;
+    char text[HASH_TEXT_LEN + 1];
+    hash_text(0x0123456789ABCDEFU, text);
+    assert_string_equal(text, "0123456789abcdef");
+    assert_true(hash_bytes("a", 1) != hash_bytes("b", 1));
+}
+
+static void error_prefix_keeps_the_message(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    error_set(&error, ERROR_INVALID, "line %d: bad", 3);
+    error_prefix(&error, "%s", "ratings.csv");
+    assert_string_equal(error.message, "ratings.csv: line 3: bad");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(crc32c_matches_rfc_3720),
+        cmocka_unit_test(crc32c_in_pieces_is_crc32c_at_once),
+        cmocka_unit_test(buffer_grows_and_keeps_what_it_has),
+        cmocka_unit_test(json_strings_are_escaped_and_valid_utf8),
+        cmocka_unit_test(json_doubles_read_back_the_same),
+        cmocka_unit_test(utf8_refuses_overlong_surrogate_and_too_high),
+        cmocka_unit_test(rng_below_is_uniform),
+        cmocka_unit_test(rng_streams_differ_and_repeat),
+        cmocka_unit_test(id_map_gives_dense_indices_in_order_of_first_sight),
+        cmocka_unit_test(id_map_takes_the_empty_id),
+        cmocka_unit_test(file_replace_leaves_the_new_contents_and_no_temporary),
+        cmocka_unit_test(file_errors_name_file_and_reason),
+        cmocka_unit_test(hash_text_is_sixteen_hex_digits),
+        cmocka_unit_test(error_prefix_keeps_the_message),
+    };
+    return cmocka_run_group_tests_name("common", tests, NULL, NULL);
+}

@@ -1,0 +1,22 @@
+/* titles.h - what an item is called: movies.csv (movieId,title,genres), RFC 4180
+ * quoting. */
+#ifndef TRAINER_TITLES_H
+#define TRAINER_TITLES_H
+
+#include "common/error.h"
+#include "common/slice.h"
+
+struct titles;
+
+MUST_CHECK int titles_load(const char *path, struct titles **titles,
+                           struct error *error);
+void titles_free(struct titles *titles);
+
+/* The title of an item id, or an empty slice. Valid while `titles` lives. Thread-safe.
+ */
+struct slice titles_find(const struct titles *titles, struct slice item_id);
+
+/* The genres field as written ("Comedy|Drama"), or an empty slice. */
+struct slice titles_genres(const struct titles *titles, struct slice item_id);
+
+#endif

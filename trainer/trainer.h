@@ -1,0 +1,14 @@
+/* trainer.h - learns who likes what: ratings in, a model file out.
+ *
+ * Reads ratings into index maps and CSR both ways, splits them, trains ALS and BPR,
+ * evaluates, and saves models that serve/ maps into memory and scores. Sees only
+ * common/.
+ */
+#ifndef TRAINER_TRAINER_H
+#define TRAINER_TRAINER_H
+
+#include "trainer/model.h"   /* IWYU pragma: export */
+#include "trainer/ratings.h" /* IWYU pragma: export */
+#include "trainer/titles.h"  /* IWYU pragma: export */
+
+#endif

@@ -1,5 +1,10 @@
-/* titles.h - what an item is called: movies.csv (movieId,title,genres), RFC 4180
- * quoting. */
+/* titles.h - what an item is called: movies.csv (movieId,title[,genres]), RFC 4180
+ * quoting.
+ *
+ * A header line is known by its second field, "title", and skipped, as are empty lines.
+ * Nothing is guessed: a line that does not follow the format is an error, because a
+ * title that is cut in the wrong place looks right until somebody reads it.
+ */
 #ifndef TRAINER_TITLES_H
 #define TRAINER_TITLES_H
 
@@ -8,6 +13,9 @@
 
 struct titles;
 
+/* Reads `path`. Fails with ERROR_NOT_FOUND, ERROR_IO, ERROR_NOMEM or ERROR_INVALID (the
+ * message begins with file:line); *titles is then untouched. The caller frees with
+ * titles_free. */
 MUST_CHECK int titles_load(const char *path, struct titles **titles,
                            struct error *error);
 void titles_free(struct titles *titles);

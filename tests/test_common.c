@@ -13,6 +13,7 @@
 #include "common/json_text.h"
 #include "common/rng.h"
 #include "common/utf8.h"
+#include "tests/failing_alloc.h"
 
 /* RFC 3720, appendix B.4. */
 static void crc32c_matches_rfc_3720(void **state)
@@ -159,6 +160,30 @@ static void id_map_takes_the_empty_id(void **state)
     id_map_free(map);
 }
 
+static void id_map_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    char id[16];
+    for (long n = 0;; n++) {
+        bool has_failed = false;
+        failing_alloc_at(n);
+        struct id_map *map = id_map_new();
+        for (int i = 0; map && i < 300; i++) {
+            snprintf(id, sizeof id, "u%d", i);
+            if (id_map_add(map, slice_of(id)) == ID_NONE) {
+                has_failed = true;
+                assert_int_equal(id_map_add(map, slice_of(id)), i); /* works again */
+            }
+        }
+        const bool was_injected = failing_alloc_stop();
+        assert_int_equal(was_injected, has_failed || !map);
+        id_map_free(map);
+        if (!was_injected) {
+            break;
+        }
+    }
+}
+
 static void file_replace_leaves_the_new_contents_and_no_temporary(void **state)
 {
     (void)state;
@@ -225,6 +250,7 @@ int main(void)
         cmocka_unit_test(rng_streams_differ_and_repeat),
         cmocka_unit_test(id_map_gives_dense_indices_in_order_of_first_sight),
         cmocka_unit_test(id_map_takes_the_empty_id),
+        cmocka_unit_test(id_map_survives_every_failed_allocation),
         cmocka_unit_test(file_replace_leaves_the_new_contents_and_no_temporary),
         cmocka_unit_test(file_errors_name_file_and_reason),
         cmocka_unit_test(hash_text_is_sixteen_hex_digits),

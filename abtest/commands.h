@@ -12,6 +12,7 @@
 /* clang-format off */
 #define ABTEST_COMMANDS(COMMAND) \
     COMMAND(version, "print the version and the libraries it runs on") \
+    COMMAND(synth, "write a MovieLens-shaped set of ratings with planted structure") \
 /* end of commands */
 /* clang-format on */
 

@@ -7,4 +7,11 @@
 #ifndef STATS_STATS_H
 #define STATS_STATS_H
 
+/* One header a line, so that two people can add one without a conflict. */
+#include "stats/interval.h"
+#include "stats/proportion.h"
+#include "stats/proportion_interval.h"
+#include "stats/srm.h"
+#include "stats/tail.h"
+
 #endif

@@ -9,6 +9,7 @@
 
 #include "trainer/model.h"   /* IWYU pragma: export */
 #include "trainer/ratings.h" /* IWYU pragma: export */
+#include "trainer/split.h"   /* IWYU pragma: export */
 #include "trainer/synth.h"   /* IWYU pragma: export */
 #include "trainer/titles.h"  /* IWYU pragma: export */
 

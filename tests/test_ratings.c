@@ -1,0 +1,414 @@
+#include "tests/testing.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "common/error.h"
+#include "common/file.h"
+#include "trainer/trainer.h"
+
+static char path[] = "/tmp/abtest_ratings_XXXXXX";
+
+static void write_bytes(const void *bytes, size_t len)
+{
+    const struct slice data = {bytes, len};
+    assert_int_equal(file_replace(path, data, NULL), 0);
+}
+
+static struct ratings *load(const char *text)
+{
+    struct ratings *ratings = NULL;
+    struct error error = {0};
+    write_bytes(text, strlen(text));
+    if (ratings_load(path, &ratings, &error) != 0) {
+        fail_msg("%s", error.message);
+    }
+    return ratings;
+}
+
+/* The message behind the file's name, or "" when it loads. */
+static const char *refusal_of_bytes(const char *text, size_t len)
+{
+    static struct error error;
+    struct ratings *ratings = NULL;
+    write_bytes(text, len);
+    if (ratings_load(path, &ratings, &error) == 0) {
+        ratings_free(ratings);
+        return "";
+    }
+    assert_null(ratings);
+    assert_memory_equal(error.message, path, strlen(path));
+    return error.message + strlen(path);
+}
+
+static const char *refusal(const char *text)
+{
+    return refusal_of_bytes(text, strlen(text));
+}
+
+static int32_t user(const struct ratings *r, const char *id)
+{
+    return id_map_find(r->users, slice_of(id));
+}
+
+static int32_t item(const struct ratings *r, const char *id)
+{
+    return id_map_find(r->items, slice_of(id));
+}
+
+static void check_matrices(const struct ratings *r)
+{
+    int64_t n = 0;
+    for (int32_t i = 0; i < r->n_items; i++) {
+        assert_int_equal(r->item_start[i], n);
+        for (; n < r->item_start[i + 1]; n++) {
+            assert_true(n == r->item_start[i] || r->item_user[n] > r->item_user[n - 1]);
+            assert_close((double)r->item_rating[n],
+                         (double)ratings_get(r, r->item_user[n], i), 0);
+        }
+    }
+    assert_int_equal(n, r->n_ratings);
+    assert_int_equal(r->user_start[r->n_users], n);
+    for (int32_t u = 0; u < r->n_users; u++) {
+        for (int64_t k = r->user_start[u] + 1; k < r->user_start[u + 1]; k++) {
+            assert_true(r->user_item[k] > r->user_item[k - 1]);
+        }
+    }
+}
+
+static void load_maps_ids_in_order_and_sorts_both_ways(void **state)
+{
+    (void)state;
+    struct ratings *r = load("userId,movieId,rating,timestamp\n"
+                             "7,30,4.0,1\n7,10,3.5,2\nanna,10,5,3\n7,20,0.5,4\n");
+
+    assert_int_equal(r->n_users, 2);
+    assert_int_equal(r->n_items, 3);
+    assert_int_equal(r->n_ratings, 4);
+    assert_int_equal(user(r, "7"), 0);
+    assert_int_equal(user(r, "anna"), 1);
+    assert_int_equal(item(r, "30"), 0);
+    assert_int_equal(item(r, "10"), 1);
+    assert_int_equal(item(r, "20"), 2);
+    assert_close((double)ratings_get(r, 0, 2), 0.5, 0);
+    assert_close((double)ratings_get(r, 1, 1), 5, 0);
+    assert_true(isnan(ratings_get(r, 1, 0)));
+    assert_close(ratings_mean(r), 13.0 / 4, 1e-12);
+    check_matrices(r);
+    ratings_free(r);
+}
+
+static void load_keeps_the_last_rating_of_a_pair(void **state)
+{
+    (void)state;
+    struct ratings_options options = {0};
+    struct ratings *r = load("1,1,1\n2,1,2\n1,1,3\n1,2,4\n1,1,5\n");
+
+    assert_int_equal(r->n_ratings, 3);
+    assert_close((double)ratings_get(r, 0, 0), 5, 0);
+    check_matrices(r);
+    ratings_free(r);
+
+    assert_int_equal(ratings_load_with(path, &options, &r, NULL), 0);
+    assert_int_equal(options.n_duplicates, 2);
+    ratings_free(r);
+}
+
+static void load_takes_every_way_to_write_the_same(void **state)
+{
+    (void)state;
+    static const char *const same[] = {
+        "u,i,r\n1,2,3.5\n3,4,1\n",
+        "1,2,3.5\n3,4,1",
+        "1,2,3.5\r\n3,4,1\r\n",
+        "\xEF\xBB\xBFuserId,movieId,rating\r\n1,2,3.5\r\n\r\n3,4,1\r\n\r\n",
+        "\"1\",\"2\",\"3.5\",\"99\"\n\"3\",\"4\",1\n",
+        "1\t2\t3.5\t99\n3\t4\t1\t98\n",
+        "1::2::3.5::99\n3::4::1::98\n",
+        "1,2,0.35e1\n3,4,+1.\n",
+        "1,2,3.5000000000000000000000000000000000\n3,4,1\n",
+    };
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+        struct ratings *r = load(same[i]);
+
+        assert_int_equal(r->n_ratings, 2);
+        assert_int_equal(r->n_users, 2);
+        assert_close((double)ratings_get(r, user(r, "1"), item(r, "2")), 3.5, 0);
+        assert_close((double)ratings_get(r, user(r, "3"), item(r, "4")), 1, 0);
+        ratings_free(r);
+    }
+}
+
+static void ids_are_compared_as_written(void **state)
+{
+    (void)state;
+    struct ratings *r = load("1,5,1\n01,5,2\n\"a,\"\"b\"\"\",5,3\n4294967297,5,4\n");
+
+    assert_int_equal(r->n_users, 4);
+    assert_close((double)ratings_get(r, user(r, "01"), 0), 2, 0);
+    assert_close((double)ratings_get(r, user(r, "a,\"b\""), 0), 3, 0);
+    assert_close((double)ratings_get(r, user(r, "4294967297"), 0), 4, 0);
+    ratings_free(r);
+}
+
+static void load_names_the_line_that_is_bad(void **state)
+{
+    (void)state;
+    assert_string_equal(refusal("1,2,3\n1,3,nan\n"),
+                        ":2: rating \"nan\" is not a finite decimal number");
+    assert_string_equal(refusal("1,2,inf\n"),
+                        ":1: rating \"inf\" is not a finite decimal number");
+    assert_string_equal(refusal("u,i,r\n1,2,1e39\n"),
+                        ":2: rating \"1e39\" is not a finite decimal number");
+    assert_string_equal(refusal("1,2,3\n\n1,2,0x10\n"),
+                        ":3: rating \"0x10\" is not a finite decimal number");
+    assert_string_equal(refusal("1,2,3\n1,2, 4\n"),
+                        ":2: rating \" 4\" is not a finite decimal number");
+    assert_string_equal(refusal("1,2,3\n1,2,\n"),
+                        ":2: rating \"\" is not a finite decimal number");
+    assert_string_equal(refusal("1,2,3\n1,2,.\n"),
+                        ":2: rating \".\" is not a finite decimal number");
+    assert_string_equal(refusal("1,2,3\n1,2\n"),
+                        ":2: 2 fields, not user, item, rating[, timestamp]");
+    assert_string_equal(refusal("1,2,3\n1,2,3,4,5\n"), ":2: more than four fields");
+    assert_string_equal(refusal("1,2,3\n,2,3\n"), ":2: the user id is empty");
+    assert_string_equal(refusal("1,2,3\n1,,3\n"), ":2: the item id is empty");
+    assert_string_equal(refusal("1,2,3\n1,\"2,3\n"),
+                        ":2: a quote is not closed on its line");
+    assert_string_equal(refusal("1,2,3\n1,\"2\"x,3\n"),
+                        ":2: text behind a closing quote");
+    assert_string_equal(refusal_of_bytes("1,2,3\n1,a\0b,3\n", 14),
+                        ":2: the item id holds a zero byte");
+    assert_string_equal(refusal(""), ": no ratings in it");
+    assert_string_equal(refusal("userId,movieId,rating\n"), ": no ratings in it");
+}
+
+static void load_refuses_huge_lines_and_ids(void **state)
+{
+    (void)state;
+    const size_t len = 300000;
+    char *text = malloc(len + 16);
+    assert_non_null(text);
+    memcpy(text, "1,2,3\n", 6);
+    memset(text + 6, '7', len);
+    memcpy(text + 6 + 600, ",1,3\n", 6);
+
+    assert_string_equal(refusal(text), ":2: the user id has 600 bytes, more than 512");
+    text[6 + 600] = text[6 + 601] = text[6 + 602] = text[6 + 603] = '7';
+    text[6 + 604] = text[6 + 605] = '7';
+    assert_string_equal(refusal_of_bytes(text, len),
+                        ":2: longer than 65536 bytes; is this a ratings file?");
+    free(text);
+}
+
+static void load_says_what_is_missing(void **state)
+{
+    (void)state;
+    struct ratings *r = NULL;
+    struct error error = {0};
+
+    assert_int_equal(ratings_load("/nonexistent/ratings.csv", &r, &error), -1);
+
+    assert_int_equal(error.code, ERROR_NOT_FOUND);
+    assert_null(r);
+    assert_int_equal(ratings_load("/tmp", &r, &error), -1);
+    assert_int_equal(error.code, ERROR_IO);
+}
+
+static void skip_bad_counts_and_names_the_first(void **state)
+{
+    (void)state;
+    struct ratings_options options = {.skip_bad = true};
+    struct ratings *r = NULL;
+    const char text[] = "1,2,3\n1,3,x\n2,2\n2,2,4\n";
+    write_bytes(text, strlen(text));
+
+    assert_int_equal(ratings_load_with(path, &options, &r, NULL), 0);
+
+    assert_int_equal(r->n_ratings, 2);
+    assert_int_equal(options.n_bad, 2);
+    assert_non_null(strstr(options.first_bad, ":2: rating \"x\""));
+    ratings_free(r);
+}
+
+/* Long enough for several blocks of the reader and of the decompressors. */
+static char *long_text(size_t *len)
+{
+    const size_t n_lines = 100000;
+    char *text = malloc(n_lines * 32);
+    assert_non_null(text);
+    *len = 0;
+    for (size_t i = 0; i < n_lines; i++) {
+        *len += (size_t)sprintf(text + *len, "%zu,%zu,%zu.5,%zu\n", i / 100,
+                                (i % 100) * 97 % 1009, i % 5, 1000000000 + i);
+    }
+    return text;
+}
+
+static void check_long(void)
+{
+    struct ratings *r = NULL;
+    struct error error = {0};
+    if (ratings_load(path, &r, &error) != 0) {
+        fail_msg("%s", error.message);
+    }
+    assert_int_equal(r->n_ratings, 100000);
+    assert_int_equal(r->n_users, 1000);
+    assert_int_equal(r->n_items, 100);
+    assert_close((double)ratings_get(r, 999, 99), 4.5, 0);
+    check_matrices(r);
+    ratings_free(r);
+}
+
+static void compressed_files_read_like_plain_ones(void **state)
+{
+    (void)state;
+    size_t len = 0;
+    char *text = long_text(&len);
+    write_bytes(text, len);
+    check_long();
+
+    gzFile gzip = gzopen(path, "wb1");
+    assert_non_null(gzip);
+    assert_int_equal(gzwrite(gzip, text, (unsigned)(len / 2)), len / 2);
+    assert_int_equal(gzclose(gzip), Z_OK);
+    gzip = gzopen(path, "ab1"); /* a second member */
+    assert_non_null(gzip);
+    assert_int_equal(gzwrite(gzip, text + len / 2, (unsigned)(len - len / 2)),
+                     len - len / 2);
+    assert_int_equal(gzclose(gzip), Z_OK);
+    check_long();
+
+    const size_t room = ZSTD_compressBound(len);
+    char *packed = malloc(room);
+    assert_non_null(packed);
+    const size_t packed_len = ZSTD_compress(packed, room, text, len, 1);
+    assert_false(ZSTD_isError(packed_len));
+    write_bytes(packed, packed_len);
+    check_long();
+
+    assert_non_null(strstr(refusal_of_bytes(packed, packed_len - 9),
+                           "the compressed file is cut off"));
+    packed[packed_len / 2] = (char)(packed[packed_len / 2] + 1);
+    packed[packed_len / 2 + 1] = (char)(packed[packed_len / 2 + 1] + 1);
+    assert_non_null(strstr(refusal_of_bytes(packed, packed_len), ": "));
+    free(packed);
+    free(text);
+}
+
+static void damaged_gzip_is_an_error(void **state)
+{
+    (void)state;
+    size_t len = 0;
+    char *text = long_text(&len);
+    gzFile gzip = gzopen(path, "wb1");
+    assert_non_null(gzip);
+    assert_int_equal(gzwrite(gzip, text, (unsigned)len), len);
+    assert_int_equal(gzclose(gzip), Z_OK);
+    struct buffer file = {0};
+    assert_int_equal(file_read(path, 1 << 24, &file, NULL), 0);
+
+    assert_non_null(strstr(refusal_of_bytes(file.data, file.len - 4), "cut off"));
+    file.data[file.len - 6] = (char)(file.data[file.len - 6] ^ 1); /* its CRC */
+    assert_non_null(strstr(refusal_of_bytes(file.data, file.len), "damaged gzip"));
+    buffer_free(&file);
+    free(text);
+}
+
+static void pair_shares_indices(void **state)
+{
+    (void)state;
+    struct ratings *train = NULL, *test = NULL;
+    char test_path[] = "/tmp/abtest_ratings_test_XXXXXX";
+    const int fd = mkstemp(test_path);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(file_replace(test_path, slice_of("9,2,1\n1,8,2\n"), NULL), 0);
+    write_bytes("1,2,3\n2,3,4\n", 12);
+
+    assert_int_equal(ratings_load_pair(path, test_path, NULL, &train, &test, NULL), 0);
+
+    assert_int_equal(train->n_users, 3);
+    assert_int_equal(test->n_users, 3);
+    assert_int_equal(train->n_items, 3);
+    assert_int_equal(train->n_ratings, 2);
+    assert_int_equal(test->n_ratings, 2);
+    assert_int_equal(user(train, "9"), user(test, "9"));
+    assert_close((double)ratings_get(test, user(train, "1"), item(train, "8")), 2, 0);
+    check_matrices(train);
+    check_matrices(test);
+    ratings_free(train);
+    ratings_free(test);
+    unlink(test_path);
+}
+
+static void split_holds_out_a_share_and_loses_nothing(void **state)
+{
+    (void)state;
+    size_t len = 0;
+    char *text = long_text(&len);
+    write_bytes(text, len);
+    free(text);
+    struct ratings *all = NULL, *train = NULL, *test = NULL;
+    assert_int_equal(ratings_load(path, &all, NULL), 0);
+
+    assert_int_equal(split_ratings(all, 0.1, 7, &train, &test, NULL), 0);
+
+    assert_int_equal(train->n_ratings + test->n_ratings, all->n_ratings);
+    /* Binomial(100000, 0.1): 3.29 standard deviations are 312. */
+    assert_close((double)test->n_ratings, 10000, 312);
+    check_matrices(train);
+    check_matrices(test);
+    for (int32_t u = 0; u < all->n_users; u++) {
+        for (int64_t i = all->user_start[u]; i < all->user_start[u + 1]; i++) {
+            const int32_t v = all->user_item[i];
+            const bool held_out = split_is_held_out(id_map_id(all->users, u),
+                                                    id_map_id(all->items, v), 7, 0.1);
+            assert_true(isnan(ratings_get(train, u, v)) == held_out);
+            assert_true(isnan(ratings_get(test, u, v)) == !held_out);
+        }
+    }
+    ratings_free(train);
+    ratings_free(test);
+    train = NULL;
+    struct error error = {0};
+    assert_int_equal(split_ratings(all, 0, 7, &train, &test, &error), -1);
+    assert_int_equal(error.code, ERROR_INVALID);
+    assert_null(train);
+    ratings_free(all);
+}
+
+static int make_file(void **state)
+{
+    (void)state;
+    const int fd = mkstemp(path);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_file(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(load_maps_ids_in_order_and_sorts_both_ways),
+        cmocka_unit_test(load_keeps_the_last_rating_of_a_pair),
+        cmocka_unit_test(load_takes_every_way_to_write_the_same),
+        cmocka_unit_test(ids_are_compared_as_written),
+        cmocka_unit_test(load_names_the_line_that_is_bad),
+        cmocka_unit_test(load_refuses_huge_lines_and_ids),
+        cmocka_unit_test(load_says_what_is_missing),
+        cmocka_unit_test(skip_bad_counts_and_names_the_first),
+        cmocka_unit_test(compressed_files_read_like_plain_ones),
+        cmocka_unit_test(damaged_gzip_is_an_error),
+        cmocka_unit_test(pair_shares_indices),
+        cmocka_unit_test(split_holds_out_a_share_and_loses_nothing),
+    };
+    return cmocka_run_group_tests_name("ratings", tests, make_file, remove_file);
+}

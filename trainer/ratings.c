@@ -1,0 +1,504 @@
+#include "trainer/ratings.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "trainer/rating_reader.h"
+
+#define PROGRESS_LINES   ((int64_t)1 << 18)
+#define MAX_DIRECT_INDEX ((int32_t)1 << 22)
+
+/* From small numbers straight to indices: a load instead of a hash and a comparison. */
+struct direct_index {
+    int32_t *index; /* (capacity): index + 1, or 0 */
+    int32_t capacity;
+};
+
+/* Ratings in file order. */
+struct triples {
+    int32_t *user;
+    int32_t *item;
+    float *rating;
+    int64_t n, capacity;
+};
+
+/* Both id maps, and the shortcuts into them, while files are read. */
+struct indexer {
+    struct id_map *users, *items;
+    struct direct_index direct_users, direct_items;
+};
+
+static void triples_free(struct triples *triples)
+{
+    free(triples->user);
+    free(triples->item);
+    free(triples->rating);
+}
+
+static int triples_grow(struct triples *triples)
+{
+    const int64_t capacity =
+        triples->capacity ? triples->capacity + triples->capacity / 2 : 1 << 16;
+    int32_t *user = realloc(triples->user, (size_t)capacity * sizeof *user);
+    triples->user = user ? user : triples->user;
+    int32_t *item = realloc(triples->item, (size_t)capacity * sizeof *item);
+    triples->item = item ? item : triples->item;
+    float *rating = realloc(triples->rating, (size_t)capacity * sizeof *rating);
+    triples->rating = rating ? rating : triples->rating;
+    if (!user || !item || !rating) {
+        return -1;
+    }
+    triples->capacity = capacity;
+    return 0;
+}
+
+static int direct_grow(struct direct_index *direct, int32_t number)
+{
+    int32_t capacity = direct->capacity ? direct->capacity : 1024;
+    while (capacity <= number) {
+        capacity *= 2;
+    }
+    int32_t *index = realloc(direct->index, (size_t)capacity * sizeof *index);
+    if (!index) {
+        return -1;
+    }
+    direct->index = index;
+    memset(direct->index + direct->capacity, 0,
+           (size_t)(capacity - direct->capacity) * sizeof(int32_t));
+    direct->capacity = capacity;
+    return 0;
+}
+
+/* Index of an id that is perhaps the number `number`; ID_NONE without memory. */
+static int32_t index_of(struct id_map *map, struct direct_index *direct,
+                        struct slice id, int32_t number)
+{
+    if (number < 0 || number >= MAX_DIRECT_INDEX) {
+        return id_map_add(map, id);
+    }
+    if (number >= direct->capacity && direct_grow(direct, number) != 0) {
+        return ID_NONE;
+    }
+    if (direct->index[number] == 0) {
+        direct->index[number] = id_map_add(map, id) + 1;
+    }
+    return direct->index[number] - 1;
+}
+
+static int indexer_init(struct indexer *indexer, struct error *error)
+{
+    *indexer = (struct indexer){.users = id_map_new(), .items = id_map_new()};
+    if (!indexer->users || !indexer->items) {
+        error_set(error, ERROR_NOMEM, "ratings: no memory for the ids");
+        return -1;
+    }
+    return 0;
+}
+
+static void indexer_free(struct indexer *indexer)
+{
+    free(indexer->direct_users.index);
+    free(indexer->direct_items.index);
+    id_map_free(indexer->users);
+    id_map_free(indexer->items);
+}
+
+static int no_memory(const char *path, int64_t n, struct error *error)
+{
+    error_set(error, ERROR_NOMEM, "%s: no memory for more than %lld ratings", path,
+              (long long)n);
+    return -1;
+}
+
+static int take_line(const char *path, const struct rating_line *line,
+                     struct indexer *indexer, struct triples *triples,
+                     struct error *error)
+{
+    if (triples->n == triples->capacity && triples_grow(triples) != 0) {
+        return no_memory(path, triples->n, error);
+    }
+    const int32_t user =
+        index_of(indexer->users, &indexer->direct_users, line->user, line->user_number);
+    const int32_t item =
+        index_of(indexer->items, &indexer->direct_items, line->item, line->item_number);
+    if (user == ID_NONE || item == ID_NONE) {
+        return no_memory(path, triples->n, error);
+    }
+    triples->user[triples->n] = user;
+    triples->item[triples->n] = item;
+    triples->rating[triples->n] = line->rating;
+    triples->n++;
+    return 0;
+}
+
+static void note_progress(const struct ratings_options *options,
+                          const struct rating_reader *reader, int64_t n)
+{
+    if (options && options->progress) {
+        options->progress(options->context, rating_reader_position(reader),
+                          rating_reader_size(reader), n);
+    }
+}
+
+static int read_triples(const char *path, struct ratings_options *options,
+                        struct indexer *indexer, struct triples *triples,
+                        struct error *error)
+{
+    struct rating_reader *reader = NULL;
+    struct rating_line line;
+    int rc = -1, got = 0;
+    if (rating_reader_open(path, options && options->skip_bad, &reader, error) != 0) {
+        return -1;
+    }
+    while ((got = rating_reader_next(reader, &line, error)) > 0) {
+        if (take_line(path, &line, indexer, triples, error) != 0) {
+            goto out;
+        }
+        if (triples->n % PROGRESS_LINES == 0) {
+            note_progress(options, reader, triples->n);
+        }
+    }
+    if (got < 0) {
+        goto out;
+    }
+    note_progress(options, reader, triples->n);
+    if (triples->n == 0) {
+        error_set(error, ERROR_INVALID, "%s: no ratings in it", path);
+        goto out;
+    }
+    if (options && rating_reader_n_bad(reader)) {
+        if (options->n_bad == 0) {
+            snprintf(options->first_bad, sizeof options->first_bad, "%s",
+                     rating_reader_first_bad(reader));
+        }
+        options->n_bad += rating_reader_n_bad(reader);
+    }
+    rc = 0;
+
+out:
+    rating_reader_close(reader);
+    return rc;
+}
+
+/* Counts how often each value in [0, n_values) occurs and turns the counts into starts:
+ * start[v] is where the first v goes, start[n_values] = n. */
+static void count_starts(const int32_t *value, int64_t n, int64_t *start,
+                         int32_t n_values)
+{
+    memset(start, 0, ((size_t)n_values + 1) * sizeof *start);
+    for (int64_t i = 0; i < n; i++) {
+        start[value[i] + 1]++;
+    }
+    for (int32_t v = 0; v < n_values; v++) {
+        start[v + 1] += start[v];
+    }
+}
+
+/* The starts have been moved to the ends by a scatter: moves them back. */
+static void rewind_starts(int64_t *start, int32_t n_values)
+{
+    memmove(start + 1, start, (size_t)n_values * sizeof *start);
+    start[0] = 0;
+}
+
+/* Strictly ascending by user, then item: no sorting to do, and no pair twice. */
+static bool is_sorted(const struct triples *t)
+{
+    for (int64_t i = 1; i < t->n; i++) {
+        if (t->user[i] < t->user[i - 1] ||
+            (t->user[i] == t->user[i - 1] && t->item[i] <= t->item[i - 1])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Fills the by-user arrays from triples in any order: by item first, then by user, each
+ * scatter stable, so that a user's items ascend and a pair's ratings keep file order.
+ * The by-item arrays serve as scratch. */
+static void sort_by_user(const struct rating_triples *t, struct ratings *r)
+{
+    count_starts(t->item, t->n, r->item_start, r->n_items);
+    for (int64_t i = 0; i < t->n; i++) {
+        const int64_t to = r->item_start[t->item[i]]++;
+        r->item_user[to] = t->user[i];
+        r->item_rating[to] = t->rating[i];
+    }
+    rewind_starts(r->item_start, r->n_items);
+    count_starts(t->user, t->n, r->user_start, r->n_users);
+    for (int32_t item = 0; item < r->n_items; item++) {
+        for (int64_t i = r->item_start[item]; i < r->item_start[item + 1]; i++) {
+            const int64_t to = r->user_start[r->item_user[i]]++;
+            r->user_item[to] = item;
+            r->user_rating[to] = r->item_rating[i];
+        }
+    }
+    rewind_starts(r->user_start, r->n_users);
+}
+
+/* Keeps the last of equal neighbours in the by-user arrays. */
+static void drop_duplicates(struct ratings *r)
+{
+    int64_t kept = 0;
+    for (int32_t user = 0; user < r->n_users; user++) {
+        const int64_t begin = r->user_start[user], end = r->user_start[user + 1];
+        r->user_start[user] = kept;
+        for (int64_t i = begin; i < end; i++) {
+            if (i + 1 < end && r->user_item[i + 1] == r->user_item[i]) {
+                continue;
+            }
+            r->user_item[kept] = r->user_item[i];
+            r->user_rating[kept++] = r->user_rating[i];
+        }
+    }
+    r->user_start[r->n_users] = kept;
+    r->n_ratings = kept;
+}
+
+static void fill_by_item(struct ratings *r)
+{
+    count_starts(r->user_item, r->n_ratings, r->item_start, r->n_items);
+    for (int32_t user = 0; user < r->n_users; user++) {
+        for (int64_t i = r->user_start[user]; i < r->user_start[user + 1]; i++) {
+            const int64_t to = r->item_start[r->user_item[i]]++;
+            r->item_user[to] = user;
+            r->item_rating[to] = r->user_rating[i];
+        }
+    }
+    rewind_starts(r->item_start, r->n_items);
+}
+
+static void *array_of(int64_t n, size_t size)
+{
+    return malloc(n ? (size_t)n * size : size);
+}
+
+/* Gives back what growing reserved too much; a smaller block cannot fail to be had, but
+ * if it does the larger one serves. */
+static void *trimmed(void *array, int64_t n, size_t size)
+{
+    void *smaller = realloc(array, (size_t)n * size);
+    return smaller ? smaller : array;
+}
+
+/* Allocates all but the by-user arrays, which may be the triples' own. */
+static struct ratings *ratings_new(int32_t n_users, int32_t n_items, int64_t n)
+{
+    struct ratings *r = calloc(1, sizeof *r);
+    if (!r) {
+        return NULL;
+    }
+    r->n_users = n_users;
+    r->n_items = n_items;
+    r->n_ratings = n;
+    r->user_start = array_of((int64_t)n_users + 1, sizeof *r->user_start);
+    r->item_start = array_of((int64_t)n_items + 1, sizeof *r->item_start);
+    r->item_user = array_of(n, sizeof *r->item_user);
+    r->item_rating = array_of(n, sizeof *r->item_rating);
+    if (!r->user_start || !r->item_start || !r->item_user || !r->item_rating) {
+        ratings_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+static int no_memory_to_sort(int64_t n, struct error *error)
+{
+    error_set(error, ERROR_NOMEM, "no memory to sort %lld ratings", (long long)n);
+    return -1;
+}
+
+static int build_unsorted(const struct rating_triples *triples, struct ratings *r)
+{
+    r->user_item = array_of(triples->n, sizeof *r->user_item);
+    r->user_rating = array_of(triples->n, sizeof *r->user_rating);
+    if (!r->user_item || !r->user_rating) {
+        return -1;
+    }
+    sort_by_user(triples, r);
+    drop_duplicates(r);
+    return 0;
+}
+
+/* Takes the item and rating arrays of `triples` where they are sorted already. The maps
+ * go to *ratings only when it succeeds. */
+static int build(struct triples *triples, struct id_map *users, struct id_map *items,
+                 struct ratings **ratings, struct error *error)
+{
+    const int64_t n = triples->n;
+    struct ratings *r = ratings_new(id_map_count(users), id_map_count(items), n);
+    if (!r) {
+        return no_memory_to_sort(n, error);
+    }
+    if (is_sorted(triples)) {
+        count_starts(triples->user, n, r->user_start, r->n_users);
+        free(triples->user);
+        r->user_item = trimmed(triples->item, n, sizeof *r->user_item);
+        r->user_rating = trimmed(triples->rating, n, sizeof *r->user_rating);
+        triples->user = triples->item = NULL;
+        triples->rating = NULL;
+    } else {
+        const struct rating_triples unsorted = {triples->user, triples->item,
+                                                triples->rating, n};
+        if (build_unsorted(&unsorted, r) != 0) {
+            ratings_free(r);
+            return no_memory_to_sort(n, error);
+        }
+    }
+    fill_by_item(r);
+    r->users = users;
+    r->items = items;
+    *ratings = r;
+    return 0;
+}
+
+int ratings_build(const struct rating_triples *triples, struct id_map *users,
+                  struct id_map *items, struct ratings **ratings, struct error *error)
+{
+    struct ratings *r =
+        ratings_new(id_map_count(users), id_map_count(items), triples->n);
+    if (!r || build_unsorted(triples, r) != 0) {
+        ratings_free(r);
+        return no_memory_to_sort(triples->n, error);
+    }
+    fill_by_item(r);
+    r->users = users;
+    r->items = items;
+    *ratings = r;
+    return 0;
+}
+
+int ratings_load_with(const char *path, struct ratings_options *options,
+                      struct ratings **ratings, struct error *error)
+{
+    struct indexer indexer = {0};
+    struct triples triples = {0};
+    int rc = -1;
+    if (options) {
+        options->n_bad = options->n_duplicates = 0;
+    }
+    if (indexer_init(&indexer, error) != 0 ||
+        read_triples(path, options, &indexer, &triples, error) != 0 ||
+        build(&triples, indexer.users, indexer.items, ratings, error) != 0) {
+        goto out;
+    }
+    indexer.users = indexer.items = NULL;
+    if (options) {
+        options->n_duplicates = triples.n - (*ratings)->n_ratings;
+    }
+    rc = 0;
+
+out:
+    triples_free(&triples);
+    indexer_free(&indexer);
+    return rc;
+}
+
+int ratings_load(const char *path, struct ratings **ratings, struct error *error)
+{
+    return ratings_load_with(path, NULL, ratings, error);
+}
+
+static struct id_map *copy_map(const struct id_map *map)
+{
+    struct id_map *copy = id_map_new();
+    for (int32_t i = 0; copy && i < id_map_count(map); i++) {
+        if (id_map_add(copy, id_map_id(map, i)) == ID_NONE) {
+            id_map_free(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+int ratings_load_pair(const char *train_path, const char *test_path,
+                      struct ratings_options *options, struct ratings **train,
+                      struct ratings **test, struct error *error)
+{
+    struct indexer indexer = {0};
+    struct triples triples[2] = {{0}, {0}};
+    struct ratings *made = NULL, *made_test = NULL;
+    struct id_map *users = NULL, *items = NULL;
+    int rc = -1;
+    if (options) {
+        options->n_bad = options->n_duplicates = 0;
+    }
+    if (indexer_init(&indexer, error) != 0 ||
+        read_triples(train_path, options, &indexer, &triples[0], error) != 0 ||
+        read_triples(test_path, options, &indexer, &triples[1], error) != 0) {
+        goto out;
+    }
+    users = copy_map(indexer.users);
+    items = copy_map(indexer.items);
+    if (!users || !items) {
+        error_set(error, ERROR_NOMEM, "%s: no memory for the ids", test_path);
+        goto out;
+    }
+    if (build(&triples[1], users, items, &made_test, error) != 0) {
+        goto out;
+    }
+    users = items = NULL;
+    if (build(&triples[0], indexer.users, indexer.items, &made, error) != 0) {
+        goto out;
+    }
+    indexer.users = indexer.items = NULL;
+    if (options) {
+        options->n_duplicates =
+            triples[0].n + triples[1].n - made->n_ratings - made_test->n_ratings;
+    }
+    *train = made;
+    *test = made_test;
+    made_test = NULL;
+    rc = 0;
+
+out:
+    ratings_free(made_test);
+    id_map_free(users);
+    id_map_free(items);
+    triples_free(&triples[0]);
+    triples_free(&triples[1]);
+    indexer_free(&indexer);
+    return rc;
+}
+
+void ratings_free(struct ratings *ratings)
+{
+    if (ratings) {
+        free(ratings->user_start);
+        free(ratings->user_item);
+        free(ratings->user_rating);
+        free(ratings->item_start);
+        free(ratings->item_user);
+        free(ratings->item_rating);
+        id_map_free(ratings->users);
+        id_map_free(ratings->items);
+        free(ratings);
+    }
+}
+
+double ratings_mean(const struct ratings *ratings)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < ratings->n_ratings; i++) {
+        sum += (double)ratings->user_rating[i];
+    }
+    return ratings->n_ratings ? sum / (double)ratings->n_ratings : 0;
+}
+
+float ratings_get(const struct ratings *ratings, int32_t user, int32_t item)
+{
+    int64_t low = ratings->user_start[user], high = ratings->user_start[user + 1];
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (ratings->user_item[middle] < item) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < ratings->user_start[user + 1] && ratings->user_item[low] == item
+               ? ratings->user_rating[low]
+               : NAN;
+}

@@ -11,6 +11,8 @@
 /* One command a line, so that two people can add one without a conflict. */
 /* clang-format off */
 #define ABTEST_COMMANDS(COMMAND) \
+    COMMAND(check, "every mistake in a config, with line numbers") \
+    COMMAND(assign, "the arm of one user, or of each line of standard input") \
     COMMAND(version, "print the version and the libraries it runs on") \
     COMMAND(synth, "write a MovieLens-shaped set of ratings with planted structure") \
 /* end of commands */

@@ -12,6 +12,8 @@
 #ifndef EXPERIMENT_ASSIGNMENT_H
 #define EXPERIMENT_ASSIGNMENT_H
 
+#include <stdint.h>
+
 #include "common/slice.h"
 #include "experiment/config.h"
 
@@ -22,6 +24,11 @@
  * byte that is not valid UTF-8 counts as U+FFFD, as a decoder in any SDK would make of
  * it. */
 double assignment_bucket(struct slice seed, struct slice unit);
+
+/* The hash after `seed`, to go on from with units; what assignment_bucket_from takes.
+ * An experiment keeps it, so that its seed is hashed once and not for every unit. */
+uint32_t assignment_seed_state(struct slice seed);
+double assignment_bucket_from(uint32_t seed_state, struct slice unit);
 
 struct assignment {
     int arm;            /* index into experiment.arms, or ARM_NONE: takes no part */

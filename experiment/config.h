@@ -23,9 +23,11 @@ enum fsync_policy { FSYNC_ALWAYS, FSYNC_EVERYSEC, FSYNC_NO };
 
 struct server_config {
     char *host;
-    int port;          /* 0 picks a free one */
-    int threads;       /* 0: one per core */
-    char *admin_token; /* resolved from env:NAME; NULL when none is set */
+    int port;              /* 0 picks a free one */
+    int threads;           /* 0: one per core */
+    char *admin_token_env; /* the NAME of env:NAME; NULL when the key is absent */
+    char *admin_token;     /* its value at config_load; NULL when absent or not set */
+    int admin_token_line;
 };
 
 struct log_config {
@@ -38,11 +40,13 @@ struct log_config {
 struct data_config {
     char *ratings; /* NULL when absent */
     char *titles;  /* NULL when absent */
+    int line;      /* of the section; 0 when absent */
 };
 
 struct model_config {
     char *name;
     char *file;
+    int line;
 };
 
 /* What a request gets. `[serving]` gives the defaults, an arm overrides some. */
@@ -77,6 +81,7 @@ struct metric {
     char *denominator; /* event of the denominator for METRIC_RATIO, else NULL */
     int64_t window_us; /* after the unit's first exposure; 0 = no limit */
     enum direction direction;
+    int line;
 };
 
 struct arm {
@@ -86,6 +91,7 @@ struct arm {
     double range_end;
     unsigned overrides; /* which keys of `serving` this arm sets: enum serving_key */
     struct serving serving; /* only the keys in `overrides` mean something */
+    int line;
 };
 
 enum experiment_status { STATUS_DRAFT, STATUS_RUNNING, STATUS_PAUSED, STATUS_STOPPED };
@@ -95,8 +101,10 @@ struct experiment {
     char *hypothesis; /* NULL when absent */
     enum experiment_status status;
     char *seed;                    /* hash seed; the name when absent */
+    uint32_t seed_state;           /* of the hash after `seed`: assignment.h */
     double coverage;               /* in [0, 1] */
     char *layer;                   /* NULL when the experiment is in no layer */
+    uint32_t layer_state;          /* of the hash after `layer` */
     double layer_start, layer_end; /* layer buckets [start, end) take part */
     int primary;                   /* index into config.metrics, or -1 */
     int *guardrails;               /* (n_guardrails) indices into config.metrics */
@@ -143,19 +151,36 @@ void config_problems_free(struct config_problems *problems);
 /* Parses `text`, called `name` in messages. Problems are appended to *problems in order
  * of line, errors and warnings alike. Returns 0 and *config when there is no error
  * among them; -1 with ERROR_INVALID (the first problem, and how many) or ERROR_NOMEM
- * otherwise. `directory` ("" for none) is put before relative paths. */
+ * otherwise. `directory` ("" for none) is put before relative paths. Looks at nothing
+ * but the text: files and environment variables it names need not exist. */
 MUST_CHECK int config_parse(struct slice text, const char *name, const char *directory,
                             struct config **config, struct config_problems *problems,
                             struct error *error);
 
-/* Reads the file and parses it. */
+/* Reads the file, parses it and takes the admin token from the environment. */
 MUST_CHECK int config_load(const char *path, struct config **config,
                            struct config_problems *problems, struct error *error);
+
+/* Everything that can be said about the file, in order of line: what config_load would
+ * say and, when `with_environment`, what config_check_environment would, together.
+ * Returns 0 when it could be said (see problems->n_errors), or -1 when the file cannot
+ * be read or memory ran out. */
+MUST_CHECK int config_check_file(const char *path, bool with_environment,
+                                 struct config_problems *problems, struct error *error);
+
+/* Adds an error for each file that the config names and that cannot be read, and for an
+ * admin token whose variable is not set: what a server needs and a reader of logs does
+ * not. Returns 0, or -1 with ERROR_INVALID (as config_parse) or ERROR_NOMEM. */
+MUST_CHECK int config_check_environment(const struct config *config, const char *name,
+                                        struct config_problems *problems,
+                                        struct error *error);
 
 void config_free(struct config *config);
 
 /* Index by name, or -1. */
 int config_find_experiment(const struct config *config, struct slice name);
+int config_find_model(const struct config *config, struct slice name);
+int config_find_metric(const struct config *config, struct slice name);
 int experiment_find_arm(const struct experiment *experiment, struct slice name);
 
 const char *experiment_status_name(enum experiment_status status);

@@ -1,0 +1,109 @@
+#include <math.h>
+#include <string.h>
+
+#include "experiment/config_build.h"
+
+/* Room for weights written with six decimals, e.g. three times 0.333333. */
+#define WEIGHT_TOLERANCE 1.5e-6
+
+static void check_weights(const struct experiment *experiment,
+                          struct problem_list *problems)
+{
+    double sum = 0;
+    for (int i = 0; i < experiment->n_arms; i++) {
+        if (!(experiment->arms[i].weight > 0)) {
+            return; /* missing or bad, and reported as that */
+        }
+        sum += experiment->arms[i].weight;
+    }
+    if (experiment->n_arms < 2) {
+        problems_add(problems, experiment->line,
+                     "experiment \"%s\" has %d arm%s (it needs at least 2: add [arm %s "
+                     "NAME] sections)",
+                     experiment->name, experiment->n_arms,
+                     experiment->n_arms == 1 ? "" : "s", experiment->name);
+    } else if (!(fabs(sum - 1) <= WEIGHT_TOLERANCE)) {
+        problems_add(problems, experiment->line,
+                     "weights of experiment \"%s\" sum to %.9g (they must sum to 1; "
+                     "use coverage to leave units out)",
+                     experiment->name, sum);
+    }
+}
+
+static void check_metric(const struct metric *metric, struct problem_list *problems)
+{
+    if (metric->kind == METRIC_RATIO && !metric->denominator) {
+        problems_add(problems, metric->line,
+                     "metric \"%s\" is a ratio without a denominator (add denominator "
+                     "= EVENT)",
+                     metric->name);
+    }
+    if (metric->kind != METRIC_RATIO && metric->denominator) {
+        problems_add(problems, metric->line,
+                     "metric \"%s\" has a denominator but is no ratio (remove it or "
+                     "write kind = ratio)",
+                     metric->name);
+    }
+}
+
+static unsigned keys_set(const struct experiment *experiment)
+{
+    unsigned keys = 0;
+    for (int i = 0; i < experiment->n_arms; i++) {
+        keys |= experiment->arms[i].overrides;
+    }
+    return keys;
+}
+
+static const char *first_key_name(unsigned overrides)
+{
+    size_t n = 0;
+    const struct config_key *keys = config_key_table(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (keys[i].override & overrides) {
+            return keys[i].name;
+        }
+    }
+    return "";
+}
+
+/* Whether no unit can be in both. */
+static bool is_disjoint(const struct experiment *a, const struct experiment *b)
+{
+    return a->layer && b->layer && strcmp(a->layer, b->layer) == 0 &&
+           (a->layer_end <= b->layer_start || b->layer_end <= a->layer_start);
+}
+
+static void check_conflicts(const struct config *config, int at,
+                            struct problem_list *problems)
+{
+    const struct experiment *later = &config->experiments[at];
+    for (int i = 0; i < at; i++) {
+        const struct experiment *earlier = &config->experiments[i];
+        const unsigned both = keys_set(earlier) & keys_set(later);
+        if (earlier->status == STATUS_RUNNING && later->status == STATUS_RUNNING &&
+            both && !is_disjoint(earlier, later)) {
+            problems_add(problems, later->line,
+                         "experiments \"%s\" (line %d) and \"%s\" are both running and "
+                         "set %s (put them in one layer with disjoint ranges or pause "
+                         "one)",
+                         earlier->name, earlier->line, later->name,
+                         first_key_name(both));
+        }
+    }
+}
+
+void config_check(const struct config *config, struct problem_list *problems)
+{
+    if (config->n_models == 0) {
+        problems_add(problems, 0,
+                     "there is no model to serve (add [model NAME] with file = ...)");
+    }
+    for (int i = 0; i < config->n_metrics; i++) {
+        check_metric(&config->metrics[i], problems);
+    }
+    for (int i = 0; i < config->n_experiments; i++) {
+        check_weights(&config->experiments[i], problems);
+        check_conflicts(config, i, problems);
+    }
+}

@@ -1,0 +1,89 @@
+#include "experiment/problems.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/buffer.h"
+
+static char *format_text(const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    const int len = vsnprintf(NULL, 0, format, args);
+    char *text = len < 0 ? NULL : malloc((size_t)len + 1);
+    if (text) {
+        vsnprintf(text, (size_t)len + 1, format, again);
+    }
+    va_end(again);
+    return text;
+}
+
+static bool make_room(struct problem_list *list)
+{
+    struct config_problems *problems = list->problems;
+    if (problems->n < list->capacity) {
+        return true;
+    }
+    /* The list may hold what an earlier parse left: its capacity is then unknown. */
+    const int capacity = problems->n < 8 ? 16 : 2 * problems->n;
+    struct config_problem *items =
+        realloc(problems->items, (size_t)capacity * sizeof *items);
+    if (!items) {
+        return false;
+    }
+    problems->items = items;
+    list->capacity = capacity;
+    return true;
+}
+
+static void append(struct problem_list *list, int line, bool is_warning, char *message)
+{
+    if (!message || !make_room(list)) {
+        free(message);
+        list->no_memory = true;
+        return;
+    }
+    struct config_problems *problems = list->problems;
+    problems->items[problems->n++] = (struct config_problem){line, is_warning, message};
+    problems->n_errors += is_warning ? 0 : 1;
+}
+
+void problems_add(struct problem_list *list, int line, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    append(list, line, false, format_text(format, args));
+    va_end(args);
+}
+
+void problems_warn(struct problem_list *list, int line, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    append(list, line, true, format_text(format, args));
+    va_end(args);
+}
+
+/* Insertion sort: stable, and a config with many problems has dozens. */
+void problems_sort(struct problem_list *list, int first)
+{
+    struct config_problem *items = list->problems->items;
+    for (int i = first + 1; i < list->problems->n; i++) {
+        const struct config_problem moving = items[i];
+        int at = i;
+        for (; at > first && items[at - 1].line > moving.line; at--) {
+            items[at] = items[at - 1];
+        }
+        items[at] = moving;
+    }
+}
+
+void config_problems_free(struct config_problems *problems)
+{
+    for (int i = 0; i < problems->n; i++) {
+        free(problems->items[i].message);
+    }
+    free(problems->items);
+    *problems = (struct config_problems){0};
+}

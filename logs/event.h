@@ -31,10 +31,19 @@ struct event_model {
     struct slice hash; /* content hash of the file, 16 hexadecimal digits */
 };
 
+/* Where an event that was read stands. */
+struct event_place {
+    const char *file; /* path of the segment */
+    int64_t offset; /* of the line, bytes from the start of the uncompressed segment */
+    int64_t line;   /* 1-based number of the line */
+    struct slice text; /* the line as it stands there, checksum included, no newline */
+};
+
 struct event {
     enum event_type type;
     int64_t ts_us;   /* microseconds since 1970 UTC */
     struct slice id; /* unique; of feedback: the client's, or given by the server */
+    const struct event_place *place; /* NULL unless the event was read */
 
     /* exposure and feedback */
     struct slice user;
@@ -44,10 +53,11 @@ struct event {
     int n_assignments;
     int hash_version;    /* of the assignment */
     struct slice config; /* config hash (also: of a config event) */
-    struct slice model;  /* "name:hash" */
+    struct slice model; /* "name:hash"; empty when a client reported the exposure, which
+                           then has no items either */
     const struct event_item *items;
     int n_items;
-    int64_t latency_us;
+    int64_t latency_us; /* -1 when not measured: a client reported the exposure */
 
     /* feedback */
     struct slice event;

@@ -33,7 +33,14 @@ struct log_options {
         segment_size; /* bytes; a segment is closed once it holds at least as many */
     int64_t segment_age_us; /* microseconds */
     int n_shards;           /* worker threads, 1..1024 */
-    struct event config;    /* EVENT_CONFIG; copied; the first line of every segment */
+    struct event config; /* EVENT_CONFIG; copied; the first line of every segment; its
+                            ts_us and id are filled in by the writer */
+
+    /* Told what an operator should know (a torn tail was cut, a sync failed, a segment
+     * was sealed), one line without newline; NULL: not told. May be called from any
+     * thread. */
+    void (*report)(void *context, const char *message);
+    void *report_context;
 };
 
 struct log;

@@ -1,0 +1,208 @@
+/* The two threads behind a writer. */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "logs/compress.h"
+#include "logs/writer_internal.h"
+
+void keeper_retire(struct log *log, struct segment *segment)
+{
+    pthread_mutex_lock(&log->lock);
+    segment->next = log->retired;
+    log->retired = segment;
+    pthread_cond_signal(&log->keeper_wakes);
+    pthread_mutex_unlock(&log->lock);
+}
+
+static void close_segment(struct log *log, struct segment *segment)
+{
+    struct error error = {0};
+    const bool is_empty = segment->len <= segment->head_len;
+    if (!segment->is_sync_failed && !is_empty && segment_sync(segment, &error) != 0) {
+        log_report(log, "%s; what was logged since the last sync may be lost",
+                   error.message);
+        pthread_mutex_lock(&log->lock);
+        log->n_not_durable++;
+        pthread_mutex_unlock(&log->lock);
+    }
+    if (is_empty) {
+        segment_free(segment);
+        return;
+    }
+    segment_close(segment);
+    pthread_mutex_lock(&log->lock);
+    segment->next = log->compressible;
+    log->compressible = segment;
+    pthread_cond_signal(&log->compressor_wakes);
+    pthread_mutex_unlock(&log->lock);
+}
+
+/* Syncs what a shard wrote, without holding up its commits. */
+static void sync_shard(struct log_shard *shard)
+{
+    struct error error = {0};
+    pthread_mutex_lock(&shard->lock);
+    struct segment *segment = shard->segment;
+    const bool is_due =
+        segment && !segment->is_sync_failed && segment->synced < segment->len;
+    const struct segment now = is_due ? *segment : (struct segment){0};
+    pthread_mutex_unlock(&shard->lock);
+    if (!is_due) {
+        return;
+    }
+    struct segment copy = now; /* so that the shard may go on with the original */
+    const int rc = segment_sync(&copy, &error);
+    pthread_mutex_lock(&shard->lock);
+    if (rc == 0) {
+        segment->synced = segment->synced < copy.synced ? copy.synced : segment->synced;
+    } else {
+        segment->is_sealed = true;
+        segment->is_sync_failed = true;
+    }
+    pthread_mutex_unlock(&shard->lock);
+    if (rc != 0) {
+        log_report(shard->log,
+                   "%s; the segment is sealed, what was logged in the last second may "
+                   "be lost",
+                   error.message);
+    }
+}
+
+static void retire_if_aged(struct log_shard *shard, int64_t now_ns)
+{
+    pthread_mutex_lock(&shard->lock);
+    struct segment *segment = shard->segment;
+    if (segment && segment->len > segment->head_len &&
+        now_ns - segment->opened_ns >= shard->log->segment_age_ns) {
+        shard->segment = NULL;
+        keeper_retire(shard->log, segment);
+    }
+    pthread_mutex_unlock(&shard->lock);
+}
+
+static void sync_directory_if(struct log *log, bool is_dirty)
+{
+    struct error error = {0};
+    if (!is_dirty) {
+        return;
+    }
+    /* Any name in the directory will do. */
+    if (file_sync_directory_of(log->a_path, &error) != 0) {
+        log_report(log, "%s", error.message);
+    }
+}
+
+/* What is done once a second. */
+static void tick(struct log *log)
+{
+    const int64_t now_ns = clock_monotonic_ns();
+    for (int i = 0; i < log->n_shards; i++) {
+        if (log->sync == LOG_SYNC_EVERYSEC) {
+            sync_shard(&log->shards[i]);
+        }
+        retire_if_aged(&log->shards[i], now_ns);
+    }
+}
+
+static struct timespec in_a_second(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec++;
+    return at;
+}
+
+static void *keep(void *context)
+{
+    struct log *log = context;
+    struct timespec next = in_a_second();
+    pthread_mutex_lock(&log->lock);
+    for (;;) {
+        bool is_tick = false;
+        while (!log->retired && !log->is_stopping && !is_tick) {
+            is_tick = pthread_cond_timedwait(&log->keeper_wakes, &log->lock, &next) ==
+                      ETIMEDOUT;
+        }
+        struct segment *retired = log->retired;
+        const bool is_dirty = log->is_directory_dirty;
+        const bool is_last = log->is_stopping && !retired;
+        log->retired = NULL;
+        log->is_directory_dirty = false;
+        pthread_mutex_unlock(&log->lock);
+        sync_directory_if(log, is_dirty);
+        while (retired) {
+            struct segment *segment = retired;
+            retired = segment->next;
+            close_segment(log, segment);
+        }
+        if (is_last) {
+            return NULL;
+        }
+        if (is_tick) {
+            tick(log);
+            next = in_a_second();
+        }
+        pthread_mutex_lock(&log->lock);
+    }
+}
+
+static void *compress(void *context)
+{
+    struct log *log = context;
+    pthread_mutex_lock(&log->lock);
+    for (;;) {
+        while (!log->compressible && !log->is_stopping) {
+            pthread_cond_wait(&log->compressor_wakes, &log->lock);
+        }
+        struct segment *segment = log->compressible;
+        if (log->is_stopping) {
+            pthread_mutex_unlock(&log->lock);
+            return NULL;
+        }
+        log->compressible = segment->next;
+        pthread_mutex_unlock(&log->lock);
+        struct error error = {0};
+        if (compress_segment(segment->path, &log->stop_compressing, &error) != 0) {
+            log_report(log, "%s; it stays as it is", error.message);
+        }
+        segment_free(segment);
+        pthread_mutex_lock(&log->lock);
+    }
+}
+
+int keeper_start(struct log *log, struct error *error)
+{
+    int rc = pthread_create(&log->keeper, NULL, keep, log);
+    log->has_keeper = rc == 0;
+    if (rc == 0) {
+        rc = pthread_create(&log->compressor, NULL, compress, log);
+        log->has_compressor = rc == 0;
+    }
+    if (rc != 0) {
+        error_set(error, ERROR_NOMEM, "%s: cannot start a thread: %s", log->directory,
+                  strerror(rc));
+        return -1;
+    }
+    return 0;
+}
+
+void keeper_stop(struct log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    log->is_stopping = true;
+    atomic_store(&log->stop_compressing, true);
+    pthread_cond_signal(&log->keeper_wakes);
+    pthread_cond_signal(&log->compressor_wakes);
+    pthread_mutex_unlock(&log->lock);
+    if (log->has_keeper) {
+        pthread_join(log->keeper, NULL);
+        log->has_keeper = false;
+    }
+    if (log->has_compressor) {
+        pthread_join(log->compressor, NULL);
+        log->has_compressor = false;
+    }
+}

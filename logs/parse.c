@@ -1,0 +1,450 @@
+/* The parser that expects our own key order. It never decides that a line is bad: what
+ * it does not know goes to the general parser, which says what is wrong. */
+#include "logs/parse.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "logs/line.h"
+#include "logs/parse_internal.h"
+
+struct cursor {
+    const char *at;
+    const char *end; /* where `,"crc":` begins */
+    struct line_parser *parser;
+};
+
+struct line_parser *line_parser_new(void)
+{
+    return calloc(1, sizeof(struct line_parser));
+}
+
+void line_parser_free(struct line_parser *parser)
+{
+    if (parser) {
+        json_decref(parser->tree);
+        free(parser->models);
+        free(parser->items);
+        free(parser->assignments);
+        free(parser->text);
+        free(parser);
+    }
+}
+
+bool parser_grow(void **array, size_t *capacity, size_t n, size_t element_size)
+{
+    if (n < *capacity) {
+        return true;
+    }
+    const size_t wanted = *capacity ? 2 * *capacity : 16;
+    void *grown = realloc(*array, wanted * element_size);
+    if (!grown) {
+        return false;
+    }
+    *array = grown;
+    *capacity = wanted;
+    return true;
+}
+
+static inline bool literal(struct cursor *c, const char *text, size_t len)
+{
+    if ((size_t)(c->end - c->at) < len || memcmp(c->at, text, len) != 0) {
+        return false;
+    }
+    c->at += len;
+    return true;
+}
+
+#define LITERAL(cursor, text) literal((cursor), (text), sizeof(text) - 1)
+
+static int hex4(const char *text)
+{
+    int value = 0;
+    for (int i = 0; i < 4; i++) {
+        const char c = text[i];
+        const int digit = c >= '0' && c <= '9'   ? c - '0'
+                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                                 : -1;
+        if (digit < 0) {
+            return -1;
+        }
+        value = value << 4 | digit;
+    }
+    return value;
+}
+
+/* The escapes that our writer makes: \" \\ \n \r \t and \u00xx below 0x20. Returns the
+ * byte and moves past it, or -1 (left to the general parser). */
+static int unescape(struct cursor *c)
+{
+    const ptrdiff_t left = c->end - c->at;
+    if (left < 2) {
+        return -1;
+    }
+    const char kind = c->at[1];
+    if (kind == 'u') {
+        const int code = left >= 6 ? hex4(c->at + 2) : -1;
+        c->at += 6;
+        return code < 0x80 ? code : -1;
+    }
+    c->at += 2;
+    switch (kind) {
+    case '"':
+    case '\\':
+        return kind;
+    case 'n':
+        return '\n';
+    case 'r':
+        return '\r';
+    case 't':
+        return '\t';
+    default:
+        return -1;
+    }
+}
+
+/* The rest of a string that has an escape at c->at; `start` is its first byte. */
+static bool escaped_string(struct cursor *c, const char *start, struct slice *text)
+{
+    struct line_parser *p = c->parser;
+    char *const to =
+        p->text + p->text_len; /* line_parse made room for the whole line */
+    size_t len = (size_t)(c->at - start);
+    memcpy(to, start, len);
+    while (c->at < c->end && *c->at != '"') {
+        if ((unsigned char)*c->at < 0x20) {
+            return false;
+        }
+        if (*c->at != '\\') {
+            to[len++] = *c->at++;
+            continue;
+        }
+        const int byte = unescape(c);
+        if (byte < 0) {
+            return false;
+        }
+        to[len++] = (char)byte;
+    }
+    if (c->at >= c->end) {
+        return false;
+    }
+    c->at++;
+    p->text_len += len;
+    *text = (struct slice){to, len};
+    return true;
+}
+
+static inline bool string(struct cursor *c, struct slice *text)
+{
+    if (c->at >= c->end || *c->at != '"') {
+        return false;
+    }
+    const char *start = ++c->at;
+    while (c->at < c->end) {
+        const unsigned char byte = (unsigned char)*c->at;
+        if (byte == '"') {
+            *text = (struct slice){start, (size_t)(c->at - start)};
+            c->at++;
+            return true;
+        }
+        if (byte == '\\') {
+            return escaped_string(c, start, text);
+        }
+        if (byte < 0x20) {
+            return false;
+        }
+        c->at++;
+    }
+    return false;
+}
+
+/* A whole number of at most 18 digits, so that it cannot overflow. */
+static inline bool whole(struct cursor *c, int64_t *value)
+{
+    const bool is_negative = c->at < c->end && *c->at == '-';
+    const char *digits = c->at + is_negative, *at = digits;
+    int64_t sum = 0;
+    while (at < c->end && at - digits < 18 && *at >= '0' && *at <= '9') {
+        sum = sum * 10 + (*at++ - '0');
+    }
+    if (at == digits || (*digits == '0' && at - digits > 1)) {
+        return false;
+    }
+    if (at < c->end &&
+        (*at == '.' || *at == 'e' || *at == 'E' || (*at >= '0' && *at <= '9'))) {
+        return false;
+    }
+    *value = is_negative ? -sum : sum;
+    c->at = at;
+    return true;
+}
+
+static const double powers_of_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                       1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* strtod on a copy with a NUL: numbers in a line are short, longer ones are not ours.
+ */
+static bool slow_number(struct cursor *c, const char *end, double *value)
+{
+    char copy[48];
+    char *stop = NULL;
+    const size_t len = (size_t)(end - c->at);
+    if (len == 0 || len >= sizeof copy) {
+        return false;
+    }
+    memcpy(copy, c->at, len);
+    copy[len] = '\0';
+    *value = strtod(copy, &stop);
+    c->at = end;
+    return stop == copy + len && isfinite(*value);
+}
+
+/* A JSON number as a double. Digits that fit in 53 bits times or over a power of ten
+ * that is exact give the nearest double in one operation (Clinger 1990). */
+static inline bool number(struct cursor *c, double *value)
+{
+    const char *at = c->at;
+    const bool is_negative = at < c->end && *at == '-';
+    uint64_t digits = 0;
+    int n_digits = 0, n_fraction = 0;
+    at += is_negative;
+    const char *first = at;
+    for (; at < c->end && *at >= '0' && *at <= '9'; at++, n_digits++) {
+        digits = digits * 10 + (uint64_t)(*at - '0');
+    }
+    if (n_digits == 0 || (n_digits > 1 && *first == '0')) {
+        return false;
+    }
+    if (at < c->end && *at == '.') {
+        for (at++; at < c->end && *at >= '0' && *at <= '9'; at++, n_fraction++) {
+            digits = digits * 10 + (uint64_t)(*at - '0');
+        }
+        if (n_fraction == 0) {
+            return false;
+        }
+    }
+    const bool has_exponent = at < c->end && (*at == 'e' || *at == 'E');
+    if (has_exponent || n_digits + n_fraction > 19 || digits > (1ULL << 53) ||
+        n_fraction > 22) {
+        while (at < c->end && *at != ',' && *at != ']' && *at != '}') {
+            at++;
+        }
+        return slow_number(c, at, value);
+    }
+    const double magnitude = (double)digits / powers_of_ten[n_fraction];
+    *value = is_negative ? -magnitude : magnitude;
+    c->at = at;
+    return true;
+}
+
+static inline bool number_or_null(struct cursor *c, double *value)
+{
+    if (LITERAL(c, "null")) {
+        *value = NAN;
+        return true;
+    }
+    return number(c, value);
+}
+
+static bool assignments(struct cursor *c, struct event *e)
+{
+    struct line_parser *p = c->parser;
+    size_t n = 0;
+    if (LITERAL(c, "}")) {
+        return true;
+    }
+    do {
+        if (!parser_grow((void **)&p->assignments, &p->assignments_capacity, n,
+                         sizeof *p->assignments)) {
+            p->no_memory = true;
+            return false;
+        }
+        struct event_assignment *a = &p->assignments[n++];
+        if (!string(c, &a->experiment) || !LITERAL(c, ":[") || !string(c, &a->arm) ||
+            !LITERAL(c, ",") || !number(c, &a->probability) || !LITERAL(c, "]")) {
+            return false;
+        }
+    } while (LITERAL(c, ","));
+    e->assignments = p->assignments;
+    e->n_assignments = (int)n;
+    return LITERAL(c, "}");
+}
+
+static bool item_ids(struct cursor *c, size_t *n)
+{
+    struct line_parser *p = c->parser;
+    *n = 0;
+    if (LITERAL(c, "]")) {
+        return true;
+    }
+    do {
+        if (!parser_grow((void **)&p->items, &p->items_capacity, *n,
+                         sizeof *p->items)) {
+            p->no_memory = true;
+            return false;
+        }
+        struct event_item *item = &p->items[(*n)++];
+        *item = (struct event_item){.score = NAN, .propensity = NAN};
+        if (!string(c, &item->id)) {
+            return false;
+        }
+    } while (LITERAL(c, ","));
+    return LITERAL(c, "]");
+}
+
+/* `n` numbers into the member at `offset` of the items. */
+static bool item_numbers(struct cursor *c, size_t n, size_t offset)
+{
+    char *items = (char *)c->parser->items;
+    for (size_t i = 0; i < n; i++) {
+        double *value =
+            (double *)(void *)(items + i * sizeof(struct event_item) + offset);
+        if ((i > 0 && !LITERAL(c, ",")) || !number_or_null(c, value)) {
+            return false;
+        }
+    }
+    return LITERAL(c, "]");
+}
+
+static bool items(struct cursor *c, struct event *e)
+{
+    size_t n = 0;
+    if (!LITERAL(c, ",\"items\":[") || !item_ids(c, &n) ||
+        !LITERAL(c, ",\"scores\":[") ||
+        !item_numbers(c, n, offsetof(struct event_item, score))) {
+        return false;
+    }
+    if (LITERAL(c, ",\"propensities\":[") &&
+        !item_numbers(c, n, offsetof(struct event_item, propensity))) {
+        return false;
+    }
+    e->items = c->parser->items;
+    e->n_items = (int)n;
+    return true;
+}
+
+static bool exposure(struct cursor *c, struct event *e)
+{
+    int64_t hash_version = 0;
+    e->type = EVENT_EXPOSURE;
+    e->latency_us = -1;
+    if (!string(c, &e->id) || !LITERAL(c, ",\"user\":") || !string(c, &e->user) ||
+        !LITERAL(c, ",\"assignments\":{") || !assignments(c, e) ||
+        !LITERAL(c, ",\"hash\":") || !whole(c, &hash_version) || hash_version < 0 ||
+        hash_version > 1000 || !LITERAL(c, ",\"config\":") || !string(c, &e->config)) {
+        return false;
+    }
+    e->hash_version = (int)hash_version;
+    if (LITERAL(c, ",\"model\":") && (!string(c, &e->model) || !items(c, e))) {
+        return false;
+    }
+    if (LITERAL(c, ",\"latency_us\":") &&
+        (!whole(c, &e->latency_us) || e->latency_us < 0)) {
+        return false;
+    }
+    for (int i = 0; i < e->n_assignments; i++) {
+        const double p = e->assignments[i].probability;
+        if (!(p > 0 && p <= 1)) {
+            return false;
+        }
+    }
+    return e->id.len > 0;
+}
+
+static bool feedback(struct cursor *c, struct event *e)
+{
+    e->type = EVENT_FEEDBACK;
+    if (!string(c, &e->id) || !LITERAL(c, ",\"user\":") || !string(c, &e->user) ||
+        !LITERAL(c, ",\"event\":") || !string(c, &e->event)) {
+        return false;
+    }
+    if (LITERAL(c, ",\"value\":")) {
+        e->has_value = true;
+        if (!number(c, &e->value)) {
+            return false;
+        }
+    }
+    if (LITERAL(c, ",\"item\":") && !string(c, &e->item)) {
+        return false;
+    }
+    if (LITERAL(c, ",\"request\":") && !string(c, &e->request)) {
+        return false;
+    }
+    return e->id.len > 0;
+}
+
+static bool config_models(struct cursor *c, struct event *e)
+{
+    struct line_parser *p = c->parser;
+    size_t n = 0;
+    if (LITERAL(c, "}")) {
+        return true;
+    }
+    do {
+        if (!parser_grow((void **)&p->models, &p->models_capacity, n,
+                         sizeof *p->models)) {
+            p->no_memory = true;
+            return false;
+        }
+        struct event_model *model = &p->models[n++];
+        if (!string(c, &model->name) || !LITERAL(c, ":") || !string(c, &model->hash)) {
+            return false;
+        }
+    } while (LITERAL(c, ","));
+    e->models = p->models;
+    e->n_models = (int)n;
+    return LITERAL(c, "}");
+}
+
+static bool config(struct cursor *c, struct event *e)
+{
+    e->type = EVENT_CONFIG;
+    return string(c, &e->id) && LITERAL(c, ",\"config\":") && string(c, &e->config) &&
+           LITERAL(c, ",\"text\":") && string(c, &e->text) &&
+           LITERAL(c, ",\"models\":{") && config_models(c, e) &&
+           LITERAL(c, ",\"version\":") && string(c, &e->version);
+}
+
+static bool our_own(struct cursor *c, struct event *e)
+{
+    bool (*rest)(struct cursor *, struct event *) = NULL;
+    if (LITERAL(c, "{\"type\":\"exposure\",\"ts\":")) {
+        rest = exposure;
+    } else if (LITERAL(c, "{\"type\":\"feedback\",\"ts\":")) {
+        rest = feedback;
+    } else if (LITERAL(c, "{\"type\":\"config\",\"ts\":")) {
+        rest = config;
+    } else {
+        return false;
+    }
+    return whole(c, &e->ts_us) && LITERAL(c, ",\"id\":") && rest(c, e) &&
+           c->at == c->end;
+}
+
+enum parse_result line_parse(struct line_parser *parser, struct slice line,
+                             struct event *event, const char **reason)
+{
+    if (line.len > parser->text_capacity) {
+        char *text = realloc(parser->text, line.len);
+        if (!text) {
+            return PARSE_NOMEM;
+        }
+        parser->text = text;
+        parser->text_capacity = line.len;
+    }
+    parser->text_len = 0;
+    parser->no_memory = false;
+    if (line.len >= LINE_CRC_LEN) {
+        struct cursor c = {line.data, line.data + line.len - LINE_CRC_LEN, parser};
+        *event = (struct event){0};
+        if (our_own(&c, event)) {
+            return PARSE_DONE;
+        }
+        if (parser->no_memory) {
+            return PARSE_NOMEM;
+        }
+    }
+    return line_parse_general(parser, line, event, reason);
+}

@@ -1,0 +1,31 @@
+/* parse_internal.h - what the two parsers of a line share. */
+#ifndef LOGS_PARSE_INTERNAL_H
+#define LOGS_PARSE_INTERNAL_H
+
+#include <jansson.h>
+
+#include "logs/parse.h"
+
+struct line_parser {
+    char *text; /* unescaped strings of this line; never moves while it is parsed */
+    size_t text_len;
+    size_t text_capacity;
+    struct event_assignment *assignments;
+    size_t assignments_capacity;
+    struct event_item *items;
+    size_t items_capacity;
+    struct event_model *models;
+    size_t models_capacity;
+    json_t *tree; /* what the general parser's slices point into */
+    char reason[160];
+    bool no_memory;
+};
+
+/* Makes room for element n of an array; false when memory ran out. */
+bool parser_grow(void **array, size_t *capacity, size_t n, size_t element_size);
+
+/* The general parser: any order of keys, unknown keys are ignored. */
+enum parse_result line_parse_general(struct line_parser *parser, struct slice line,
+                                     struct event *event, const char **reason);
+
+#endif

@@ -1,0 +1,396 @@
+#include "logs/writer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "logs/line.h"
+#include "logs/reader.h"
+#include "logs/writer_internal.h"
+
+#define N_SHARDS_MAX 1024
+
+void log_report(struct log *log, const char *format, ...)
+{
+    char message[640];
+    va_list args;
+    if (log->report) {
+        va_start(args, format);
+        vsnprintf(message, sizeof message, format, args);
+        va_end(args);
+        log->report(log->report_context, message);
+    }
+}
+
+static int check_options(const struct log_options *o, struct error *error)
+{
+    const char *wrong =
+        !o->directory || !o->directory[0]      ? "no directory is given"
+        : o->segment_size <= 0                 ? "segment size must be above 0"
+        : o->segment_age_us <= 0               ? "segment age must be above 0"
+        : o->segment_age_us > INT64_MAX / 1000 ? "segment age must be below 292 years"
+        : o->n_shards < 1 || o->n_shards > N_SHARDS_MAX
+            ? "number of shards must be between 1 and 1024"
+        : o->config.type != EVENT_CONFIG ? "config is not a config event"
+                                         : NULL;
+    if (wrong) {
+        error_set(error, ERROR_INVALID, "log: %s", wrong);
+        return -1;
+    }
+    return 0;
+}
+
+static int copy_options(struct log *log, const struct log_options *o,
+                        struct error *error)
+{
+    log->sync = o->sync;
+    log->segment_size = o->segment_size;
+    log->segment_age_ns = o->segment_age_us * 1000;
+    log->report = o->report;
+    log->report_context = o->report_context;
+    log->directory = strdup(o->directory);
+    const size_t a_path_size = strlen(o->directory) + sizeof "/lock";
+    log->a_path = malloc(a_path_size);
+    log->shards = calloc((size_t)o->n_shards, sizeof *log->shards);
+    line_append_config_body(&log->config_body, &o->config);
+    if (!log->directory || !log->a_path || !log->shards || log->config_body.failed) {
+        error_set(error, ERROR_NOMEM, "%s: no memory for a log writer", o->directory);
+        return -1;
+    }
+    if (log->config_body.len > LOG_LINE_MAX - 256) {
+        error_set(error, ERROR_INVALID,
+                  "log: a config of %zu bytes is above the limit of "
+                  "a line, %d",
+                  log->config_body.len, LOG_LINE_MAX - 256);
+        return -1;
+    }
+    snprintf(log->a_path, a_path_size, "%s/lock", o->directory);
+    log->n_shards = o->n_shards;
+    return 0;
+}
+
+static int make_locks(struct log *log, struct error *error)
+{
+    pthread_condattr_t monotonic;
+    if (pthread_condattr_init(&monotonic) != 0) {
+        error_set(error, ERROR_NOMEM, "%s: no memory for a lock", log->directory);
+        return -1;
+    }
+    /* None of these can fail on Linux once the attribute is there. */
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&log->keeper_wakes, &monotonic);
+    pthread_cond_init(&log->compressor_wakes, &monotonic);
+    pthread_mutex_init(&log->lock, NULL);
+    pthread_condattr_destroy(&monotonic);
+    for (int i = 0; i < log->n_shards; i++) {
+        log->shards[i].log = log;
+        log->shards[i].index = i;
+        pthread_mutex_init(&log->shards[i].lock, NULL);
+    }
+    log->has_lock = true;
+    return 0;
+}
+
+/* A segment that an earlier run left, for the compressor. */
+static int queue_left_over(struct log *log, const char *path, struct error *error)
+{
+    struct segment *segment = calloc(1, sizeof *segment);
+    if (segment) {
+        segment->fd = -1;
+        segment->path = strdup(path);
+    }
+    if (!segment || !segment->path) {
+        free(segment);
+        error_set(error, ERROR_NOMEM, "%s: no memory for its name", path);
+        return -1;
+    }
+    segment->next = log->compressible;
+    log->compressible = segment;
+    return 0;
+}
+
+/* Cuts torn tails, queues plain segments for compression, finds the next SEQ. */
+static int take_over(struct log *log, struct error *error)
+{
+    struct segment_list list;
+    uint64_t next = 1;
+    int rc = -1;
+    if (segment_list_read(log->directory, &list, error) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < list.n; i++) {
+        const struct segment_entry *entry = &list.items[i];
+        const int64_t sequence = segment_name_sequence(entry->path);
+        if (sequence >= 0 && (uint64_t)sequence >= next) {
+            next = (uint64_t)sequence + 1;
+        }
+        if (!entry->is_plain) {
+            continue;
+        }
+        const int64_t cut = recover_tail(entry->path, error);
+        if (cut < 0 || queue_left_over(log, entry->path, error) != 0) {
+            goto out;
+        }
+        if (cut > 0) {
+            log_report(log, "%s: a torn last line of %" PRId64 " bytes was cut",
+                       entry->path, cut);
+        }
+    }
+    atomic_store(&log->next_sequence, next);
+    rc = 0;
+
+out:
+    segment_list_free(&list);
+    return rc;
+}
+
+static void free_segments(struct segment *segment)
+{
+    while (segment) {
+        struct segment *next = segment->next;
+        segment_free(segment);
+        segment = next;
+    }
+}
+
+static void log_free(struct log *log)
+{
+    if (!log) {
+        return;
+    }
+    if (log->has_lock) {
+        keeper_stop(log);
+    }
+    for (int i = 0; i < log->n_shards; i++) {
+        segment_free(log->shards[i].segment);
+        buffer_free(&log->shards[i].batch);
+        if (log->has_lock) {
+            pthread_mutex_destroy(&log->shards[i].lock);
+        }
+    }
+    if (log->has_lock) {
+        pthread_mutex_destroy(&log->lock);
+        pthread_cond_destroy(&log->keeper_wakes);
+        pthread_cond_destroy(&log->compressor_wakes);
+    }
+    free_segments(log->retired);
+    free_segments(log->compressible);
+    if (log->lock_fd >= 0) {
+        close(log->lock_fd);
+    }
+    buffer_free(&log->config_body);
+    free(log->shards);
+    free(log->a_path);
+    free(log->directory);
+    free(log);
+}
+
+int log_open(const struct log_options *options, struct log **log, struct error *error)
+{
+    struct log *l = calloc(1, sizeof *l);
+    if (!l) {
+        error_set(error, ERROR_NOMEM, "log: no memory for a writer");
+        return -1;
+    }
+    l->lock_fd = -1;
+    if (check_options(options, error) != 0 || copy_options(l, options, error) != 0 ||
+        recover_lock(l->directory, &l->lock_fd, error) != 0 ||
+        recover_identity(l->directory, &l->identity, error) != 0 ||
+        take_over(l, error) != 0 || make_locks(l, error) != 0 ||
+        keeper_start(l, error) != 0) {
+        log_free(l);
+        return -1;
+    }
+    *log = l;
+    return 0;
+}
+
+struct log_shard *log_shard_get(struct log *log, int shard)
+{
+    return &log->shards[shard];
+}
+
+int log_shard_next_id(struct log_shard *shard, char id[EVENT_ID_SIZE])
+{
+    return snprintf(id, EVENT_ID_SIZE, "%s-%" PRIx64 ".%x.%" PRIx64,
+                    shard->log->identity.node, shard->log->identity.n_starts,
+                    (unsigned)shard->index, shard->n_ids++);
+}
+
+int log_shard_append(struct log_shard *shard, const struct event *event,
+                     struct error *error)
+{
+    struct buffer *batch = &shard->batch;
+    const size_t before = batch->len;
+    line_append(batch, event);
+    const size_t len = batch->len - before;
+    if (batch->failed || len > LOG_LINE_MAX) {
+        if (batch->failed) {
+            error_set(error, ERROR_NOMEM, "log: no memory for an event");
+        } else {
+            error_set(error, ERROR_INVALID,
+                      "log: an event of %zu bytes is above the limit of a line, %d",
+                      len, LOG_LINE_MAX);
+        }
+        batch->failed = false;
+        batch->len = before;
+        return -1;
+    }
+    return 0;
+}
+
+/* Opens a segment with its config line. */
+static int begin_segment(struct log_shard *shard, struct error *error)
+{
+    struct log *log = shard->log;
+    struct segment *segment = NULL;
+    struct buffer line = {0};
+    char name[SEGMENT_NAME_SIZE], id[EVENT_ID_SIZE];
+    int rc = -1;
+
+    const int64_t now_us = clock_wall_us();
+    const int id_len = log_shard_next_id(shard, id);
+    line_append_config(&line, now_us, (struct slice){id, (size_t)id_len},
+                       buffer_slice(&log->config_body));
+    if (line.failed) {
+        error_set(error, ERROR_NOMEM, "%s: no memory for a segment's first line",
+                  log->directory);
+        goto out;
+    }
+    segment_name(name, log->identity.node, now_us,
+                 atomic_fetch_add(&log->next_sequence, 1));
+    if (segment_open(log->directory, name, &segment, error) != 0) {
+        goto out;
+    }
+    if (segment_write(segment, buffer_slice(&line), error) != 0) {
+        segment_unlink(segment);
+        segment_free(segment);
+        goto out;
+    }
+    segment->head_len = segment->len;
+    shard->segment = segment;
+    rc = 0;
+
+out:
+    buffer_free(&line);
+    return rc;
+}
+
+static void retire(struct log_shard *shard)
+{
+    struct segment *segment = shard->segment;
+    shard->segment = NULL;
+    keeper_retire(shard->log, segment);
+}
+
+static bool is_full(const struct log *log, const struct segment *segment)
+{
+    return segment->is_sealed ||
+           (segment->len > segment->head_len &&
+            (segment->len >= log->segment_size ||
+             clock_monotonic_ns() - segment->opened_ns >= log->segment_age_ns));
+}
+
+static int make_durable(struct log *log, struct segment *segment, struct error *error)
+{
+    if (log->sync == LOG_SYNC_ALWAYS) {
+        if (segment_sync(segment, error) != 0 ||
+            (!segment->is_name_synced &&
+             file_sync_directory_of(segment->path, error) != 0)) {
+            return -1;
+        }
+    } else if (!segment->is_name_synced) {
+        pthread_mutex_lock(&log->lock);
+        log->is_directory_dirty = true;
+        pthread_mutex_unlock(&log->lock);
+    }
+    segment->is_name_synced = true;
+    return 0;
+}
+
+/* After a failed write or sync: takes away what the batch left. Returns 0 when it can
+ * be tried again without being there twice. */
+static int remove_traces(struct log_shard *shard, int64_t good_len)
+{
+    struct log *log = shard->log;
+    struct segment *segment = shard->segment;
+    struct error error = {0};
+    int rc = 0;
+    if (good_len <= segment->head_len) {
+        segment_unlink(segment);
+    } else {
+        rc = segment_seal(segment, good_len, &error);
+        if (rc == 0 && log->sync == LOG_SYNC_ALWAYS && !segment->is_sync_failed) {
+            segment->synced = -1; /* the new length is to be synced */
+            rc = segment_sync(segment, &error);
+        }
+        log_report(log, "%s: sealed at %" PRId64 "%s%s", segment->path, good_len,
+                   rc ? ", but " : "", error.message);
+    }
+    retire(shard);
+    return rc;
+}
+
+static int commit(struct log_shard *shard, struct error *error)
+{
+    struct log *log = shard->log;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        if (shard->segment && is_full(log, shard->segment)) {
+            retire(shard);
+        }
+        if (!shard->segment && begin_segment(shard, error) != 0) {
+            continue;
+        }
+        const int64_t good_len = shard->segment->len;
+        if (segment_write(shard->segment, buffer_slice(&shard->batch), error) == 0 &&
+            make_durable(log, shard->segment, error) == 0) {
+            return 0;
+        }
+        if (remove_traces(shard, good_len) != 0) {
+            return -1;
+        }
+    }
+    return -1;
+}
+
+int log_shard_commit(struct log_shard *shard, struct error *error)
+{
+    if (shard->batch.len == 0) {
+        return 0;
+    }
+    pthread_mutex_lock(&shard->lock);
+    const int rc = commit(shard, error);
+    pthread_mutex_unlock(&shard->lock);
+    buffer_clear(&shard->batch);
+    return rc;
+}
+
+int log_close(struct log *log, struct error *error)
+{
+    int rc = 0;
+    for (int i = 0; i < log->n_shards; i++) {
+        struct log_shard *shard = &log->shards[i];
+        if (log_shard_commit(shard, error) != 0) {
+            rc = -1;
+        }
+        pthread_mutex_lock(&shard->lock);
+        if (shard->segment) {
+            retire(shard);
+        }
+        pthread_mutex_unlock(&shard->lock);
+    }
+    keeper_stop(log);
+    if (rc == 0 && log->n_not_durable) {
+        error_set(error, ERROR_IO, "%s: %" PRId64 " segments could not be synced",
+                  log->directory, log->n_not_durable);
+        rc = -1;
+    }
+    log_free(log);
+    return rc;
+}

@@ -1,0 +1,204 @@
+/* The log's life without accidents: what is written is read. */
+#include "tests/log_testing.h"
+
+#include "common/crc32c.h"
+
+static struct log *open_log(const struct log_options *options)
+{
+    struct log *log = NULL;
+    struct error error = {0};
+    if (log_open(options, &log, &error) != 0) {
+        fail_msg("%s", error.message);
+    }
+    return log;
+}
+
+static void append_new(struct log_shard *shard, int n)
+{
+    char id[EVENT_ID_SIZE];
+    for (int i = 0; i < n; i++) {
+        const int len = log_shard_next_id(shard, id);
+        const struct event event = log_test_exposure((struct slice){id, (size_t)len});
+        assert_int_equal(log_shard_append(shard, &event, NULL), 0);
+    }
+}
+
+static int check_event(void *context, const struct event *e)
+{
+    int *n = context;
+    ++*n;
+    if (e->type == EVENT_CONFIG) {
+        assert_true(slice_is(e->config, "9f00000000000000"));
+        assert_true(slice_is(e->text, "[server]\nlisten = :0\n"));
+        assert_int_equal(e->n_models, 1);
+        assert_true(slice_is(e->models[0].name, "als"));
+        assert_true(slice_is(e->models[0].hash, "1c00000000000000"));
+        assert_true(slice_is(e->version, "0.1.0"));
+    } else if (e->type == EVENT_EXPOSURE) {
+        assert_int_equal(e->ts_us, 1764000000123456);
+        assert_true(slice_is(e->user, "44"));
+        assert_int_equal(e->n_assignments, 2);
+        assert_true(slice_is(e->assignments[0].experiment, "item-bias"));
+        assert_true(slice_is(e->assignments[0].arm, "treatment"));
+        assert_close(e->assignments[0].probability, 0.5, 0);
+        assert_true(slice_is(e->assignments[1].arm, "\"ten\""));
+        assert_int_equal(e->hash_version, 2);
+        assert_true(slice_is(e->model, "als:1c00000000000000"));
+        assert_int_equal(e->n_items, 2);
+        assert_true(slice_is(e->items[1].id, "260"));
+        assert_close(e->items[1].score, -0.1234567890123456, 0);
+        assert_true(isnan(e->items[1].propensity));
+        assert_int_equal(e->latency_us, 212);
+    } else {
+        assert_true(slice_is(e->event, "satisfied"));
+        assert_true(e->has_value);
+        assert_close(e->value, 1, 0);
+        assert_true(slice_is(e->item, "1198"));
+        assert_true(slice_is(e->request, "r-1"));
+    }
+    assert_int_equal(e->place->line, *n);
+    return 0;
+}
+
+static void one_of_each_is_read_as_written(void **state)
+{
+    (void)state;
+    struct log_directory directory;
+    log_directory_make(&directory);
+    const struct log_options options = log_test_options(&directory);
+    struct log *log = open_log(&options);
+    struct log_shard *shard = log_shard_get(log, 0);
+    const struct event feedback = log_test_feedback(slice_of("client-1"));
+    append_new(shard, 1);
+    assert_int_equal(log_shard_append(shard, &feedback, NULL), 0);
+    assert_int_equal(log_shard_commit(shard, NULL), 0);
+    assert_int_equal(log_close(log, NULL), 0);
+
+    int n = 0;
+    struct log_statistics statistics;
+    const struct log_visitor visitor = {.on_event = check_event, .context = &n};
+    assert_int_equal(log_read(directory.path, &visitor, &statistics, NULL), 0);
+
+    assert_int_equal(n, 3);
+    assert_int_equal(statistics.n_events, 3);
+    assert_int_equal(statistics.n_segments, 1);
+    assert_int_equal(statistics.n_damaged, 0);
+    assert_int_equal(statistics.n_torn_tails, 0);
+    log_directory_remove(&directory);
+}
+
+static void lines_stand_as_the_contract_says(void **state)
+{
+    (void)state;
+    struct log_directory directory;
+    log_directory_make(&directory);
+    const struct log_options options = log_test_options(&directory);
+    struct log *log = open_log(&options);
+    struct log_shard *shard = log_shard_get(log, 0);
+    struct event exposure = log_test_exposure(slice_of("x-1"));
+    static const struct event_item sampled[] = {{{"7", 1}, 1.5, 0.25}};
+    assert_int_equal(log_shard_append(shard, &exposure, NULL), 0);
+    exposure.items = sampled;
+    exposure.n_items = 1;
+    exposure.n_assignments = 0;
+    exposure.latency_us = -1;
+    assert_int_equal(log_shard_append(shard, &exposure, NULL), 0);
+    const struct event feedback = {.type = EVENT_FEEDBACK,
+                                   .ts_us = 5,
+                                   .id = {"f", 1},
+                                   .user = {"\t\xFF", 2},
+                                   .event = {"click", 5}};
+    assert_int_equal(log_shard_append(shard, &feedback, NULL), 0);
+    assert_int_equal(log_close(log, NULL), 0);
+    char path[256];
+    struct buffer text = {0};
+    assert_int_equal(log_directory_each(&directory, ".jsonl", path), 1);
+    assert_int_equal(file_read(path, 1 << 20, &text, NULL), 0);
+    buffer_append_char(&text, '\0');
+    static const char *const expected[] = {
+        "{\"type\":\"exposure\",\"ts\":1764000000123456,\"id\":\"x-1\",\"user\":\"44\","
+        "\"assignments\":{\"item-bias\":[\"treatment\",0.5],\"k\":[\"\\\"ten\\\"\",1]},"
+        "\"hash\":2,\"config\":\"9f00000000000000\",\"model\":\"als:1c00000000000000\","
+        "\"items\":[\"1198\",\"260\"],\"scores\":[4.91,-0.1234567890123456],"
+        "\"latency_us\":212",
+        "{\"type\":\"exposure\",\"ts\":1764000000123456,\"id\":\"x-1\",\"user\":\"44\","
+        "\"assignments\":{},\"hash\":2,\"config\":\"9f00000000000000\","
+        "\"model\":\"als:1c00000000000000\",\"items\":[\"7\"],\"scores\":[1.5],"
+        "\"propensities\":[0.25]",
+        "{\"type\":\"feedback\",\"ts\":5,\"id\":\"f\",\"user\":\"\\t\xEF\xBF\xBD\","
+        "\"event\":\"click\"",
+    };
+    char end[32];
+    const char *line = text.data;
+    assert_memory_equal(line, "{\"type\":\"config\",\"ts\":", 22);
+    for (size_t i = 0; i < 3; i++) {
+        const size_t len = strlen(expected[i]);
+        line = strchr(line, '\n') + 1;
+        assert_memory_equal(line, expected[i], len);
+        snprintf(end, sizeof end, ",\"crc\":\"%08x\"}\n", crc32c(0, line, len));
+        assert_memory_equal(line + len, end, strlen(end));
+    }
+    buffer_free(&text);
+    log_directory_remove(&directory);
+}
+
+static void ids_are_unique_across_restarts_and_segments(void **state)
+{
+    (void)state;
+    struct log_directory directory;
+    log_directory_make(&directory);
+    struct log_options options = log_test_options(&directory);
+    options.segment_size = 2000;
+    char first[EVENT_ID_SIZE], second[EVENT_ID_SIZE], node[9] = "";
+
+    for (int run = 0; run < 3; run++) {
+        struct log *log = open_log(&options);
+        struct log_shard *shard = log_shard_get(log, 0);
+        log_shard_next_id(shard, run == 0 ? first : second);
+        assert_true(run == 0 || strcmp(first, second) != 0);
+        assert_true(run == 0 || memcmp(node, second, 8) == 0);
+        memcpy(node, first, 8);
+        for (int i = 0; i < 20; i++) {
+            append_new(shard, 3);
+            assert_int_equal(log_shard_commit(shard, NULL), 0);
+        }
+        assert_int_equal(log_close(log, NULL), 0);
+    }
+
+    struct log_counts counts;
+    const struct log_statistics s = log_count(directory.path, &counts);
+    assert_int_equal(counts.n_exposure, 180);
+    assert_int_equal(counts.n_config, s.n_segments);
+    assert_true(s.n_segments >= 15);
+    assert_int_equal(counts.n_damage, 0);
+    log_directory_remove(&directory);
+}
+
+static void a_second_writer_is_refused(void **state)
+{
+    (void)state;
+    struct log_directory directory;
+    log_directory_make(&directory);
+    const struct log_options options = log_test_options(&directory);
+    struct log *log = open_log(&options), *second = NULL;
+    struct error error = {0};
+
+    assert_int_equal(log_open(&options, &second, &error), -1);
+    assert_int_equal(error.code, ERROR_BUSY);
+    assert_int_equal(log_close(log, NULL), 0);
+    assert_int_equal(log_open(&options, &second, &error), 0);
+    assert_int_equal(log_close(second, NULL), 0);
+
+    log_directory_remove(&directory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_of_each_is_read_as_written),
+        cmocka_unit_test(lines_stand_as_the_contract_says),
+        cmocka_unit_test(ids_are_unique_across_restarts_and_segments),
+        cmocka_unit_test(a_second_writer_is_refused),
+    };
+    return cmocka_run_group_tests_name("log", tests, NULL, NULL);
+}

@@ -15,6 +15,7 @@
     COMMAND(assign, "the arm of one user, or of each line of standard input") \
     COMMAND(version, "print the version and the libraries it runs on") \
     COMMAND(synth, "write a MovieLens-shaped set of ratings with planted structure") \
+    COMMAND(simulate, "send simulated users to a server, with a planted truth") \
 /* end of commands */
 /* clang-format on */
 

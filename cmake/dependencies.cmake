@@ -25,6 +25,7 @@ abtest_find(jansson jansson.h jansson libjansson-dev)
 abtest_find(inih ini.h inih libinih-dev)
 abtest_find(zstd zstd.h zstd libzstd-dev)
 abtest_find(xxhash xxhash.h xxhash libxxhash-dev)
+abtest_find(curl curl/curl.h curl libcurl4-gnutls-dev)
 abtest_find(event_core event2/event.h event_core libevent-dev)
 abtest_find(event_pthreads event2/thread.h event_pthreads libevent-dev)
 

@@ -1,3 +1,0 @@
-#include "simulate/simulate.h"
-
-typedef int simulate_has_no_source_yet;

@@ -16,6 +16,7 @@
     COMMAND(version, "print the version and the libraries it runs on") \
     COMMAND(synth, "write a MovieLens-shaped set of ratings with planted structure") \
     COMMAND(simulate, "send simulated users to a server, with a planted truth") \
+    COMMAND(evaluate, "measure a model on ratings that it has not seen") \
 /* end of commands */
 /* clang-format on */
 

@@ -7,6 +7,7 @@
 
 #include "abtest/commands.h"
 #include "abtest/options.h"
+#include "abtest/simulate_log.h"
 #include "abtest/simulate_output.h"
 #include "common/clock.h"
 #include "experiment/experiment.h"
@@ -18,10 +19,10 @@
 /* The options, and what they name once it is loaded. */
 struct simulate_job {
     const char *config_path;
-    const char *url, *experiment, *users_from, *truth, *rates;
+    const char *url, *to_log, *experiment, *users_from, *truth, *rates;
     bool clicks, json;
-    int64_t n_users, seed, threads, visits, k, retries, timeout_s;
-    double eta, click_liked, click_other, liked_above;
+    int64_t n_users, seed, threads, visits, k, retries, timeout_s, start_s;
+    double eta, click_liked, click_other, liked_above, days;
 
     struct config *config;
     struct ratings *ratings;      /* held-out */
@@ -264,6 +265,29 @@ static int print_result(const struct simulate_job *job,
     return finish_output(COMMAND, EXIT_DONE);
 }
 
+/* Over HTTP, or straight into a log. */
+static int run_simulation(struct simulate_job *job, struct simulation_result *result,
+                          struct error *error)
+{
+    job->run.url = job->url;
+    job->run.k = (int)job->k;
+    job->run.n_threads = (int)job->threads;
+    job->run.max_retries = (int)job->retries;
+    job->run.timeout_ms = (int)job->timeout_s * 1000;
+    if (!job->to_log) {
+        return simulation_run(&job->run, result, error);
+    }
+    const struct simulate_log_options options = {
+        .config = job->config,
+        .directory = job->to_log,
+        .version = ABTEST_VERSION,
+        .start_us = job->start_s * 1000000,
+        .span_us = (int64_t)(job->days * 86400e6),
+        .n_items = (int)job->k,
+    };
+    return simulate_log_write(&options, &job->run, result, error);
+}
+
 static int run_job(struct simulate_job *job)
 {
     struct error error = {0};
@@ -273,17 +297,12 @@ static int run_job(struct simulate_job *job)
         complain(COMMAND, "%s", error.message);
         return EXIT_FAILED;
     }
-    job->run.url = job->url;
-    job->run.k = (int)job->k;
-    job->run.n_threads = (int)job->threads;
-    job->run.max_retries = (int)job->retries;
-    job->run.timeout_ms = (int)job->timeout_s * 1000;
     if (isatty(STDERR_FILENO)) {
         job->run.progress = show_progress;
         job->run.progress_context = job;
     }
     const int64_t start = clock_monotonic_ns();
-    const int rc = simulation_run(&job->run, &result, &error);
+    const int rc = run_simulation(job, &result, &error);
     const double seconds = (double)(clock_monotonic_ns() - start) / 1e9;
     int status = EXIT_FAILED;
     if (result.n_users > 0) {
@@ -305,8 +324,14 @@ static int run_job(struct simulate_job *job)
 /* Exactly one rule must be given. */
 static int check_usage(const struct simulate_job *job)
 {
-    if (!job->url) {
-        complain(COMMAND, "--url is missing (abtest serve prints it)");
+    if (!job->url == !job->to_log) {
+        complain(COMMAND, "give --url (abtest serve prints it) or --to-log DIRECTORY, "
+                          "one of them");
+        return -1;
+    }
+    if (job->to_log && !job->rates) {
+        complain(COMMAND, "--to-log needs --rates: without a server there are no lists "
+                          "to judge");
         return -1;
     }
     if (job->rates && (job->truth || job->clicks)) {
@@ -331,7 +356,9 @@ static int parse_and_run(struct simulate_job *job, const struct option_spec *opt
 {
     const struct command_usage usage = {
         .command = COMMAND,
-        .arguments = "CONFIG --url URL (--rates ... | --truth FILE [--clicks])",
+        .arguments =
+            "CONFIG (--url URL | --to-log DIRECTORY) (--rates ... | --truth FILE "
+            "[--clicks])",
         .summary =
             "Sends simulated users to a running server. Each asks for recommendations "
             "and answers with\nfeedback `satisfied` (and `click`) by a rule that is "
@@ -365,9 +392,17 @@ int cmd_simulate(int argc, char **argv)
                                .eta = 1,
                                .click_liked = 0.8,
                                .click_other = 0.05,
-                               .liked_above = 2.5};
+                               .liked_above = 2.5,
+                               .start_s = 1767225600, /* 2026-01-01 */
+                               .days = 7};
     const struct option_spec options[] = {
         {"url", OPTION_TEXT, &job.url, "URL", "of the server", 0, 0},
+        {"to-log", OPTION_TEXT, &job.to_log, "DIRECTORY",
+         "write a log instead, without a server (with --rates)", 0, 0},
+        {"start", OPTION_INT, &job.start_s, "SECONDS",
+         "with --to-log: time of the first exposures, since 1970", 0, 1e11},
+        {"days", OPTION_NUMBER, &job.days, "D",
+         "with --to-log: exposures are spread over D days", 1e-6, 36500},
         {"experiment", OPTION_TEXT, &job.experiment, "NAME",
          "whose arms are counted (default: the one that runs)", 0, 0},
         {"users", OPTION_INT, &job.n_users, "N",
@@ -389,7 +424,8 @@ int cmd_simulate(int argc, char **argv)
         {"click-other", OPTION_NUMBER, &job.click_other, "P",
          "and on any other examined item", 0, 1},
         {"visits", OPTION_INT, &job.visits, "N", "requests of each user", 1, 1e6},
-        {"k", OPTION_INT, &job.k, "N", "items to ask for; 0: what the server serves", 0,
+        {"k", OPTION_INT, &job.k, "N",
+         "items of a list; 0: what the server serves, and none with --to-log", 0,
          LIST_MAX},
         {"seed", OPTION_INT, &job.seed, "N", "of the coins", 0, 9e15},
         {"threads", OPTION_INT, &job.threads, "N", "connections at once", 1, 1024},

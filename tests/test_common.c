@@ -89,6 +89,33 @@ static void json_doubles_read_back_the_same(void **state)
     }
 }
 
+/* The fast path for short decimals writes what printf would. */
+static void json_doubles_are_the_shortest_that_printf_gives(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_init(&rng, 2, 0);
+    for (int i = 0; i < 50000; i++) {
+        struct buffer b = {0};
+        char expected[40];
+        const int places = (int)rng_below(&rng, 7);
+        double value = (double)rng_below(&rng, 2000000) / pow(10, places);
+        value = i % 3 == 1 ? -value : i % 3 == 2 ? nextafter(value, 0) : value;
+        for (int digits = 15; digits <= 17; digits++) {
+            snprintf(expected, sizeof expected, "%.*g", digits, value);
+            if (strtod(expected, NULL) == value) {
+                break;
+            }
+        }
+
+        json_append_double(&b, value);
+        buffer_append_char(&b, '\0');
+
+        assert_string_equal(b.data, expected);
+        buffer_free(&b);
+    }
+}
+
 static void utf8_refuses_overlong_surrogate_and_too_high(void **state)
 {
     (void)state;
@@ -245,6 +272,7 @@ int main(void)
         cmocka_unit_test(buffer_grows_and_keeps_what_it_has),
         cmocka_unit_test(json_strings_are_escaped_and_valid_utf8),
         cmocka_unit_test(json_doubles_read_back_the_same),
+        cmocka_unit_test(json_doubles_are_the_shortest_that_printf_gives),
         cmocka_unit_test(utf8_refuses_overlong_surrogate_and_too_high),
         cmocka_unit_test(rng_below_is_uniform),
         cmocka_unit_test(rng_streams_differ_and_repeat),

@@ -13,6 +13,7 @@
 #define ABTEST_COMMANDS(COMMAND) \
     COMMAND(check, "every mistake in a config, with line numbers") \
     COMMAND(assign, "the arm of one user, or of each line of standard input") \
+    COMMAND(logs, "print, verify and compress a log directory") \
     COMMAND(version, "print the version and the libraries it runs on") \
     COMMAND(synth, "write a MovieLens-shaped set of ratings with planted structure") \
     COMMAND(simulate, "send simulated users to a server, with a planted truth") \

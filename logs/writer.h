@@ -70,4 +70,12 @@ MUST_CHECK int log_shard_append(struct log_shard *shard, const struct event *eve
  * any of its events. */
 MUST_CHECK int log_shard_commit(struct log_shard *shard, struct error *error);
 
+/* Cuts torn tails and compresses every plain segment of a directory that no writer
+ * has: what a server does in the background. *n is the number of segments compressed.
+ * Fails as log_open does; ERROR_IO when a segment cannot be compressed, which stays as
+ * it is. `report` may be NULL. */
+MUST_CHECK int log_compact(const char *directory,
+                           void (*report)(void *context, const char *message),
+                           void *report_context, int64_t *n, struct error *error);
+
 #endif

@@ -133,7 +133,7 @@ void line_append_config_body(struct buffer *b, const struct event *config)
     json_append_string(b, config->version);
 }
 
-static void append_crc(struct buffer *b, size_t start)
+void line_append_crc(struct buffer *b, size_t start)
 {
     static const char digits[] = "0123456789abcdef";
     char end[LINE_CRC_LEN + 1] = ",\"crc\":\"xxxxxxxx\"}";
@@ -154,7 +154,7 @@ void line_append_config(struct buffer *buffer, int64_t ts_us, struct slice id,
     const size_t start = buffer->len;
     append_head(buffer, EVENT_CONFIG, ts_us, id);
     buffer_append(buffer, body.data, body.len);
-    append_crc(buffer, start);
+    line_append_crc(buffer, start);
 }
 
 void line_append(struct buffer *buffer, const struct event *event)
@@ -172,7 +172,7 @@ void line_append(struct buffer *buffer, const struct event *event)
         append_feedback(buffer, event);
         break;
     }
-    append_crc(buffer, start);
+    line_append_crc(buffer, start);
 }
 
 static int hex_digit(char c)

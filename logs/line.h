@@ -22,6 +22,9 @@ void line_append_config_body(struct buffer *buffer, const struct event *config);
 void line_append_config(struct buffer *buffer, int64_t ts_us, struct slice id,
                         struct slice body);
 
+/* Ends the line that begins at data[start] with its checksum and a newline. */
+void line_append_crc(struct buffer *buffer, size_t start);
+
 /* Holds the end of `line` (no newline) against its bytes. Returns NULL when the
  * checksum is right, else what is wrong. */
 const char *line_check_crc(struct slice line);

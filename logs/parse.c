@@ -419,8 +419,8 @@ static bool our_own(struct cursor *c, struct event *e)
     } else {
         return false;
     }
-    return whole(c, &e->ts_us) && LITERAL(c, ",\"id\":") && rest(c, e) &&
-           c->at == c->end;
+    return whole(c, &e->ts_us) && e->ts_us >= 0 && LITERAL(c, ",\"id\":") &&
+           rest(c, e) && c->at == c->end;
 }
 
 enum parse_result line_parse(struct line_parser *parser, struct slice line,

@@ -16,8 +16,10 @@
     COMMAND(logs, "print, verify and compress a log directory") \
     COMMAND(version, "print the version and the libraries it runs on") \
     COMMAND(synth, "write a MovieLens-shaped set of ratings with planted structure") \
+    COMMAND(profile, "what a file of ratings holds, with pictures") \
     COMMAND(simulate, "send simulated users to a server, with a planted truth") \
     COMMAND(evaluate, "measure a model on ratings that it has not seen") \
+    COMMAND(recommend, "what a user liked beside what a model predicts") \
 /* end of commands */
 /* clang-format on */
 

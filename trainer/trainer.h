@@ -7,12 +7,14 @@
 #ifndef TRAINER_TRAINER_H
 #define TRAINER_TRAINER_H
 
-#include "trainer/evaluate.h" /* IWYU pragma: export */
-#include "trainer/model.h"    /* IWYU pragma: export */
-#include "trainer/ranking.h"  /* IWYU pragma: export */
-#include "trainer/ratings.h"  /* IWYU pragma: export */
-#include "trainer/split.h"    /* IWYU pragma: export */
-#include "trainer/synth.h"    /* IWYU pragma: export */
-#include "trainer/titles.h"   /* IWYU pragma: export */
+#include "trainer/evaluate.h"  /* IWYU pragma: export */
+#include "trainer/model.h"     /* IWYU pragma: export */
+#include "trainer/power_law.h" /* IWYU pragma: export */
+#include "trainer/profile.h"   /* IWYU pragma: export */
+#include "trainer/ranking.h"   /* IWYU pragma: export */
+#include "trainer/ratings.h"   /* IWYU pragma: export */
+#include "trainer/split.h"     /* IWYU pragma: export */
+#include "trainer/synth.h"     /* IWYU pragma: export */
+#include "trainer/titles.h"    /* IWYU pragma: export */
 
 #endif

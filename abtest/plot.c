@@ -1,0 +1,480 @@
+#include "abtest/plot.h"
+
+#include <errno.h>
+#include <math.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "abtest/commands.h"
+#include "abtest/options.h"
+#include "common/buffer.h"
+
+extern char **environ;
+
+/* Okabe & Ito (2008): eight colours that the colour-blind tell apart, black last. */
+static const char *const palette[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
+                                      "#E69F00", "#56B4E9", "#F0E442", "#000000"};
+#define GREY "#8A8A8A"
+
+enum format { FORMAT_NONE, FORMAT_TERMINAL, FORMAT_SVG, FORMAT_PNG, FORMAT_PDF };
+
+static enum format format_of(const char *path)
+{
+    static const struct {
+        const char *suffix;
+        enum format format;
+    } formats[] = {{".svg", FORMAT_SVG}, {".png", FORMAT_PNG}, {".pdf", FORMAT_PDF}};
+    const size_t len = strlen(path);
+    if (strcmp(path, "-") == 0) {
+        return FORMAT_TERMINAL;
+    }
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        if (len > 4 && strcmp(path + len - 4, formats[i].suffix) == 0) {
+            return formats[i].format;
+        }
+    }
+    return FORMAT_NONE;
+}
+
+int plot_check_path(const char *path, struct error *error)
+{
+    if (format_of(path) == FORMAT_NONE) {
+        error_set(error, ERROR_INVALID,
+                  "--plot %s: the name must end in .svg, .png or .pdf, or be - for the "
+                  "terminal",
+                  path);
+        return -1;
+    }
+    return 0;
+}
+
+/* ---- the script ---- */
+
+/* A gnuplot string in single quotes, where only the quote itself is special. */
+static void append_quoted(struct buffer *out, struct slice text)
+{
+    buffer_append_char(out, '\'');
+    for (size_t i = 0; i < text.len; i++) {
+        const char c = text.data[i];
+        if (c == '\'') {
+            buffer_append_text(out, "''");
+        } else {
+            buffer_append_char(out, (unsigned char)c < 0x20 || c == 0x7F ? ' ' : c);
+        }
+    }
+    buffer_append_char(out, '\'');
+}
+
+/* A string inside a data block: double quotes, nothing can be escaped in it. */
+static void append_data_text(struct buffer *out, struct slice text)
+{
+    buffer_append_char(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        const char c = text.data[i];
+        buffer_append_char(out, (unsigned char)c < 0x20 || c == 0x7F ? ' '
+                                : c == '"' || c == '\\'              ? '\''
+                                                                     : c);
+    }
+    buffer_append_char(out, '"');
+}
+
+static void append_set_text(struct buffer *out, const char *what, const char *text)
+{
+    if (text) {
+        buffer_printf(out, "set %s ", what);
+        append_quoted(out, slice_of(text));
+        buffer_append_char(out, '\n');
+    } else {
+        buffer_printf(out, "unset %s\n", what);
+    }
+}
+
+static void append_terminal(struct buffer *out, const struct plot_page *page,
+                            enum format format)
+{
+    const int n_columns = page->n_columns > 0 ? page->n_columns : 1;
+    const int n_rows = (page->n_panels + n_columns - 1) / n_columns;
+    const int width = (page->panel_width ? page->panel_width : 640) * n_columns;
+    const int height = (page->panel_height ? page->panel_height : 420) * n_rows +
+                       (page->title ? 30 : 0);
+    struct winsize size = {.ws_row = 24, .ws_col = 79};
+    switch (format) {
+    case FORMAT_TERMINAL:
+        if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 40) {
+            size = (struct winsize){.ws_row = 24, .ws_col = 79};
+        }
+        buffer_printf(out, "set terminal dumb %d %d noenhanced %s\n", size.ws_col - 1,
+                      24 * n_rows, isatty(STDOUT_FILENO) ? "ansi" : "mono");
+        break;
+    case FORMAT_SVG:
+        buffer_printf(out,
+                      "set terminal svg size %d,%d dynamic noenhanced font "
+                      "'Helvetica,Arial,sans-serif,13' background '#ffffff'\n",
+                      width, height);
+        break;
+    case FORMAT_PNG:
+        buffer_printf(out,
+                      "set terminal pngcairo size %d,%d noenhanced font 'sans,11' "
+                      "background '#ffffff'\n",
+                      width, height);
+        break;
+    case FORMAT_PDF:
+        buffer_printf(out,
+                      "set terminal pdfcairo size %.2fin,%.2fin noenhanced font "
+                      "'sans,11' background '#ffffff'\n",
+                      width / 96.0, height / 96.0);
+        break;
+    case FORMAT_NONE:
+        break;
+    }
+}
+
+static void append_point(struct buffer *out, const struct plot_series *s, int64_t j)
+{
+    if (!isfinite(s->x[j]) || !isfinite(s->y[j])) {
+        return;
+    }
+    buffer_printf(out, "%.10g %.10g", s->x[j], s->y[j]);
+    if (s->low && s->high) {
+        buffer_printf(out, " %.10g %.10g", s->low[j], s->high[j]);
+    }
+    if (s->labels) {
+        buffer_append_char(out, ' ');
+        append_data_text(out, s->labels[j]);
+    }
+    buffer_append_char(out, '\n');
+}
+
+static int64_t n_points(const struct plot_series *s)
+{
+    int64_t n = 0;
+    for (int64_t j = 0; j < s->n; j++) {
+        n += isfinite(s->x[j]) && isfinite(s->y[j]);
+    }
+    return n;
+}
+
+static void append_data(struct buffer *out, const struct plot_panel *panel, int number)
+{
+    for (int i = 0; i < panel->n_series; i++) {
+        buffer_printf(out, "$p%d_%d << END_OF_SERIES\n", number, i);
+        for (int64_t j = 0; j < panel->series[i].n; j++) {
+            append_point(out, &panel->series[i], j);
+        }
+        buffer_append_text(out, "END_OF_SERIES\n");
+    }
+}
+
+static void append_style(struct buffer *out, const struct plot_series *s,
+                         const char *color)
+{
+    const char *format = NULL;
+    switch (s->style) {
+    case PLOT_LINE:
+        format = "using 1:2 with lines lw 2 lc rgb '%s'";
+        break;
+    case PLOT_LINE_POINTS:
+        format = "using 1:2 with linespoints lw 2 pt 7 ps 0.5 lc rgb '%s'";
+        break;
+    case PLOT_DASHED:
+        format = "using 1:2 with lines lw 2 dt 2 lc rgb '%s'";
+        break;
+    case PLOT_POINTS:
+        format = "using 1:2 with points pt 7 ps 0.5 lc rgb '%s'";
+        break;
+    case PLOT_DOTS:
+        format = "using 1:2 with points pt 7 ps 0.25 lc rgb '%s'";
+        break;
+    case PLOT_BARS:
+        format = "using 1:2 with boxes fs solid 0.85 noborder lc rgb '%s'";
+        break;
+    case PLOT_BAND:
+        format = "using 1:3:4 with filledcurves fs transparent solid 0.2 noborder "
+                 "lc rgb '%s'";
+        break;
+    case PLOT_ERROR_X:
+        format = "using 1:2:3:4 with xerrorbars pt 7 ps 0.8 lw 2 lc rgb '%s'";
+        break;
+    case PLOT_ERROR_Y:
+        format = "using 1:2:3:4 with yerrorbars pt 7 ps 0.8 lw 2 lc rgb '%s'";
+        break;
+    case PLOT_LABELS:
+        format = "using 1:2:3 with labels left offset 0.6,0 font ',9' tc rgb '%s'";
+        break;
+    }
+    const char *at = strstr(format, "%s");
+    buffer_append(out, format, (size_t)(at - format));
+    buffer_append_text(out, color);
+    buffer_append_text(out, at + 2);
+}
+
+static const char *color_of(const struct plot_series *s, int position)
+{
+    const int n = (int)(sizeof palette / sizeof palette[0]);
+    if (s->color == -2) {
+        return GREY;
+    }
+    return palette[(s->color < 0 ? position : s->color) % n];
+}
+
+static void append_y_tics(struct buffer *out, const struct plot_panel *panel)
+{
+    if (panel->no_y_tics) {
+        buffer_append_text(out, "unset ytics\n");
+    } else if (panel->label_y_tics && panel->n_series > 0 && panel->series[0].labels) {
+        const struct plot_series *s = &panel->series[0];
+        buffer_append_text(out, "set ytics (");
+        for (int64_t j = 0; j < s->n; j++) {
+            buffer_append_text(out, j ? ", " : "");
+            append_quoted(out, s->labels[j]);
+            buffer_printf(out, " %.10g", s->y[j]);
+        }
+        buffer_append_text(out, ")\n");
+    } else {
+        buffer_append_text(out, "set ytics nomirror\n");
+    }
+}
+
+static void append_panel(struct buffer *out, const struct plot_panel *panel, int number)
+{
+    bool has_key = false, has_bars = false;
+    int n_drawn = 0;
+    append_set_text(out, "title", panel->title);
+    append_set_text(out, "xlabel", panel->x_label);
+    append_set_text(out, "ylabel", panel->y_label);
+    buffer_printf(out, "%s logscale x\n%s logscale y\n", panel->log_x ? "set" : "unset",
+                  panel->log_y ? "set" : "unset");
+    buffer_append_text(out,
+                       panel->no_x_tics ? "unset xtics\n" : "set xtics nomirror\n");
+    append_y_tics(out, panel);
+    for (int i = 0; i < panel->n_series; i++) {
+        const struct plot_series *s = &panel->series[i];
+        has_key = has_key || (s->name && s->name[0]);
+        has_bars = has_bars || s->style == PLOT_BARS;
+    }
+    if (has_key) {
+        buffer_printf(out, "set key %s\n", panel->key ? panel->key : "top right");
+    } else {
+        buffer_append_text(out, "unset key\n");
+    }
+    buffer_append_text(out, has_bars ? "set yrange [0:*]\n" : "set yrange [*:*]\n");
+    for (int i = 0; i < panel->n_series; i++) {
+        const struct plot_series *s = &panel->series[i];
+        if (n_points(s) == 0) {
+            continue;
+        }
+        buffer_printf(out, "%s$p%d_%d ", n_drawn++ ? ", " : "plot ", number, i);
+        append_style(out, s, color_of(s, i));
+        if (s->name && s->name[0]) {
+            buffer_append_text(out, " title ");
+            append_quoted(out, slice_of(s->name));
+        } else {
+            buffer_append_text(out, " notitle");
+        }
+    }
+    /* A panel without a point still takes its place on the page. */
+    buffer_append_text(out, n_drawn ? "\n" : "plot [0:1] [0:1] NaN notitle\n");
+}
+
+static void append_script(struct buffer *out, const struct plot_page *page,
+                          const char *output, enum format format)
+{
+    const int n_columns = page->n_columns > 0 ? page->n_columns : 1;
+    const int n_rows = (page->n_panels + n_columns - 1) / n_columns;
+    buffer_append_text(out, "set encoding utf8\nset datafile separator whitespace\n");
+    append_terminal(out, page, format);
+    if (format != FORMAT_TERMINAL) {
+        append_set_text(out, "output", output);
+    }
+    buffer_append_text(out, "set border 3 lc rgb '#606060'\n"
+                            "set grid lc rgb '#E4E4E4' lw 1 lt 1\n"
+                            "set tics textcolor rgb '#303030'\n"
+                            "set boxwidth 0.8 relative\n");
+    for (int i = 0; i < page->n_panels; i++) {
+        append_data(out, &page->panels[i], i);
+    }
+    if (page->n_panels > 1 || page->title) {
+        buffer_printf(out, "set multiplot layout %d,%d", n_rows, n_columns);
+        if (page->title) {
+            buffer_append_text(out, " title ");
+            append_quoted(out, slice_of(page->title));
+        }
+        buffer_append_char(out, '\n');
+    }
+    for (int i = 0; i < page->n_panels; i++) {
+        append_panel(out, &page->panels[i], i);
+    }
+    if (page->n_panels > 1 || page->title) {
+        buffer_append_text(out, "unset multiplot\n");
+    }
+    buffer_append_text(out, "unset output\n");
+}
+
+/* ---- the process ---- */
+
+static int write_script(int fd, struct slice script)
+{
+    while (script.len > 0) {
+        const ssize_t put = write(fd, script.data, script.len);
+        if (put < 0 && errno == EINTR) {
+            continue;
+        }
+        if (put < 0) {
+            return -1; /* gnuplot ended early; its exit status says more */
+        }
+        script.data += put;
+        script.len -= (size_t)put;
+    }
+    return 0;
+}
+
+/* Starts gnuplot with its standard input on pipe_ends[0]. Returns 0 or an errno. */
+static int spawn_gnuplot(const int pipe_ends[2], pid_t *pid)
+{
+    char name[] = "gnuplot", dash[] = "-";
+    char *const argv[] = {name, dash, NULL};
+    posix_spawn_file_actions_t actions;
+    int rc = posix_spawn_file_actions_init(&actions);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = posix_spawn_file_actions_adddup2(&actions, pipe_ends[0], STDIN_FILENO);
+    if (rc == 0) {
+        rc = posix_spawn_file_actions_addclose(&actions, pipe_ends[1]);
+    }
+    if (rc == 0) {
+        rc = posix_spawnp(pid, name, &actions, NULL, argv, environ);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    return rc;
+}
+
+static int run_gnuplot(struct slice script, struct error *error)
+{
+    int pipe_ends[2], status = 0;
+    pid_t pid = 0;
+    if (pipe(pipe_ends) != 0) {
+        error_set(error, ERROR_IO, "cannot make a pipe to gnuplot: %s",
+                  strerror(errno));
+        return -1;
+    }
+    fflush(stdout); /* the terminal picture comes after what was said before it */
+    const int rc = spawn_gnuplot(pipe_ends, &pid);
+    close(pipe_ends[0]);
+    if (rc != 0) {
+        close(pipe_ends[1]);
+        error_set(error, rc == ENOENT || rc == EACCES ? ERROR_NOT_FOUND : ERROR_IO,
+                  "cannot run gnuplot: %s (apt-get install gnuplot-nox)", strerror(rc));
+        return -1;
+    }
+    const int written = write_script(pipe_ends[1], script);
+    close(pipe_ends[1]);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (written != 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        error_set(error, ERROR_IO,
+                  "gnuplot failed; what it said stands above (exit status %d)",
+                  WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+        return -1;
+    }
+    return 0;
+}
+
+/* PATH with .part before its suffix: gnuplot sees a file, readers never half of one. */
+static char *part_of(const char *path)
+{
+    const size_t len = strlen(path) + sizeof ".part";
+    char *part = malloc(len);
+    if (part) {
+        snprintf(part, len, "%s.part", path);
+    }
+    return part;
+}
+
+int plot_draw(const struct plot_page *page, const char *path, struct error *error)
+{
+    const enum format format = format_of(path);
+    struct buffer script = {0};
+    char *part = NULL;
+    int rc = -1;
+    if (plot_check_path(path, error) != 0) {
+        return -1;
+    }
+    part = part_of(path);
+    if (part) {
+        append_script(&script, page, part, format);
+    }
+    if (!part || script.failed) {
+        error_set(error, ERROR_NOMEM, "%s: no memory for the picture", path);
+        goto out;
+    }
+    if (run_gnuplot(buffer_slice(&script), error) != 0) {
+        goto out;
+    }
+    if (format != FORMAT_TERMINAL && rename(part, path) != 0) {
+        error_set(error, ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
+        goto out;
+    }
+    rc = 0;
+out:
+    if (rc != 0 && part && format != FORMAT_TERMINAL) {
+        remove(part);
+    }
+    buffer_free(&script);
+    free(part);
+    return rc;
+}
+
+/* ---- without gnuplot ---- */
+
+static void print_field(FILE *to, struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        const char c = text.data[i];
+        fputc((unsigned char)c < 0x20 || c == 0x7F ? ' ' : c, to);
+    }
+}
+
+void plot_print_tsv(const struct plot_page *page, FILE *to)
+{
+    fputs("panel\tseries\tx\ty\tlow\thigh\tlabel\n", to);
+    for (int p = 0; p < page->n_panels; p++) {
+        const struct plot_panel *panel = &page->panels[p];
+        for (int i = 0; i < panel->n_series; i++) {
+            const struct plot_series *s = &panel->series[i];
+            for (int64_t j = 0; j < s->n; j++) {
+                print_field(to, slice_of(panel->title ? panel->title : ""));
+                fputc('\t', to);
+                print_field(to, slice_of(s->name ? s->name : ""));
+                fprintf(to, "\t%.10g\t%.10g\t", s->x[j], s->y[j]);
+                if (s->low && s->high) {
+                    fprintf(to, "%.10g\t%.10g\t", s->low[j], s->high[j]);
+                } else {
+                    fputs("\t\t", to);
+                }
+                print_field(to, s->labels ? s->labels[j] : (struct slice){0});
+                fputc('\n', to);
+            }
+        }
+    }
+}
+
+int plot_draw_or_print(const struct plot_page *page, const char *path,
+                       const char *command)
+{
+    struct error error = {0};
+    if (plot_draw(page, path, &error) == 0) {
+        return EXIT_DONE;
+    }
+    complain(command, "%s", error.message);
+    if (error.code != ERROR_NOT_FOUND) {
+        return EXIT_FAILED;
+    }
+    complain(command, "the picture's data follow as tab-separated text");
+    plot_print_tsv(page, stdout);
+    return EXIT_DONE;
+}

@@ -14,6 +14,7 @@
     COMMAND(check, "every mistake in a config, with line numbers") \
     COMMAND(assign, "the arm of one user, or of each line of standard input") \
     COMMAND(logs, "print, verify and compress a log directory") \
+    COMMAND(analyze, "the significance report of a log directory") \
     COMMAND(version, "print the version and the libraries it runs on") \
     COMMAND(synth, "write a MovieLens-shaped set of ratings with planted structure") \
     COMMAND(profile, "what a file of ratings holds, with pictures") \

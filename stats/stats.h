@@ -8,10 +8,16 @@
 #define STATS_STATS_H
 
 /* One header a line, so that two people can add one without a conflict. */
+#include "stats/analysis.h"
+#include "stats/analysis_spec.h"
+#include "stats/evidence.h"
 #include "stats/interval.h"
+#include "stats/join.h"
+#include "stats/number_text.h"
 #include "stats/proportion.h"
 #include "stats/proportion_interval.h"
 #include "stats/srm.h"
 #include "stats/tail.h"
+#include "stats/unit_table.h"
 
 #endif

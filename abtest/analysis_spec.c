@@ -1,0 +1,239 @@
+#include "abtest/analysis_spec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int no_memory(struct error *error)
+{
+    error_set(error, ERROR_NOMEM, "no memory for the experiments of the log");
+    return -1;
+}
+
+void analysis_source_free(struct analysis_source *source)
+{
+    for (int i = 0; source->configs && i < source->n_configs; i++) {
+        config_free(source->configs[i]);
+    }
+    arena_free(&source->arena);
+    *source = (struct analysis_source){0};
+}
+
+/* Parses one logged config; one that cannot be read is a warning, not a failure, for
+ * others may do. */
+static int parse(struct analysis_source *source, int at, const struct join_config *from,
+                 struct error *error)
+{
+    struct config_problems problems = {0};
+    struct error why = {0};
+    source->logged[at] = from;
+    if (from->text.len == 0) {
+        source->warnings[source->n_warnings] = arena_printf(
+            &source->arena,
+            "config %.*s is named by exposures, but its text is not in the log",
+            (int)from->hash.len, from->hash.data);
+    } else if (config_parse(from->text, "config in the log", "", &source->configs[at],
+                            &problems, &why) != 0) {
+        if (why.code == ERROR_NOMEM) {
+            config_problems_free(&problems);
+            return no_memory(error);
+        }
+        source->warnings[source->n_warnings] =
+            arena_printf(&source->arena, "config %.*s cannot be read: %s",
+                         (int)from->hash.len, from->hash.data, why.message);
+    } else {
+        config_problems_free(&problems);
+        return 0;
+    }
+    config_problems_free(&problems);
+    return source->warnings[source->n_warnings++] ? 0 : no_memory(error);
+}
+
+static int parse_all(const struct join *join, struct analysis_source *source,
+                     struct error *error)
+{
+    const size_t n = (size_t)join_n_configs(join);
+    source->configs = arena_zeroed(&source->arena, n, sizeof(struct config *));
+    source->logged =
+        arena_zeroed(&source->arena, n, sizeof(const struct join_config *));
+    source->warnings = arena_zeroed(&source->arena, n, sizeof(const char *));
+    if (!source->configs || !source->logged || !source->warnings) {
+        return no_memory(error);
+    }
+    source->n_configs = (int)n;
+    for (int i = 0; i < source->n_configs; i++) {
+        if (parse(source, i, join_config(join, i), error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static enum analysis_kind kind_of(enum metric_kind kind)
+{
+    switch (kind) {
+    case METRIC_PROPORTION:
+        return ANALYSIS_PROPORTION;
+    case METRIC_MEAN:
+        return ANALYSIS_MEAN;
+    case METRIC_COUNT:
+        return ANALYSIS_COUNT;
+    case METRIC_RATIO:
+        return ANALYSIS_RATIO;
+    case METRIC_QUANTILE:
+        break;
+    }
+    return ANALYSIS_QUANTILE;
+}
+
+static const struct analysis_metric *metrics_of(struct analysis_source *source,
+                                                const struct config *config)
+{
+    struct analysis_metric *metrics =
+        arena_zeroed(&source->arena, (size_t)config->n_metrics, sizeof *metrics);
+    for (int m = 0; metrics && m < config->n_metrics; m++) {
+        const struct metric *from = &config->metrics[m];
+        metrics[m] = (struct analysis_metric){
+            .name = from->name,
+            .kind = kind_of(from->kind),
+            .quantile = from->quantile,
+            .event = from->event,
+            .denominator = from->denominator,
+            .window_us = from->window_us,
+            .direction = from->direction == DIRECTION_UP     ? 1
+                         : from->direction == DIRECTION_DOWN ? -1
+                                                             : 0,
+        };
+    }
+    return metrics;
+}
+
+/* The weights that each logged config gave to the arms of `experiment`. */
+static int weights_of(struct analysis_source *source,
+                      const struct experiment *experiment,
+                      struct analysis_experiment *to)
+{
+    struct analysis_weights *weights =
+        arena_zeroed(&source->arena, (size_t)source->n_configs, sizeof *weights);
+    if (!weights) {
+        return -1;
+    }
+    to->weights = weights;
+    for (int c = 0; c < source->n_configs; c++) {
+        const struct config *config = source->configs[c];
+        const int at =
+            config ? config_find_experiment(config, slice_of(experiment->name)) : -1;
+        if (at < 0) {
+            continue;
+        }
+        double *values =
+            arena_zeroed(&source->arena, (size_t)experiment->n_arms, sizeof(double));
+        if (!values) {
+            return -1;
+        }
+        for (int a = 0; a < experiment->n_arms; a++) {
+            const struct experiment *then = &config->experiments[at];
+            const int arm =
+                experiment_find_arm(then, slice_of(experiment->arms[a].name));
+            values[a] = arm < 0 ? 0 : then->arms[arm].weight;
+        }
+        weights[to->n_weights++] =
+            (struct analysis_weights){source->logged[c]->hash, values};
+    }
+    return 0;
+}
+
+static int add_experiment(struct analysis_source *source, int from_config,
+                          const struct experiment *from,
+                          const struct analysis_metric *metrics,
+                          struct analysis_experiment *to)
+{
+    const struct config *config = source->configs[from_config];
+    struct analysis_arm *arms =
+        arena_zeroed(&source->arena, (size_t)from->n_arms, sizeof *arms);
+    if (!arms || !metrics) {
+        return -1;
+    }
+    for (int a = 0; a < from->n_arms; a++) {
+        arms[a] = (struct analysis_arm){from->arms[a].name, from->arms[a].weight};
+    }
+    *to = (struct analysis_experiment){
+        .name = from->name,
+        .hypothesis = from->hypothesis,
+        .status = experiment_status_name(from->status),
+        .config_hash = config->hash,
+        .config_ts_us = source->logged[from_config]->first_ts_us,
+        .alpha = from->alpha,
+        .sequential = from->sequential,
+        .arms = arms,
+        .n_arms = from->n_arms,
+        .metrics = metrics,
+        .n_metrics = config->n_metrics,
+        .primary = from->primary,
+        .guardrails = from->guardrails,
+        .n_guardrails = from->n_guardrails,
+    };
+    return weights_of(source, from, to);
+}
+
+static bool is_listed(const struct analysis_experiment *experiments, int n,
+                      const char *name)
+{
+    for (int e = 0; e < n; e++) {
+        if (strcmp(experiments[e].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int analysis_source_build(const struct join *join, const char *path,
+                          const char *experiment, struct analysis_source *source,
+                          struct error *error)
+{
+    size_t n_most = 0;
+    if (parse_all(join, source, error) != 0) {
+        return -1;
+    }
+    for (int c = 0; c < source->n_configs; c++) {
+        n_most += source->configs[c] ? (size_t)source->configs[c]->n_experiments : 0;
+    }
+    struct analysis_experiment *experiments =
+        arena_zeroed(&source->arena, n_most, sizeof *experiments);
+    if (!experiments) {
+        return no_memory(error);
+    }
+    int n = 0;
+    for (int c = 0; c < source->n_configs; c++) {
+        const struct config *config = source->configs[c];
+        const struct analysis_metric *metrics =
+            config ? metrics_of(source, config) : NULL;
+        for (int e = 0; config && e < config->n_experiments; e++) {
+            const struct experiment *from = &config->experiments[e];
+            if ((experiment && strcmp(from->name, experiment) != 0) ||
+                is_listed(experiments, n, from->name)) {
+                continue;
+            }
+            if (add_experiment(source, c, from, metrics, &experiments[n]) != 0) {
+                return no_memory(error);
+            }
+            n++;
+        }
+    }
+    source->spec = (struct analysis_spec){experiments, n};
+    if (n == 0) {
+        const char *separator = source->n_warnings ? "; " : "";
+        const char *warning = source->n_warnings ? source->warnings[0] : "";
+        if (experiment) {
+            error_set(error, ERROR_NOT_FOUND,
+                      "%s: no config in this log has an experiment \"%s\"%s%s", path,
+                      experiment, separator, warning);
+        } else {
+            error_set(error, ERROR_NOT_FOUND,
+                      "%s: no config in this log has an experiment%s%s", path,
+                      separator, warning);
+        }
+        source->n_warnings = 0; /* said */
+        return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,29 @@
+/* analyze.h - the analysis of a log directory as one call: behind `abtest analyze` and
+ * behind the server's GET /v1/experiments/{e}/report, so that both say the same.
+ */
+#ifndef ABTEST_ANALYZE_H
+#define ABTEST_ANALYZE_H
+
+#include "abtest/analysis_spec.h"
+#include "common/buffer.h"
+#include "common/error.h"
+#include "stats/stats.h"
+
+struct analyze_result {
+    struct join *join;
+    struct analysis_source source;
+    struct analysis *analysis;
+};
+
+/* Reads `logs` and analyzes `experiment`, or all of them when it is NULL. Fails with
+ * ERROR_NOT_FOUND (no such directory or experiment), ERROR_IO or ERROR_NOMEM. The
+ * caller releases *result with analyze_free, failed or not. */
+MUST_CHECK int analyze_logs(const char *logs, const char *experiment,
+                            struct analyze_result *result, struct error *error);
+void analyze_free(struct analyze_result *result);
+
+/* The same as JSON text (docs/report.schema.json), appended to *json. */
+MUST_CHECK int analyze_json(const char *logs, const char *experiment,
+                            struct buffer *json, struct error *error);
+
+#endif

@@ -1,0 +1,110 @@
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "abtest/analyze.h"
+#include "abtest/commands.h"
+#include "abtest/options.h"
+#include "common/file.h"
+#include "report/report.h"
+
+struct analyze_options {
+    const char *experiment, *format, *output;
+    bool is_json, is_gate;
+};
+
+static enum options_result parse(int argc, char **argv, struct analyze_options *options,
+                                 const char **logs)
+{
+    const struct option_spec specs[] = {
+        {"experiment", OPTION_TEXT, &options->experiment, "NAME",
+         "only this experiment; all that the log's configs name when absent", 0, 0},
+        {"format", OPTION_TEXT, &options->format, "FORMAT",
+         "text, json, csv or markdown", 0, 0},
+        {"json", OPTION_FLAG, &options->is_json, NULL, "the same as --format json", 0,
+         0},
+        {"o", OPTION_TEXT, &options->output, "FILE",
+         "write the report there instead of standard output", 0, 0},
+        {"gate", OPTION_FLAG, &options->is_gate, NULL,
+         "exit 4 when the decision is to roll back or a guardrail is breached", 0, 0},
+    };
+    const struct command_usage usage = {
+        .command = "analyze",
+        .arguments = "LOGS [options]",
+        .summary =
+            "The significance report of a log directory: verdict, trust checks, and "
+            "every\nnumber with its method. Exits 3 when a trust check fails (sample "
+            "ratio\nmismatch, damaged log): no verdict is given then.",
+        .options = specs,
+        .n_options = sizeof specs / sizeof specs[0],
+        .min_arguments = 1,
+        .max_arguments = 1,
+    };
+    int n_arguments = 0;
+    return options_parse(&usage, argc, argv, logs, &n_arguments);
+}
+
+static int write_out(const struct analyze_options *options, struct slice report)
+{
+    struct error error = {0};
+    if (!options->output) {
+        fwrite(report.data, 1, report.len, stdout);
+        return finish_output("analyze", EXIT_DONE);
+    }
+    if (file_replace(options->output, report, &error) != 0) {
+        complain("analyze", "%s", error.message);
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
+}
+
+static int exit_status_of(const struct analysis *analysis, bool is_gate)
+{
+    if (analysis_is_untrusted(analysis)) {
+        return EXIT_DO_NOT_TRUST;
+    }
+    return is_gate && analysis_is_gated(analysis) ? EXIT_GATE : EXIT_DONE;
+}
+
+int cmd_analyze(int argc, char **argv)
+{
+    struct analyze_options options = {.format = "text"};
+    const char *logs = NULL;
+    switch (parse(argc, argv, &options, &logs)) {
+    case OPTIONS_HELP:
+        return finish_output("analyze", EXIT_DONE);
+    case OPTIONS_BAD:
+        return EXIT_USAGE;
+    case OPTIONS_RUN:
+        break;
+    }
+    const int format =
+        report_format_find(slice_of(options.is_json ? "json" : options.format));
+    if (format < 0) {
+        complain("analyze", "--format %s: not one of text, json, csv, markdown",
+                 options.format);
+        return EXIT_USAGE;
+    }
+
+    struct analyze_result result = {0};
+    struct buffer out = {0};
+    struct error error = {0};
+    const struct report_style style = {!options.output && isatty(STDOUT_FILENO)};
+    int status = EXIT_FAILED;
+    if (analyze_logs(logs, options.experiment, &result, &error) != 0 ||
+        report_write(result.analysis, (enum report_format)format, &style, &out,
+                     &error) != 0) {
+        complain("analyze", "%s", error.message);
+    } else {
+        status = write_out(&options, buffer_slice(&out));
+        if (status == EXIT_DONE) {
+            status = exit_status_of(result.analysis, options.is_gate);
+        }
+    }
+    for (int i = 0; i < result.source.n_warnings; i++) {
+        complain("analyze", "%s", result.source.warnings[i]);
+    }
+    buffer_free(&out);
+    analyze_free(&result);
+    return status;
+}

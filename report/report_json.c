@@ -1,0 +1,213 @@
+/* report_json.c - for programs; described by docs/report.schema.json. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "report/json_writer.h"
+#include "report/report_formats.h"
+
+static void write_estimate(struct json_writer *json, const char *key,
+                           const struct estimate *e)
+{
+    json_open(json, key, '{');
+    json_bool(json, "testable", e->is_testable);
+    json_text(json, "why_not", e->why_not);
+    json_text(json, "test", e->test);
+    json_text(json, "statistic_name", e->statistic_name);
+    json_number(json, "statistic", e->statistic);
+    json_number(json, "df", e->df);
+    json_number(json, "p_value", e->p_value);
+    json_number(json, "log10_p_value", e->log10_p_value);
+    json_number(json, "effect_size", e->effect_size);
+    json_number(json, "standard_error", e->standard_error);
+    json_text(json, "interval", e->interval);
+    json_number(json, "ci_lower", e->ci_lower);
+    json_number(json, "ci_upper", e->ci_upper);
+    json_number(json, "rel_effect_size", e->rel_effect_size);
+    json_text(json, "rel_interval", e->relative);
+    json_number(json, "rel_ci_lower", e->rel_ci_lower);
+    json_number(json, "rel_ci_upper", e->rel_ci_upper);
+    json_close(json, '}');
+}
+
+static void write_checks(struct json_writer *json, const struct experiment_result *r)
+{
+    json_open(json, "checks", '[');
+    for (int c = 0; c < r->n_checks; c++) {
+        const struct check *check = &r->checks[c];
+        json_open(json, NULL, '{');
+        json_text(json, "name", check->name);
+        json_text(json, "status", check_status_name(check->status));
+        json_text(json, "method", check->method);
+        json_number(json, "p_value", check->p_value);
+        json_text(json, "detail", check->detail);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void write_arms(struct json_writer *json, const struct experiment_result *r)
+{
+    json_open(json, "arms", '[');
+    for (int a = 0; a < r->spec->n_arms; a++) {
+        json_open(json, NULL, '{');
+        json_text(json, "name", r->spec->arms[a].name);
+        json_number(json, "weight", r->spec->arms[a].weight);
+        json_int(json, "units", r->arm_units[a]);
+        json_number(json, "expected_units", r->arm_expected[a]);
+        json_int(json, "exposures", r->arm_exposures[a]);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void write_metric_arms(struct json_writer *json,
+                              const struct experiment_result *r,
+                              const struct metric_result *metric)
+{
+    json_open(json, "arms", '[');
+    for (int a = 0; a < r->spec->n_arms; a++) {
+        const struct metric_arm *arm = &metric->arms[a];
+        json_open(json, NULL, '{');
+        json_text(json, "arm", r->spec->arms[a].name);
+        json_int(json, "n", arm->moments.n);
+        if (metric->spec->kind == ANALYSIS_PROPORTION) {
+            json_int(json, "successes", (int64_t)arm->moments.sum_x);
+        } else if (metric->spec->kind != ANALYSIS_QUANTILE) {
+            json_number(json, "total", arm->moments.sum_x);
+        }
+        if (metric->spec->kind == ANALYSIS_RATIO) {
+            json_number(json, "denominator", arm->moments.sum_y);
+        }
+        json_number(json, report_value_word(metric->spec->kind), arm->value);
+        json_text(json, "interval", arm->interval);
+        json_number(json, "ci_lower", arm->ci_lower);
+        json_number(json, "ci_upper", arm->ci_upper);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void write_metric(struct json_writer *json, const struct experiment_result *r,
+                         const struct metric_result *metric)
+{
+    const struct analysis_metric *spec = metric->spec;
+    json_open(json, NULL, '{');
+    json_text(json, "name", spec->name);
+    json_text(json, "role", metric_role_name(metric->role));
+    json_text(json, "kind", analysis_kind_name(spec->kind));
+    if (spec->kind == ANALYSIS_QUANTILE) {
+        json_number(json, "quantile", spec->quantile);
+        json_int(json, "sampled_1_in", metric->sampled_1_in);
+    }
+    json_text(json, "event", spec->event);
+    if (spec->denominator) {
+        json_text(json, "denominator", spec->denominator);
+    }
+    json_int(json, "window_us", spec->window_us);
+    json_text(json, "direction",
+              spec->direction > 0   ? "up"
+              : spec->direction < 0 ? "down"
+                                    : NULL);
+    write_metric_arms(json, r, metric);
+    json_open(json, "contrasts", '[');
+    for (int a = 1; a < r->spec->n_arms; a++) {
+        const struct contrast *contrast = &metric->contrasts[a - 1];
+        json_open(json, NULL, '{');
+        json_text(json, "arm", r->spec->arms[contrast->arm].name);
+        json_text(json, "against", r->spec->arms[0].name);
+        write_estimate(json, "fixed", &contrast->fixed);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
+static void write_verdict(struct json_writer *json, const struct experiment_result *r)
+{
+    json_text(json, "verdict", verdict_name(r->verdict));
+    json_text(json, "winner", r->winner < 0 ? NULL : r->spec->arms[r->winner].name);
+    json_text(json, "headline", r->headline);
+    json_text(json, "advice", r->advice);
+    json_open(json, "reasons", '[');
+    for (int i = 0; i < r->n_reasons; i++) {
+        json_text(json, NULL, r->reasons[i]);
+    }
+    json_close(json, ']');
+    json_bool(json, "guardrail_breached", r->is_guardrail_breached);
+}
+
+static void write_experiment(struct json_writer *json,
+                             const struct experiment_result *r)
+{
+    const struct analysis_experiment *spec = r->spec;
+    json_open(json, NULL, '{');
+    json_text(json, "experiment", spec->name);
+    json_text(json, "hypothesis", spec->hypothesis);
+    json_text(json, "status", spec->status);
+    write_verdict(json, r);
+    json_text(json, "config", spec->config_hash);
+    json_int(json, "config_ts_us", spec->config_ts_us);
+    json_number(json, "alpha", spec->alpha);
+    json_bool(json, "sequential", spec->sequential);
+    json_int(json, "units", r->n_units);
+    json_int(json, "crossover_units", r->n_crossover);
+    json_int(json, "unknown_arm_units", r->n_unknown_arm);
+    json_int(json, "feedback_before_exposure", r->n_feedback_early);
+    json_int(json, "feedback_after_window", r->n_feedback_late);
+    json_int(json, "first_ts_us", r->first_ts_us);
+    json_int(json, "last_ts_us", r->last_ts_us);
+    write_checks(json, r);
+    write_arms(json, r);
+    json_open(json, "metrics", '[');
+    for (int m = 0; m < spec->n_metrics; m++) {
+        write_metric(json, r, &r->metrics[m]);
+    }
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
+static void write_evidence(struct json_writer *json, const struct evidence *e)
+{
+    char fingerprint[20];
+    snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, e->fingerprint);
+    json_open(json, "evidence", '{');
+    json_int(json, "segments", e->n_segments);
+    json_int(json, "bytes", e->n_bytes);
+    json_int(json, "events", e->n_events);
+    json_int(json, "exposures", e->n_exposures);
+    json_int(json, "feedback", e->n_feedback);
+    json_int(json, "duplicates", e->n_duplicates);
+    json_int(json, "conflicting_duplicates", e->n_conflicts);
+    json_int(json, "feedback_without_exposure", e->n_unexposed);
+    json_int(json, "unusable_values", e->n_bad_values);
+    json_int(json, "torn_tails", e->n_torn_tails);
+    json_int(json, "damaged", e->n_damaged);
+    json_open(json, "damage", '[');
+    for (int d = 0; d < e->n_damage_listed; d++) {
+        json_open(json, NULL, '{');
+        json_text(json, "file", e->damage[d].file);
+        json_int(json, "offset", e->damage[d].offset);
+        json_int(json, "size", e->damage[d].size);
+        json_text(json, "reason", e->damage[d].reason);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_text(json, "fingerprint", fingerprint);
+    json_close(json, '}');
+}
+
+void report_json(const struct analysis *analysis, struct buffer *out)
+{
+    struct json_writer json = {.out = out};
+    json_open(&json, NULL, '{');
+    json_int(&json, "report_version", 1);
+    json_text(&json, "source", analysis->source);
+    json_open(&json, "experiments", '[');
+    for (int e = 0; e < analysis->n_experiments; e++) {
+        write_experiment(&json, &analysis->experiments[e]);
+    }
+    json_close(&json, ']');
+    write_evidence(&json, &analysis->evidence);
+    json_close(&json, '}');
+    buffer_append_char(out, '\n');
+}

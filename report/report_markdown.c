@@ -1,0 +1,88 @@
+/* report_markdown.c - for a pull request or a wiki. */
+#include <inttypes.h>
+
+#include "report/report_formats.h"
+#include "report/table.h"
+
+static void write_checks(struct buffer *out, const struct experiment_result *r)
+{
+    struct table table = {.align = "lll"};
+    table_cell(&table, "Trust check");
+    table_cell(&table, "Status");
+    table_cell(&table, "Detail");
+    for (int c = 0; c < r->n_checks; c++) {
+        table_cell(&table, "%s", r->checks[c].name);
+        table_cell(&table, "%s", check_status_name(r->checks[c].status));
+        table_cell(&table, "%s", r->checks[c].detail);
+    }
+    table_write_markdown(&table, out);
+    buffer_append_char(out, '\n');
+}
+
+static void add_contrast(struct table *table, const struct experiment_result *r,
+                         const struct metric_result *metric,
+                         const struct contrast *contrast)
+{
+    const struct estimate *fixed = &contrast->fixed;
+    const enum analysis_kind kind = metric->spec->kind;
+    char text[5][NUMBER_TEXT_SIZE];
+    number_text_value(kind, metric->arms[0].value, text[0]);
+    number_text_value(kind, metric->arms[contrast->arm].value, text[1]);
+    number_text_effect(kind, fixed->effect_size, text[2]);
+    number_text_interval(kind, fixed->ci_lower, fixed->ci_upper, text[3]);
+    number_text_relative(fixed->rel_effect_size, text[4]);
+    table_cell(table, "%s", metric->spec->name);
+    table_cell(table, "%s", metric_role_name(metric->role));
+    table_cell(table, "%s", r->spec->arms[contrast->arm].name);
+    table_cell(table, "%s", text[0]);
+    table_cell(table, "%s", text[1]);
+    table_cell(table, "%s", text[2]);
+    table_cell(table, "%s", text[3]);
+    table_cell(table, "%s", text[4]);
+    number_text_p(fixed->p_value, fixed->log10_p_value, text[0]);
+    table_cell(table, "%s", text[0]);
+    table_cell(table, "%s", fixed->is_testable ? fixed->test : fixed->why_not);
+    table_cell(table, "%s", fixed->interval ? fixed->interval : "");
+}
+
+static void write_metrics(struct buffer *out, const struct experiment_result *r)
+{
+    static const char *const head[] = {
+        "Metric",   "Role",     "Arm", "Control", "Treatment",  "Difference",
+        "Interval", "Relative", "p",   "Test",    "Interval by"};
+    struct table table = {.align = "lllrrrrrrll"};
+    for (size_t i = 0; i < sizeof head / sizeof head[0]; i++) {
+        table_cell(&table, "%s", head[i]);
+    }
+    for (int m = 0; m < r->spec->n_metrics; m++) {
+        for (int a = 1; a < r->spec->n_arms; a++) {
+            add_contrast(&table, r, &r->metrics[m], &r->metrics[m].contrasts[a - 1]);
+        }
+    }
+    table_write_markdown(&table, out);
+    buffer_append_char(out, '\n');
+}
+
+void report_markdown(const struct analysis *analysis, struct buffer *out)
+{
+    for (int e = 0; e < analysis->n_experiments; e++) {
+        const struct experiment_result *r = &analysis->experiments[e];
+        buffer_printf(out, "## %s: %s\n\n%s\n\n**%s**\n\n", r->spec->name,
+                      verdict_name(r->verdict), r->headline, r->advice);
+        for (int i = 0; i < r->n_reasons; i++) {
+            buffer_printf(out, "- %s\n", r->reasons[i]);
+        }
+        if (r->n_reasons) {
+            buffer_append_char(out, '\n');
+        }
+        write_checks(out, r);
+        write_metrics(out, r);
+    }
+    const struct evidence *evidence = &analysis->evidence;
+    buffer_printf(out,
+                  "%" PRId64 " exposures, %" PRId64 " feedback events, %" PRId64
+                  " duplicates counted once, %" PRId64
+                  " damaged places; fingerprint `%016" PRIx64 "`\n",
+                  evidence->n_exposures, evidence->n_feedback, evidence->n_duplicates,
+                  evidence->n_damaged, evidence->fingerprint);
+}

@@ -1,0 +1,222 @@
+/* report_text.c - for a terminal and for mail: verdict first, then trust, then numbers.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "report/report_formats.h"
+#include "report/table.h"
+
+struct page {
+    struct buffer *out;
+    const struct report_style *style;
+};
+
+/* ANSI colours: only ever a help, the words say the same. */
+static void colour(const struct page *page, const char *code)
+{
+    if (page->style->is_coloured) {
+        buffer_printf(page->out, "\033[%sm", code);
+    }
+}
+
+static const char *verdict_colour(enum verdict verdict)
+{
+    static const char *const codes[] = {"1;32", "1;31", "1;33", "1;37;41", "1;33"};
+    return codes[verdict];
+}
+
+static void heading(const struct page *page, const char *text)
+{
+    colour(page, "1");
+    buffer_printf(page->out, "\n%s\n", text);
+    colour(page, "0");
+}
+
+static void write_verdict(const struct page *page, const struct experiment_result *r)
+{
+    struct buffer *out = page->out;
+    char from[REPORT_WORD_SIZE], to[REPORT_WORD_SIZE];
+    colour(page, verdict_colour(r->verdict));
+    buffer_append_text(out, report_verdict_word(r->verdict));
+    colour(page, "0");
+    buffer_printf(out, "  experiment %s\n", r->spec->name);
+    buffer_printf(out, "  %s\n", r->headline);
+    buffer_printf(out, "  %s\n", r->advice);
+    for (int i = 0; i < r->n_reasons; i++) {
+        buffer_printf(out, "  - %s\n", r->reasons[i]);
+    }
+    if (r->spec->hypothesis) {
+        buffer_printf(out, "  Hypothesis: %s\n", r->spec->hypothesis);
+    }
+    if (r->n_units) {
+        report_time(r->first_ts_us, from);
+        report_time(r->last_ts_us, to);
+        buffer_printf(out, "  %" PRId64 " units, %s to %s\n", r->n_units, from, to);
+    }
+}
+
+static void write_checks(const struct page *page, const struct experiment_result *r)
+{
+    struct table table = {.align = "lll"};
+    heading(page, "Trust checks");
+    for (int c = 0; c < r->n_checks; c++) {
+        const struct check *check = &r->checks[c];
+        table_cell(&table, "%s",
+                   check->status == CHECK_FAILED ? "FAILED"
+                                                 : check_status_name(check->status));
+        table_cell(&table, "%s", check->name);
+        table_cell(&table, "%s", check->detail);
+    }
+    table_write_text(&table, 2, page->out);
+}
+
+static void write_arms(const struct page *page, const struct experiment_result *r)
+{
+    struct table table = {.align = "lrrrr"};
+    heading(page, "Arms");
+    table_cell(&table, "arm");
+    table_cell(&table, "weight");
+    table_cell(&table, "units");
+    table_cell(&table, "expected");
+    table_cell(&table, "exposures");
+    for (int a = 0; a < r->spec->n_arms; a++) {
+        table_cell(&table, "%s%s", r->spec->arms[a].name, a == 0 ? " (control)" : "");
+        table_cell(&table, "%g", r->spec->arms[a].weight);
+        table_cell(&table, "%" PRId64, r->arm_units[a]);
+        table_cell(&table, "%.1f", r->arm_expected[a]);
+        table_cell(&table, "%" PRId64, r->arm_exposures[a]);
+    }
+    table_write_text(&table, 2, page->out);
+}
+
+static void write_metric_arms(const struct page *page,
+                              const struct experiment_result *r,
+                              const struct metric_result *metric)
+{
+    struct table table = {.align = "lrrrl"};
+    const enum analysis_kind kind = metric->spec->kind;
+    char value[NUMBER_TEXT_SIZE], lower[NUMBER_TEXT_SIZE], upper[NUMBER_TEXT_SIZE];
+    table_cell(&table, "arm");
+    table_cell(&table, "units");
+    table_cell(&table, "%s", kind == ANALYSIS_PROPORTION ? "successes" : "total");
+    table_cell(&table, "%s", report_value_word(kind));
+    table_cell(&table, "%g %% interval", 100 * (1 - r->spec->alpha));
+    for (int a = 0; a < r->spec->n_arms; a++) {
+        const struct metric_arm *arm = &metric->arms[a];
+        number_text_value(kind, arm->value, value);
+        number_text_value(kind, arm->ci_lower, lower);
+        number_text_value(kind, arm->ci_upper, upper);
+        table_cell(&table, "%s", r->spec->arms[a].name);
+        table_cell(&table, "%" PRId64, arm->moments.n);
+        table_cell(&table, "%.10g", arm->moments.sum_x);
+        table_cell(&table, "%s", value);
+        if (arm->interval) {
+            table_cell(&table, "%s to %s  %s", lower, upper, arm->interval);
+        } else {
+            table_cell(&table, "%s", "");
+        }
+    }
+    table_write_text(&table, 4, page->out);
+}
+
+static void write_contrast(const struct page *page, const struct experiment_result *r,
+                           const struct metric_result *metric,
+                           const struct contrast *contrast)
+{
+    struct buffer *out = page->out;
+    const struct estimate *fixed = &contrast->fixed;
+    const enum analysis_kind kind = metric->spec->kind;
+    char effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE],
+        relative[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
+    number_text_effect(kind, fixed->effect_size, effect);
+    number_text_interval(kind, fixed->ci_lower, fixed->ci_upper, interval);
+    number_text_relative(fixed->rel_effect_size, relative);
+    number_text_p(fixed->p_value, fixed->log10_p_value, p);
+    buffer_printf(out, "    %s against %s\n", r->spec->arms[contrast->arm].name,
+                  r->spec->arms[0].name);
+    if (isfinite(fixed->effect_size)) {
+        struct table table = {.align = "lll"};
+        table_cell(&table, "difference");
+        table_cell(&table, "%s, %g %% interval %s", effect, 100 * (1 - r->spec->alpha),
+                   interval);
+        table_cell(&table, "%s", fixed->interval);
+        table_cell(&table, "relative lift");
+        table_cell(&table, "%s", relative);
+        table_cell(&table, "%s", fixed->relative ? fixed->relative : "");
+        if (fixed->is_testable) {
+            table_cell(&table, "test");
+            table_cell(&table, "%s = %.6f, %s", fixed->statistic_name, fixed->statistic,
+                       p);
+            table_cell(&table, "%s", fixed->test);
+        }
+        table_write_text(&table, 6, out);
+    }
+    if (!fixed->is_testable) {
+        buffer_printf(out, "      not testable: %s\n", fixed->why_not);
+    }
+}
+
+static void write_metric(const struct page *page, const struct experiment_result *r,
+                         const struct metric_result *metric)
+{
+    heading(page, "Metric");
+    page->out->len--; /* the name goes on the same line */
+    buffer_printf(page->out, " %s (%s)\n  ", metric->spec->name,
+                  metric_role_name(metric->role));
+    report_metric_words(metric->spec, page->out);
+    buffer_append_char(page->out, '\n');
+    write_metric_arms(page, r, metric);
+    for (int a = 1; a < r->spec->n_arms; a++) {
+        write_contrast(page, r, metric, &metric->contrasts[a - 1]);
+    }
+}
+
+static void write_evidence(const struct page *page, const struct analysis *analysis)
+{
+    const struct evidence *e = &analysis->evidence;
+    struct buffer *out = page->out;
+    heading(page, "Evidence");
+    buffer_printf(out,
+                  "  %" PRId64 " events, %" PRId64 " bytes, %" PRId64
+                  " segments: %" PRId64 " exposures, %" PRId64 " feedback\n",
+                  e->n_events, e->n_bytes, e->n_segments, e->n_exposures,
+                  e->n_feedback);
+    buffer_printf(out,
+                  "  %" PRId64 " duplicates counted once, %" PRId64
+                  " torn last lines, %" PRId64 " damaged places\n",
+                  e->n_duplicates, e->n_torn_tails, e->n_damaged);
+    for (int d = 0; d < e->n_damage_listed; d++) {
+        buffer_printf(out, "  damage: %s at byte %" PRId64 ", %" PRId64 " bytes: %s\n",
+                      e->damage[d].file, e->damage[d].offset, e->damage[d].size,
+                      e->damage[d].reason);
+    }
+    buffer_printf(out, "  fingerprint of the distinct events: %016" PRIx64 "\n",
+                  e->fingerprint);
+}
+
+void report_text(const struct analysis *analysis, const struct report_style *style,
+                 struct buffer *out)
+{
+    const struct page page = {out, style};
+    for (int e = 0; e < analysis->n_experiments; e++) {
+        const struct experiment_result *result = &analysis->experiments[e];
+        if (e > 0) {
+            buffer_append_text(out, "\n\n");
+        }
+        write_verdict(&page, result);
+        write_checks(&page, result);
+        write_arms(&page, result);
+        for (int m = 0; m < result->spec->n_metrics; m++) {
+            write_metric(&page, result, &result->metrics[m]);
+        }
+        char logged[REPORT_WORD_SIZE];
+        report_time(result->spec->config_ts_us, logged);
+        heading(&page, "Config");
+        buffer_printf(out,
+                      "  %s, the newest in the log that has this experiment, first "
+                      "logged %s\n",
+                      result->spec->config_hash, logged);
+    }
+    write_evidence(&page, analysis);
+}

@@ -1,0 +1,141 @@
+/* analysis.h - the answers about every experiment of a log, each with its method's
+ * name.
+ *
+ * What a report prints stands here, sentences included, so that text, JSON and HTML say
+ * the same. Results are plain structs in the arena of their `struct analysis`.
+ *
+ * Order of judgement: trust checks first. When one of them fails, the verdict is
+ * withheld (VERDICT_DO_NOT_TRUST), however small the p-values are.
+ */
+#ifndef STATS_ANALYSIS_H
+#define STATS_ANALYSIS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/error.h"
+#include "stats/analysis_spec.h"
+#include "stats/evidence.h"
+#include "stats/unit_table.h"
+
+enum verdict {
+    VERDICT_SHIP,         /* the treatment named is better on the primary metric */
+    VERDICT_ROLL_BACK,    /* it is worse, or it breaks a guardrail */
+    VERDICT_KEEP_RUNNING, /* no difference shown yet */
+    VERDICT_DO_NOT_TRUST, /* a trust check failed */
+    VERDICT_NO_DATA,      /* no arm, or only one, has units; or no primary metric */
+};
+
+enum check_status { CHECK_OK, CHECK_NOTE, CHECK_WARNING, CHECK_FAILED };
+
+/* One trust check. */
+struct check {
+    const char *name; /* "sample ratio", "log integrity", ... */
+    enum check_status status;
+    const char *method; /* NULL for plain counts */
+    double p_value;     /* NAN when the check is no test */
+    const char *detail; /* a sentence with the numbers */
+};
+
+/* Treatment against control by one method. NAN where a number does not exist. */
+struct estimate {
+    bool is_testable;
+    const char *why_not;           /* when not testable */
+    const char *test;              /* name of the test's method */
+    const char *statistic_name;    /* "z", "t" */
+    double statistic, df;          /* df NAN for z */
+    double p_value, log10_p_value; /* two-sided */
+    double effect_size;            /* treatment - control, in the metric's unit */
+    double standard_error;
+    const char *interval; /* name of the interval's method */
+    double ci_lower, ci_upper;
+    const char *relative; /* name of the relative interval's method, NULL for none */
+    double rel_effect_size, rel_ci_lower, rel_ci_upper; /* of control */
+};
+
+/* Sums over the units of one arm; what every mean-like method needs. */
+struct moments {
+    int64_t n;    /* units */
+    double sum_x; /* values (or numerators) */
+    double sum_y; /* denominators; n for everything but ratios */
+    double mean_x, mean_y;
+    double var_x, var_y, cov_xy; /* with n - 1; NAN below two units */
+};
+
+struct metric_arm {
+    struct moments moments;
+    double value; /* rate, mean, ratio or quantile; NAN when the arm is empty */
+    double ci_lower, ci_upper; /* of value */
+    const char *interval;      /* name of its method */
+};
+
+struct contrast {
+    int arm;                /* index of the treatment */
+    struct estimate fixed;  /* the fixed-horizon answer */
+    double p_adjusted;      /* for the number of treatments and metrics of its family */
+    const char *adjustment; /* name of the correction */
+};
+
+enum metric_role { ROLE_PRIMARY, ROLE_GUARDRAIL, ROLE_SECONDARY };
+
+struct metric_result {
+    const struct analysis_metric *spec;
+    enum metric_role role;
+    struct metric_arm *arms;    /* (n_arms) */
+    struct contrast *contrasts; /* (n_arms - 1), treatments in order */
+    int sampled_1_in; /* > 1: values of one unit in so many were used (quantiles) */
+};
+
+struct experiment_result {
+    const struct analysis_experiment *spec;
+    int64_t n_units;
+    int64_t *arm_units;     /* (n_arms) */
+    double *arm_expected;   /* (n_arms) by the configured weights */
+    int64_t *arm_exposures; /* (n_arms) */
+    int64_t n_crossover, n_unknown_arm, n_feedback_early, n_feedback_late;
+    int64_t first_ts_us, last_ts_us;
+    struct check *checks;
+    int n_checks;
+    struct metric_result *metrics; /* (n_metrics), in the order of the spec */
+    enum verdict verdict;
+    int winner;           /* arm the verdict is about, or -1 */
+    const char *headline; /* one sentence: who, by how much, how sure */
+    const char *advice;   /* what to do */
+    const char **reasons; /* (n_reasons) */
+    int n_reasons;
+    bool is_guardrail_breached;
+};
+
+struct analysis {
+    struct arena arena;
+    struct evidence evidence;
+    const char *source; /* "log" or "summary" */
+    struct experiment_result *experiments;
+    int n_experiments;
+};
+
+/* An empty analysis with room for `n_experiments`; NULL when memory ran out. Freed with
+ * analysis_free, which frees every result too. */
+MUST_CHECK struct analysis *analysis_new(const struct evidence *evidence,
+                                         int n_experiments);
+void analysis_free(struct analysis *analysis);
+
+/* Analyzes one experiment into analysis->experiments[index]. `table` may be freed
+ * afterwards; `spec` must outlive the analysis. Fails with ERROR_NOMEM or
+ * ERROR_INVALID. */
+MUST_CHECK int analysis_run(struct analysis *analysis, int index,
+                            const struct analysis_experiment *spec,
+                            const struct unit_table *table, struct error *error);
+
+/* True when some verdict is VERDICT_DO_NOT_TRUST. */
+bool analysis_is_untrusted(const struct analysis *analysis);
+
+/* True when some verdict is roll back or some guardrail is breached. */
+bool analysis_is_gated(const struct analysis *analysis);
+
+const char *verdict_name(enum verdict verdict);
+const char *check_status_name(enum check_status status);
+const char *metric_role_name(enum metric_role role);
+
+#endif

@@ -1,0 +1,78 @@
+/* analysis_spec.h - what to analyze: experiments, arms and metrics in the words of
+ * statistics, whoever configured them.
+ *
+ * Filled by the command line from the config that the log holds. Plain input: every
+ * pointer is borrowed and must outlive the analysis made from it.
+ */
+#ifndef STATS_ANALYSIS_SPEC_H
+#define STATS_ANALYSIS_SPEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/slice.h"
+
+enum analysis_kind {
+    ANALYSIS_PROPORTION, /* share of units with at least one event that counts */
+    ANALYSIS_MEAN,       /* sum of the event's values per unit, averaged over units */
+    ANALYSIS_COUNT,      /* number of events per unit, averaged over units */
+    ANALYSIS_RATIO,      /* sum of the event's values over sum of the denominator's */
+    ANALYSIS_QUANTILE,   /* quantile of the event's values; units are clusters */
+};
+
+/* A feedback event's value is its `value`, or 1 when it has none. Three names mean the
+ * exposures themselves: "exposure" (value 1 each), "exposure.latency_us" and
+ * "exposure.items" (length of the list). A proportion counts events whose value is not
+ * 0. */
+struct analysis_metric {
+    const char *name;
+    enum analysis_kind kind;
+    double quantile; /* in (0, 1) for ANALYSIS_QUANTILE */
+    const char *event;
+    const char *denominator; /* for ANALYSIS_RATIO, else NULL */
+    int64_t window_us; /* counted in [first exposure, first exposure + window); 0 = no
+                          limit */
+    int direction;     /* +1: higher is better; -1: lower is better; 0: not said */
+    double margin; /* as a guardrail: tolerated worsening relative to control, > 0 */
+};
+
+struct analysis_arm {
+    const char *name;
+    double weight; /* configured share, in (0, 1] */
+};
+
+/* One config under which units were exposed: its weights, for the sample-ratio check.
+ */
+struct analysis_weights {
+    struct slice config;   /* hash, as in the exposures */
+    const double *weights; /* (n_arms), in the order of the experiment's arms; 0 for an
+                              arm that config does not have */
+};
+
+struct analysis_experiment {
+    const char *name;
+    const char *hypothesis;  /* NULL when none was written */
+    const char *status;      /* as configured: "running", ... */
+    const char *config_hash; /* the newest config in the log that has the experiment */
+    int64_t config_ts_us;    /* when that config was first logged */
+    double alpha;            /* in (0, 1) */
+    bool sequential;         /* the plan is to look while it runs */
+    const struct analysis_arm *arms; /* (n_arms), the first is the control */
+    int n_arms;
+    const struct analysis_metric *metrics; /* (n_metrics) */
+    int n_metrics;
+    int primary;           /* index into metrics, or -1 */
+    const int *guardrails; /* (n_guardrails) indices into metrics */
+    int n_guardrails;
+    const struct analysis_weights *weights; /* (n_weights), one per config seen */
+    int n_weights;
+};
+
+struct analysis_spec {
+    const struct analysis_experiment *experiments;
+    int n_experiments;
+};
+
+const char *analysis_kind_name(enum analysis_kind kind);
+
+#endif

@@ -1,0 +1,220 @@
+#include "stats/id_seen.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/hash.h"
+#include "common/id_map.h"
+
+#define PAGE_BITS  4096
+#define PAGE_WORDS (PAGE_BITS / 64)
+#define MAX_DIGITS 18 /* of a number that surely fits 63 bits */
+
+struct page {
+    int32_t node;
+    int64_t number; /* first id of the page / PAGE_BITS */
+    uint64_t bits[PAGE_WORDS];
+};
+
+/* Open addressing; slots is a power of two; a slot that is empty holds 0. */
+struct id_seen {
+    struct id_map *nodes;
+    struct page **pages;
+    size_t n_pages, page_slots;
+    struct page *recent; /* numbers count up: the next id is most often here */
+    uint64_t *hashes;
+    size_t n_hashes, hash_slots;
+    bool has_zero_hash;
+    struct id_map *repeated;
+};
+
+struct id_seen *id_seen_new(void)
+{
+    struct id_seen *seen = calloc(1, sizeof *seen);
+    if (!seen) {
+        return NULL;
+    }
+    seen->nodes = id_map_new();
+    seen->repeated = id_map_new();
+    seen->page_slots = 64;
+    seen->pages = calloc(seen->page_slots, sizeof(struct page *));
+    seen->hash_slots = 64;
+    seen->hashes = calloc(seen->hash_slots, sizeof *seen->hashes);
+    if (!seen->nodes || !seen->repeated || !seen->pages || !seen->hashes) {
+        id_seen_free(seen);
+        return NULL;
+    }
+    return seen;
+}
+
+void id_seen_free(struct id_seen *seen)
+{
+    if (!seen) {
+        return;
+    }
+    for (size_t i = 0; seen->pages && i < seen->page_slots; i++) {
+        free(seen->pages[i]);
+    }
+    free(seen->pages);
+    free(seen->hashes);
+    id_map_free(seen->nodes);
+    id_map_free(seen->repeated);
+    free(seen);
+}
+
+/* Splits "<node>-<number>"; false when the id is not of that form, or is spelt in a way
+ * that another id of the same number could be (a leading zero). */
+static bool split_number(struct slice id, struct slice *node, int64_t *number)
+{
+    size_t start = id.len;
+    while (start > 0 && id.data[start - 1] >= '0' && id.data[start - 1] <= '9') {
+        start--;
+    }
+    const size_t n_digits = id.len - start;
+    if (start < 2 || id.data[start - 1] != '-' || n_digits == 0 ||
+        n_digits > MAX_DIGITS || (n_digits > 1 && id.data[start] == '0')) {
+        return false;
+    }
+    *number = 0;
+    for (size_t i = start; i < id.len; i++) {
+        *number = *number * 10 + (id.data[i] - '0');
+    }
+    *node = (struct slice){id.data, start - 1};
+    return true;
+}
+
+static size_t page_slot(struct page *const *pages, size_t slots, int32_t node,
+                        int64_t number)
+{
+    const uint64_t key[2] = {(uint64_t)node, (uint64_t)number};
+    size_t at = (size_t)hash_bytes(key, sizeof key) & (slots - 1);
+    while (pages[at] && (pages[at]->node != node || pages[at]->number != number)) {
+        at = (at + 1) & (slots - 1);
+    }
+    return at;
+}
+
+static int grow_pages(struct id_seen *seen)
+{
+    const size_t slots = seen->page_slots * 2;
+    struct page **pages = calloc(slots, sizeof(struct page *));
+    if (!pages) {
+        return -1;
+    }
+    for (size_t i = 0; i < seen->page_slots; i++) {
+        struct page *page = seen->pages[i];
+        if (page) {
+            pages[page_slot(pages, slots, page->node, page->number)] = page;
+        }
+    }
+    free(seen->pages);
+    seen->pages = pages;
+    seen->page_slots = slots;
+    return 0;
+}
+
+static struct page *find_page(struct id_seen *seen, int32_t node, int64_t number)
+{
+    if (seen->recent && seen->recent->node == node && seen->recent->number == number) {
+        return seen->recent;
+    }
+    if (seen->n_pages * 2 >= seen->page_slots && grow_pages(seen) != 0) {
+        return NULL;
+    }
+    const size_t at = page_slot(seen->pages, seen->page_slots, node, number);
+    if (!seen->pages[at]) {
+        struct page *page = calloc(1, sizeof *page);
+        if (!page) {
+            return NULL;
+        }
+        page->node = node;
+        page->number = number;
+        seen->pages[at] = page;
+        seen->n_pages++;
+    }
+    return seen->recent = seen->pages[at];
+}
+
+static int add_number(struct id_seen *seen, struct slice node_name, int64_t number)
+{
+    const int32_t node = id_map_add(seen->nodes, node_name);
+    struct page *page =
+        node == ID_NONE ? NULL : find_page(seen, node, number / PAGE_BITS);
+    if (!page) {
+        return -1;
+    }
+    const uint64_t bit = (uint64_t)1 << number % 64;
+    uint64_t *word = &page->bits[number % PAGE_BITS / 64];
+    const int was_there = (*word & bit) != 0;
+    *word |= bit;
+    return was_there;
+}
+
+static size_t hash_slot(const uint64_t *hashes, size_t slots, uint64_t hash)
+{
+    size_t at = (size_t)hash & (slots - 1);
+    while (hashes[at] && hashes[at] != hash) {
+        at = (at + 1) & (slots - 1);
+    }
+    return at;
+}
+
+static int grow_hashes(struct id_seen *seen)
+{
+    const size_t slots = seen->hash_slots * 2;
+    uint64_t *hashes = calloc(slots, sizeof *hashes);
+    if (!hashes) {
+        return -1;
+    }
+    for (size_t i = 0; i < seen->hash_slots; i++) {
+        if (seen->hashes[i]) {
+            hashes[hash_slot(hashes, slots, seen->hashes[i])] = seen->hashes[i];
+        }
+    }
+    free(seen->hashes);
+    seen->hashes = hashes;
+    seen->hash_slots = slots;
+    return 0;
+}
+
+static int add_hash(struct id_seen *seen, uint64_t hash)
+{
+    if (hash == 0) {
+        const int was_there = seen->has_zero_hash;
+        seen->has_zero_hash = true;
+        return was_there;
+    }
+    if (seen->n_hashes * 3 >= seen->hash_slots * 2 && grow_hashes(seen) != 0) {
+        return -1;
+    }
+    const size_t at = hash_slot(seen->hashes, seen->hash_slots, hash);
+    if (seen->hashes[at]) {
+        return 1;
+    }
+    seen->hashes[at] = hash;
+    seen->n_hashes++;
+    return 0;
+}
+
+int id_seen_add(struct id_seen *seen, struct slice id)
+{
+    struct slice node = {0};
+    int64_t number = 0;
+    const int was_there = split_number(id, &node, &number)
+                              ? add_number(seen, node, number)
+                              : add_hash(seen, hash_bytes(id.data, id.len));
+    if (was_there == 1 && id_map_add(seen->repeated, id) == ID_NONE) {
+        return -1;
+    }
+    return was_there;
+}
+
+int32_t id_seen_repeated(const struct id_seen *seen, struct slice id)
+{
+    return id_map_count(seen->repeated) ? id_map_find(seen->repeated, id) : ID_NONE;
+}
+
+int32_t id_seen_n_repeated(const struct id_seen *seen)
+{
+    return id_map_count(seen->repeated);
+}

@@ -1,0 +1,31 @@
+/* id_seen.h - has this event id been seen before? In little memory, for 10^8 ids.
+ *
+ * Ids that a log writer makes are <node>-<number> with numbers that count up: they cost
+ * about a bit each (a bitmap in pages). Any other id costs its 64-bit hash; two
+ * different ids of 10^8 share one with probability 3e-4, and one event would then be
+ * taken for a duplicate. Which ids came more than once is kept exactly. Not safe to
+ * share between threads.
+ */
+#ifndef STATS_ID_SEEN_H
+#define STATS_ID_SEEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/slice.h"
+
+struct id_seen;
+
+MUST_CHECK struct id_seen *id_seen_new(void); /* NULL when memory ran out */
+void id_seen_free(struct id_seen *seen);
+
+/* Adds `id`. Returns 0 when it is new, 1 when it was there, -1 when memory ran out. */
+MUST_CHECK int id_seen_add(struct id_seen *seen, struct slice id);
+
+/* Index in [0, id_seen_n_repeated) of an id that was added more than once, or ID_NONE.
+ */
+int32_t id_seen_repeated(const struct id_seen *seen, struct slice id);
+int32_t id_seen_n_repeated(const struct id_seen *seen);
+
+#endif

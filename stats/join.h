@@ -1,0 +1,52 @@
+/* join.h - from logged events to one row per unit.
+ *
+ * The unit is the user. Its arm is the arm of its first exposure by time; a unit seen
+ * in two arms of an experiment is left out and counted. Feedback counts inside the
+ * metric's window after that exposure. Events with the same id count once; where their
+ * contents differ, the earliest does. Nothing depends on the order of lines or files.
+ *
+ * The log is read twice: once for exposures, configs and ids, once for values, because
+ * what counts depends on a first exposure that may stand in a later file. So memory
+ * grows with units (about 100 bytes each, and 48 bytes a metric) and not with events.
+ */
+#ifndef STATS_JOIN_H
+#define STATS_JOIN_H
+
+#include "common/error.h"
+#include "common/slice.h"
+#include "stats/analysis_spec.h"
+#include "stats/evidence.h"
+#include "stats/unit_table.h"
+
+struct join;
+
+/* A config as the log holds it. */
+struct join_config {
+    struct slice hash;
+    struct slice text;    /* empty when only exposures name it and its event is lost */
+    int64_t first_ts_us;  /* of its events */
+    int64_t newest_ts_us; /* the newest decides which config is in force */
+};
+
+/* First reading of `path`, a directory or one segment. Damage is not a failure: see
+ * join_evidence. Fails with what log_read fails with; the caller frees *join. */
+MUST_CHECK int join_open(const char *path, struct join **join, struct error *error);
+void join_free(struct join *join);
+
+/* Configs in the log, the newest first (ties by hash). Valid until join_free. */
+int join_n_configs(const struct join *join);
+const struct join_config *join_config(const struct join *join, int index);
+
+/* Second reading: the values of every metric of `spec`, which must outlive the join. */
+MUST_CHECK int join_measure(struct join *join, const struct analysis_spec *spec,
+                            struct error *error);
+
+/* Complete after join_measure. */
+const struct evidence *join_evidence(const struct join *join);
+
+/* The rows of one experiment of the measured spec. The ids in the table point into the
+ * join. The caller releases it with unit_table_free. Fails with ERROR_NOMEM. */
+MUST_CHECK int join_table(const struct join *join, int experiment,
+                          struct unit_table *table, struct error *error);
+
+#endif

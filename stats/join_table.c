@@ -1,0 +1,251 @@
+/* join_table.c - the rows of one experiment out of what the join has gathered. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "stats/join.h"
+#include "stats/join_state.h"
+
+struct row {
+    uint64_t hash;
+    struct slice id;
+    int32_t unit; /* index in the join */
+    int arm;      /* index in the spec */
+};
+
+static int compare_rows(const void *a, const void *b)
+{
+    const struct row *x = a, *y = b;
+    if (x->hash != y->hash) {
+        return x->hash < y->hash ? -1 : 1;
+    }
+    return slice_compare(x->id, y->id);
+}
+
+/* Index in the spec of each arm that exposures name, -1 where the config has none. */
+static int *map_arms(const struct join_experiment *experiment)
+{
+    const int n = id_map_count(experiment->arms);
+    int *map = malloc(((size_t)n + 1) * sizeof *map);
+    for (int a = 0; map && a < n; a++) {
+        map[a] = -1;
+        for (int s = 0; s < experiment->spec->n_arms; s++) {
+            if (slice_is(id_map_id(experiment->arms, a),
+                         experiment->spec->arms[s].name)) {
+                map[a] = s;
+            }
+        }
+    }
+    return map;
+}
+
+/* Fills `rows` with the units that count, in canonical order; counts the others. */
+static int pick_rows(const struct join *join, const struct join_experiment *experiment,
+                     struct row *rows, struct unit_table *table)
+{
+    int n = 0;
+    int *arm_of = map_arms(experiment);
+    if (!arm_of) {
+        return -1;
+    }
+    for (int32_t u = 0; u < id_map_count(join->users); u++) {
+        const int arm = experiment->units[u].arm;
+        if (arm == JOIN_ARM_CROSSOVER) {
+            table->n_crossover++;
+        } else if (arm != JOIN_ARM_NONE && arm_of[arm] < 0) {
+            table->n_unknown_arm++;
+        } else if (arm != JOIN_ARM_NONE) {
+            rows[n++] = (struct row){join->user_hash[u], id_map_id(join->users, u), u,
+                                     arm_of[arm]};
+        }
+    }
+    free(arm_of);
+    qsort(rows, (size_t)n, sizeof *rows, compare_rows);
+    table->n_units = n;
+    return 0;
+}
+
+/* Index of each of the join's configs in the spec's weights, -1 where it has none. */
+static int find_weights(const struct analysis_experiment *spec, struct slice hash)
+{
+    for (int w = 0; w < spec->n_weights; w++) {
+        if (slice_equal(spec->weights[w].config, hash)) {
+            return w;
+        }
+    }
+    return -1;
+}
+
+static int fill_units(const struct join *join, const struct join_experiment *experiment,
+                      const struct row *rows, struct unit_table *table)
+{
+    const size_t n = (size_t)table->n_units + 1;
+    table->id = calloc(n, sizeof *table->id);
+    table->hash = calloc(n, sizeof *table->hash);
+    table->arm = calloc(n, sizeof *table->arm);
+    table->config = calloc(n, sizeof *table->config);
+    table->first_ts_us = calloc(n, sizeof *table->first_ts_us);
+    table->n_exposures = calloc(n, sizeof *table->n_exposures);
+    table->n_feedback = calloc(n, sizeof *table->n_feedback);
+    if (!table->id || !table->hash || !table->arm || !table->config ||
+        !table->first_ts_us || !table->n_exposures || !table->n_feedback) {
+        return -1;
+    }
+    table->first_ts_us_min = INT64_MAX;
+    int last_config = -1, last_weights = -1;
+    for (int i = 0; i < table->n_units; i++) {
+        const struct join_unit *unit = &experiment->units[rows[i].unit];
+        if (unit->config != last_config) {
+            last_config = unit->config;
+            last_weights =
+                find_weights(experiment->spec, join->configs[last_config].hash);
+        }
+        table->id[i] = rows[i].id;
+        table->hash[i] = rows[i].hash;
+        table->arm[i] = (int16_t)rows[i].arm;
+        table->config[i] = (int16_t)last_weights;
+        table->first_ts_us[i] = unit->first_ts_us;
+        table->n_exposures[i] = unit->n_exposures;
+        table->n_feedback[i] = unit->n_feedback;
+        if (unit->first_ts_us < table->first_ts_us_min) {
+            table->first_ts_us_min = unit->first_ts_us;
+        }
+    }
+    return 0;
+}
+
+static int fill_values(const struct join_metric *from, const struct row *rows, int n,
+                       struct unit_metric *to)
+{
+    bool has_before = false;
+    to->value = calloc((size_t)n + 1, sizeof *to->value);
+    to->before = calloc((size_t)n + 1, sizeof *to->before);
+    to->days = calloc((size_t)n + 1, sizeof *to->days);
+    to->denominator = from->denominators ? calloc((size_t)n + 1, sizeof(double)) : NULL;
+    if (!to->value || !to->before || !to->days ||
+        (from->denominators && !to->denominator)) {
+        return -1;
+    }
+    for (int i = 0; i < n; i++) {
+        const struct join_value *value = &from->values[rows[i].unit];
+        to->value[i] = exact_sum_value(value->sum);
+        to->before[i] = exact_sum_value(value->before);
+        to->days[i] = value->days;
+        has_before |= value->has_before;
+        if (to->denominator) {
+            to->denominator[i] = exact_sum_value(from->denominators[rows[i].unit]);
+        }
+    }
+    if (!has_before) {
+        free(to->before);
+        to->before = NULL;
+    }
+    return 0;
+}
+
+static int compare_singles(const void *a, const void *b)
+{
+    const struct join_single *x = a, *y = b;
+    if (x->unit != y->unit) {
+        return x->unit < y->unit ? -1 : 1;
+    }
+    return (x->value > y->value) - (x->value < y->value);
+}
+
+/* row_of: (n users) row of each of the join's units, -1 for those that do not count. */
+static int fill_singles(const struct join_metric *from, const int32_t *row_of,
+                        struct unit_metric *to)
+{
+    struct join_single *sorted = malloc((from->n_singles + 1) * sizeof *sorted);
+    to->cluster = malloc((from->n_singles + 1) * sizeof *to->cluster);
+    to->values = malloc((from->n_singles + 1) * sizeof *to->values);
+    if (!sorted || !to->cluster || !to->values) {
+        free(sorted);
+        return -1;
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < from->n_singles; i++) {
+        const int32_t row = row_of[from->singles[i].unit];
+        if (row >= 0) {
+            sorted[n++] = (struct join_single){row, from->singles[i].value};
+        }
+    }
+    qsort(sorted, n, sizeof *sorted, compare_singles);
+    for (size_t i = 0; i < n; i++) {
+        to->cluster[i] = sorted[i].unit;
+        to->values[i] = sorted[i].value;
+    }
+    to->n_values = (int64_t)n;
+    to->sampled_1_in = 1 << from->sample_shift;
+    free(sorted);
+    return 0;
+}
+
+static int fill_metrics(const struct join *join,
+                        const struct join_experiment *experiment,
+                        const struct row *rows, struct unit_table *table)
+{
+    const int32_t n_users = id_map_count(join->users);
+    const int n = experiment->spec->n_metrics;
+    int rc = -1;
+    int32_t *row_of = malloc(((size_t)n_users + 1) * sizeof *row_of);
+    table->metrics = calloc((size_t)n + 1, sizeof *table->metrics);
+    if (!row_of || !table->metrics) {
+        goto out;
+    }
+    table->n_metrics = n;
+    memset(row_of, 0xff, ((size_t)n_users + 1) * sizeof *row_of);
+    for (int i = 0; i < table->n_units; i++) {
+        row_of[rows[i].unit] = i;
+    }
+    for (int m = 0; m < n; m++) {
+        const struct join_metric *from = &experiment->metrics[m];
+        const int failed =
+            from->values ? fill_values(from, rows, table->n_units, &table->metrics[m])
+                         : fill_singles(from, row_of, &table->metrics[m]);
+        if (failed) {
+            goto out;
+        }
+    }
+    rc = 0;
+
+out:
+    free(row_of);
+    return rc;
+}
+
+int join_table(const struct join *join, int index, struct unit_table *result,
+               struct error *error)
+{
+    struct unit_table table = {0};
+    struct row *rows = NULL;
+    int rc = -1;
+    const int at = join->spec_experiment[index];
+    table.last_ts_us = join->evidence.last_ts_us;
+    if (at == ID_NONE) { /* nobody was exposed to it yet */
+        table.n_metrics = join->spec->experiments[index].n_metrics;
+        table.metrics = calloc((size_t)table.n_metrics + 1, sizeof *table.metrics);
+        rc = table.metrics ? 0 : -1;
+        goto out;
+    }
+    const struct join_experiment *experiment = &join->experiments[at];
+    table.n_feedback_early = experiment->n_early;
+    table.n_feedback_late = experiment->n_late;
+    rows = malloc(((size_t)id_map_count(join->users) + 1) * sizeof *rows);
+    if (!rows || pick_rows(join, experiment, rows, &table) != 0 ||
+        fill_units(join, experiment, rows, &table) != 0 ||
+        fill_metrics(join, experiment, rows, &table) != 0) {
+        goto out;
+    }
+    rc = 0;
+
+out:
+    free(rows);
+    if (rc != 0) {
+        unit_table_free(&table);
+        error_set(error, ERROR_NOMEM, "%s: no memory for the units of %s", join->path,
+                  join->spec->experiments[index].name);
+        return -1;
+    }
+    *result = table;
+    return 0;
+}

@@ -21,6 +21,8 @@
     COMMAND(simulate, "send simulated users to a server, with a planted truth") \
     COMMAND(evaluate, "measure a model on ratings that it has not seen") \
     COMMAND(recommend, "what a user liked beside what a model predicts") \
+    COMMAND(split, "hold out part of a ratings file for testing") \
+    COMMAND(train, "learn a model from ratings: als or bpr") \
 /* end of commands */
 /* clang-format on */
 

@@ -138,8 +138,10 @@ static void same_model_gives_the_same_bytes(void **state)
 static int load_bytes(const char *bytes, size_t len, struct error *error)
 {
     struct model *m = NULL;
-    const struct slice data = {bytes, len};
-    assert_int_equal(file_replace(path, data, NULL), 0);
+    FILE *file = fopen(path, "wb"); /* not file_replace: hundreds of fsyncs are slow */
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, len, file), len);
+    assert_int_equal(fclose(file), 0);
     const int rc = model_load(path, &m, error);
     assert_true((rc == 0) == (m != NULL));
     model_free(m);

@@ -42,10 +42,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MODEL_MAGIC       "ABTMODEL"
-#define MODEL_VERSION     1
-#define MODEL_ALIGNMENT   64
-#define MODEL_MAX_FACTORS 4096
+#include "trainer/model.h"
+
+#define MODEL_MAGIC     "ABTMODEL"
+#define MODEL_VERSION   1
+#define MODEL_ALIGNMENT 64
 
 enum model_section {
     SECTION_USER_FACTORS,

@@ -16,6 +16,8 @@
 #include "common/error.h"
 #include "common/slice.h"
 
+#define MODEL_MAX_FACTORS 4096
+
 enum model_kind {
     MODEL_ALS = 1,  /* explicit ratings with biases */
     MODEL_BPR = 2,  /* pairwise ranking */

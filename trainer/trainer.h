@@ -7,14 +7,19 @@
 #ifndef TRAINER_TRAINER_H
 #define TRAINER_TRAINER_H
 
-#include "trainer/evaluate.h"  /* IWYU pragma: export */
-#include "trainer/model.h"     /* IWYU pragma: export */
-#include "trainer/power_law.h" /* IWYU pragma: export */
-#include "trainer/profile.h"   /* IWYU pragma: export */
-#include "trainer/ranking.h"   /* IWYU pragma: export */
-#include "trainer/ratings.h"   /* IWYU pragma: export */
-#include "trainer/split.h"     /* IWYU pragma: export */
-#include "trainer/synth.h"     /* IWYU pragma: export */
-#include "trainer/titles.h"    /* IWYU pragma: export */
+#include "trainer/als.h"           /* IWYU pragma: export */
+#include "trainer/bpr.h"           /* IWYU pragma: export */
+#include "trainer/evaluate.h"      /* IWYU pragma: export */
+#include "trainer/factors.h"       /* IWYU pragma: export */
+#include "trainer/model.h"         /* IWYU pragma: export */
+#include "trainer/power_law.h"     /* IWYU pragma: export */
+#include "trainer/profile.h"       /* IWYU pragma: export */
+#include "trainer/ranking.h"       /* IWYU pragma: export */
+#include "trainer/rating_reader.h" /* IWYU pragma: export */
+#include "trainer/ratings.h"       /* IWYU pragma: export */
+#include "trainer/split.h"         /* IWYU pragma: export */
+#include "trainer/synth.h"         /* IWYU pragma: export */
+#include "trainer/titles.h"        /* IWYU pragma: export */
+#include "trainer/training.h"      /* IWYU pragma: export */
 
 #endif

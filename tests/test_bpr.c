@@ -1,0 +1,203 @@
+#include "tests/testing.h"
+
+#include <string.h>
+
+#include "tests/planted.h"
+#include "trainer/trainer.h"
+
+static struct factors *train(const struct ratings *r, const struct bpr_config *config)
+{
+    struct factors *f = NULL;
+    struct error error = {0};
+    if (bpr_train(r, NULL, config, NULL, &f, &error) != 0) {
+        fail_msg("%s", error.message);
+    }
+    return f;
+}
+
+/* One user, three items: it likes the first, dislikes the second, never met the third.
+ * So the only sample there can be is (0, 0, 2). */
+static struct ratings *one_sample(void)
+{
+    static const int32_t user[] = {0, 0}, item[] = {0, 1};
+    static const float rating[] = {5, 1};
+    const struct rating_triples triples = {user, item, rating, 2};
+    struct id_map *users = id_map_new(), *items = id_map_new();
+    struct ratings *r = NULL;
+    assert_true(users && items);
+    assert_int_equal(id_map_add(users, slice_of("u")), 0);
+    assert_int_equal(id_map_add(items, slice_of("a")), 0);
+    assert_int_equal(id_map_add(items, slice_of("b")), 1);
+    assert_int_equal(id_map_add(items, slice_of("c")), 2);
+    assert_int_equal(ratings_build(&triples, users, items, &r, NULL), 0);
+    return r;
+}
+
+/* ln sigma(x) - reg |Theta|^2 of that sample, Theta = u, v_0, v_2, c_0, c_2. */
+static double objective(const struct factors *f, double reg)
+{
+    double x = (double)f->item_bias[0] - (double)f->item_bias[2], norm = 0;
+    for (int32_t k = 0; k < f->n_factors; k++) {
+        const double u = (double)f->user_factors[k];
+        const double p = (double)f->item_factors[k];
+        const double q = (double)f->item_factors[2 * f->n_factors + k];
+        x += u * (p - q);
+        norm += u * u + p * p + q * q;
+    }
+    norm += (double)f->item_bias[0] * (double)f->item_bias[0] +
+            (double)f->item_bias[2] * (double)f->item_bias[2];
+    return -log1p(exp(-x)) - reg * norm;
+}
+
+static void check_step(float *before, float after, struct factors *f,
+                       const struct bpr_config *config)
+{
+    const float value = *before, h = 0x1p-7F;
+    *before = value + h;
+    const double above = objective(f, config->reg);
+    *before = value - h;
+    const double below = objective(f, config->reg);
+    *before = value;
+    const double gradient = (above - below) / (2 * (double)h);
+    assert_close(((double)after - (double)value) / config->learning_rate, gradient,
+                 1e-4);
+}
+
+static void a_step_follows_the_gradient(void **state)
+{
+    (void)state;
+    struct ratings *r = one_sample();
+    struct bpr_config config = bpr_config_default();
+    config.n_factors = 3;
+    config.learning_rate = 0.1;
+    config.reg = 0.2;
+    config.n_epochs = 0;
+    struct factors *before = train(r, &config);
+    config.n_epochs = 1;
+
+    struct factors *after = train(r, &config);
+
+    for (int k = 0; k < 3; k++) {
+        check_step(&before->user_factors[k], after->user_factors[k], before, &config);
+    }
+    for (int k = 0; k < 9; k++) {
+        check_step(&before->item_factors[k], after->item_factors[k], before, &config);
+    }
+    for (int k = 0; k < 3; k++) {
+        check_step(&before->item_bias[k], after->item_bias[k], before, &config);
+    }
+    factors_free(before);
+    factors_free(after);
+    ratings_free(r);
+}
+
+static void a_strong_regulariser_shrinks(void **state)
+{
+    (void)state;
+    struct ratings *r = planted_ratings(40, 40, 0.5, 0, 1);
+    struct bpr_config config = bpr_config_default();
+    config.reg = 1;
+    config.n_epochs = 40;
+
+    struct factors *f = train(r, &config);
+
+    for (int32_t i = 0; i < 40 * f->n_factors; i++) {
+        assert_true(fabsf(f->user_factors[i]) < 0.05F);
+    }
+    factors_free(f);
+    ratings_free(r);
+}
+
+static void training_learns_the_planted_order(void **state)
+{
+    (void)state;
+    struct ratings *all = planted_ratings(200, 150, 0.3, 0, 2);
+    struct ratings *train_part = NULL, *test = NULL;
+    assert_int_equal(split_ratings(all, 0.2, 5, &train_part, &test, NULL), 0);
+    struct bpr_config config = bpr_config_default();
+    config.n_factors = 8;
+    config.threshold = 3;
+    config.n_epochs = 0;
+    struct factors *start = train(train_part, &config);
+    config.n_epochs = 60;
+
+    struct factors *f = train(train_part, &config);
+
+    const double before = factors_auc(start, train_part, train_part, 3, 1000, 1);
+    const double after = factors_auc(f, train_part, train_part, 3, 1000, 1);
+    const double held_out = factors_auc(f, test, train_part, 3, 1000, 1);
+    assert_close(before, 0.5, 0.05);
+    assert_true(after > 0.75);
+    assert_true(held_out > 0.6);
+    factors_free(start);
+    factors_free(f);
+    ratings_free(all);
+    ratings_free(train_part);
+    ratings_free(test);
+}
+
+/* Two users, four items; scores 4, 3, 2, 1 for both. User 0 has item 0 held out and
+ * item 1 seen: its negatives are 2, 3, all below: 1. User 1 has item 2 held out: below
+ * it 3, above it 0 and 1: 1/3. */
+static void auc_counts_pairs_in_order(void **state)
+{
+    (void)state;
+    static const int32_t user[] = {0, 1}, item[] = {0, 2};
+    static const float rating[] = {5, 5};
+    static const int32_t seen_user[] = {0}, seen_item[] = {1};
+    const struct rating_triples of = {user, item, rating, 2};
+    const struct rating_triples before = {seen_user, seen_item, rating, 1};
+    struct ratings *r[2] = {NULL, NULL};
+    for (int k = 0; k < 2; k++) {
+        struct id_map *users = id_map_new(), *items = id_map_new();
+        assert_true(users && items);
+        for (int i = 0; i < 4; i++) {
+            const char id[2] = {(char)('a' + i), 0};
+            assert_int_equal(id_map_add(items, slice_of(id)), i);
+            assert_true(i >= 2 || id_map_add(users, slice_of(id)) == i);
+        }
+        assert_int_equal(ratings_build(k ? &before : &of, users, items, &r[k], NULL),
+                         0);
+    }
+    struct factors *f = factors_new(r[0], 1);
+    assert_non_null(f);
+    for (int i = 0; i < 4; i++) {
+        f->item_bias[i] = (float)(4 - i);
+    }
+
+    assert_close(factors_auc(f, r[0], r[1], 2.5F, 1000, 1), (1 + 1.0 / 3) / 2, 1e-12);
+    f->item_bias[3] = 2; /* a tie counts half */
+    assert_close(factors_auc(f, r[0], r[1], 2.5F, 1000, 1), (1 + 0.5 / 3) / 2, 1e-12);
+    assert_true(isnan(factors_auc(f, r[0], r[1], 6, 1000, 1)));
+    factors_free(f);
+    ratings_free(r[0]);
+    ratings_free(r[1]);
+}
+
+static void nothing_positive_is_an_error(void **state)
+{
+    (void)state;
+    struct ratings *r = one_sample();
+    struct bpr_config config = bpr_config_default();
+    struct factors *f = NULL;
+    struct error error = {0};
+    config.threshold = 5;
+
+    assert_int_equal(bpr_train(r, NULL, &config, NULL, &f, &error), -1);
+
+    assert_int_equal(error.code, ERROR_INVALID);
+    assert_null(f);
+    ratings_free(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_step_follows_the_gradient),
+        cmocka_unit_test(a_strong_regulariser_shrinks),
+        cmocka_unit_test(training_learns_the_planted_order),
+        cmocka_unit_test(auc_counts_pairs_in_order),
+        cmocka_unit_test(nothing_positive_is_an_error),
+    };
+    return cmocka_run_group_tests_name("bpr", tests, NULL, NULL);
+}

@@ -1,0 +1,26 @@
+/* training.h - how a training run tells its progress, epoch by epoch. */
+#ifndef TRAINER_TRAINING_H
+#define TRAINER_TRAINING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* After one epoch. Quality is RMSE for models of ratings, AUC for models of ranking. */
+struct epoch_report {
+    int epoch;            /* from 1 */
+    int n_epochs;         /* at most */
+    double loss;          /* what training minimises (ALS) or its mean per sample */
+    double train_quality; /* NAN when not measured */
+    double test_quality;  /* NAN without held-out data */
+    double seconds;       /* of training alone, without measuring the quality */
+    int64_t n_samples;    /* ratings or samples worked through in those seconds */
+};
+
+/* `epoch` may be NULL. It runs in the thread that called the trainer, between epochs;
+ * returning false ends the training with what has been learned so far. */
+struct training_observer {
+    bool (*epoch)(void *context, const struct epoch_report *report);
+    void *context;
+};
+
+#endif

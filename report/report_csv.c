@@ -39,7 +39,7 @@ static void write_contrast(struct buffer *out, const struct experiment_result *r
 {
     const struct metric_arm *control = &metric->arms[0];
     const struct metric_arm *treatment = &metric->arms[contrast->arm];
-    const struct estimate *fixed = &contrast->fixed;
+    const struct finding *fixed = &contrast->fixed;
     const char *const texts[] = {
         r->spec->name,
         verdict_name(r->verdict),

@@ -5,8 +5,8 @@
 #include "report/json_writer.h"
 #include "report/report_formats.h"
 
-static void write_estimate(struct json_writer *json, const char *key,
-                           const struct estimate *e)
+static void write_finding(struct json_writer *json, const char *key,
+                          const struct finding *e)
 {
     json_open(json, key, '{');
     json_bool(json, "testable", e->is_testable);
@@ -115,7 +115,7 @@ static void write_metric(struct json_writer *json, const struct experiment_resul
         json_open(json, NULL, '{');
         json_text(json, "arm", r->spec->arms[contrast->arm].name);
         json_text(json, "against", r->spec->arms[0].name);
-        write_estimate(json, "fixed", &contrast->fixed);
+        write_finding(json, "fixed", &contrast->fixed);
         json_close(json, '}');
     }
     json_close(json, ']');

@@ -23,7 +23,7 @@ static void add_contrast(struct table *table, const struct experiment_result *r,
                          const struct metric_result *metric,
                          const struct contrast *contrast)
 {
-    const struct estimate *fixed = &contrast->fixed;
+    const struct finding *fixed = &contrast->fixed;
     const enum analysis_kind kind = metric->spec->kind;
     char text[5][NUMBER_TEXT_SIZE];
     number_text_value(kind, metric->arms[0].value, text[0]);

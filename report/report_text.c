@@ -125,7 +125,7 @@ static void write_contrast(const struct page *page, const struct experiment_resu
                            const struct contrast *contrast)
 {
     struct buffer *out = page->out;
-    const struct estimate *fixed = &contrast->fixed;
+    const struct finding *fixed = &contrast->fixed;
     const enum analysis_kind kind = metric->spec->kind;
     char effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE],
         relative[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];

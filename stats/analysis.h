@@ -39,7 +39,7 @@ struct check {
 };
 
 /* Treatment against control by one method. NAN where a number does not exist. */
-struct estimate {
+struct finding {
     bool is_testable;
     const char *why_not;           /* when not testable */
     const char *test;              /* name of the test's method */
@@ -72,7 +72,7 @@ struct metric_arm {
 
 struct contrast {
     int arm;                /* index of the treatment */
-    struct estimate fixed;  /* the fixed-horizon answer */
+    struct finding fixed;   /* the fixed-horizon answer */
     double p_adjusted;      /* for the number of treatments and metrics of its family */
     const char *adjustment; /* name of the correction */
 };

@@ -54,13 +54,13 @@ static bool any_check_failed(const struct experiment_result *result)
 }
 
 /* +1 the treatment is better, -1 worse, 0 not shown. */
-static int judge(const struct analysis_metric *metric, const struct estimate *estimate,
+static int judge(const struct analysis_metric *metric, const struct finding *finding,
                  double alpha)
 {
-    if (!estimate->is_testable || !(estimate->p_value < alpha)) {
+    if (!finding->is_testable || !(finding->p_value < alpha)) {
         return 0;
     }
-    const int sign = (estimate->effect_size > 0) - (estimate->effect_size < 0);
+    const int sign = (finding->effect_size > 0) - (finding->effect_size < 0);
     return metric->direction < 0 ? -sign : sign;
 }
 

@@ -49,9 +49,9 @@ static void add_moments(const struct analysis_metric *metric,
     }
 }
 
-static struct estimate not_testable(const char *why)
+static struct finding not_testable(const char *why)
 {
-    return (struct estimate){
+    return (struct finding){
         .why_not = why,
         .statistic = NAN,
         .df = NAN,
@@ -74,34 +74,34 @@ static struct proportion_sample sample_of(const struct moments *m)
 
 static int compare_proportions(const struct moments *control,
                                const struct moments *treatment, double level,
-                               struct estimate *estimate, struct error *error)
+                               struct finding *finding, struct error *error)
 {
     const struct proportion_sample c = sample_of(control), t = sample_of(treatment);
     struct proportion_result r;
     struct proportion_z z;
-    *estimate = not_testable(NULL);
+    *finding = not_testable(NULL);
     if (c.n_trials == 0 || t.n_trials == 0) {
-        estimate->why_not = "an arm has no units yet";
+        finding->why_not = "an arm has no units yet";
         return 0;
     }
     if (proportion_compare(&c, &t, level, &r, error) != 0 ||
         proportion_z_test(&c, &t, true, ALTERNATIVE_TWO_SIDED, &z, error) != 0) {
         return -1;
     }
-    estimate->is_testable = r.is_testable;
-    estimate->why_not =
+    finding->is_testable = r.is_testable;
+    finding->why_not =
         r.is_testable ? NULL : "every unit of both arms had the same outcome";
-    estimate->test = "two-proportion z-test, pooled variance, two-sided";
-    estimate->statistic_name = "z";
-    estimate->statistic = r.statistic;
-    estimate->p_value = r.p_value;
-    estimate->log10_p_value = r.log10_p_value;
-    estimate->effect_size = r.effect_size;
-    estimate->standard_error = z.standard_error;
-    estimate->interval = proportion_interval_name(INTERVAL_NEWCOMBE);
-    estimate->ci_lower = r.ci_lower;
-    estimate->ci_upper = r.ci_upper;
-    estimate->rel_effect_size = r.rel_effect_size;
+    finding->test = "two-proportion z-test, pooled variance, two-sided";
+    finding->statistic_name = "z";
+    finding->statistic = r.statistic;
+    finding->p_value = r.p_value;
+    finding->log10_p_value = r.log10_p_value;
+    finding->effect_size = r.effect_size;
+    finding->standard_error = z.standard_error;
+    finding->interval = proportion_interval_name(INTERVAL_NEWCOMBE);
+    finding->ci_lower = r.ci_lower;
+    finding->ci_upper = r.ci_upper;
+    finding->rel_effect_size = r.rel_effect_size;
     return 0;
 }
 

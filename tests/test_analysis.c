@@ -45,7 +45,7 @@ static void analysis_knows_the_mock_trial(void **state)
     struct analysis *analysis = analyze_arms(294, 132, 316, 226);
 
     const struct experiment_result *result = &analysis->experiments[0];
-    const struct estimate *fixed = &result->metrics[0].contrasts[0].fixed;
+    const struct finding *fixed = &result->metrics[0].contrasts[0].fixed;
     assert_int_equal(result->verdict, VERDICT_SHIP);
     assert_int_equal(result->winner, 1);
     assert_close(fixed->statistic, 6.672140, 5e-7);
@@ -87,7 +87,7 @@ static void analysis_says_not_testable_when_nobody_succeeded(void **state)
 
     struct analysis *analysis = analyze_arms(20, 0, 20, 0);
 
-    const struct estimate *fixed =
+    const struct finding *fixed =
         &analysis->experiments[0].metrics[0].contrasts[0].fixed;
     assert_false(fixed->is_testable);
     assert_int_equal(analysis->experiments[0].verdict, VERDICT_KEEP_RUNNING);

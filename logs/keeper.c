@@ -54,7 +54,7 @@ static void sync_shard(struct log_shard *shard)
         return;
     }
     struct segment copy = now; /* so that the shard may go on with the original */
-    const int rc = segment_sync(&copy, &error);
+    const int rc = shard_sync(shard, &copy, &error);
     pthread_mutex_lock(&shard->lock);
     if (rc == 0) {
         segment->synced = segment->synced < copy.synced ? copy.synced : segment->synced;

@@ -91,6 +91,7 @@ static int make_locks(struct log *log, struct error *error)
     for (int i = 0; i < log->n_shards; i++) {
         log->shards[i].log = log;
         log->shards[i].index = i;
+        log->shards[i].committer.done_fd = -1;
         pthread_mutex_init(&log->shards[i].lock, NULL);
     }
     log->has_lock = true;
@@ -164,13 +165,21 @@ static void log_free(struct log *log)
     if (!log) {
         return;
     }
+    for (int i = 0; i < log->n_shards; i++) {
+        if (log->shards[i].committer.is_running &&
+            committer_stop(&log->shards[i], NULL) != 0) {
+            continue; /* only when log_open fails: nothing was submitted */
+        }
+    }
     if (log->has_lock) {
         keeper_stop(log);
     }
     for (int i = 0; i < log->n_shards; i++) {
         segment_free(log->shards[i].segment);
         buffer_free(&log->shards[i].batch);
+        buffer_free(&log->shards[i].head);
         if (log->has_lock) {
+            committer_free(&log->shards[i].committer);
             pthread_mutex_destroy(&log->shards[i].lock);
         }
     }
@@ -191,6 +200,16 @@ static void log_free(struct log *log)
     free(log);
 }
 
+static int start_committers(struct log *log, struct error *error)
+{
+    for (int i = 0; i < log->n_shards; i++) {
+        if (committer_start(&log->shards[i], error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int log_open(const struct log_options *options, struct log **log, struct error *error)
 {
     struct log *l = calloc(1, sizeof *l);
@@ -203,7 +222,8 @@ int log_open(const struct log_options *options, struct log **log, struct error *
         recover_lock(l->directory, &l->lock_fd, error) != 0 ||
         recover_identity(l->directory, &l->identity, error) != 0 ||
         take_over(l, error) != 0 || make_locks(l, error) != 0 ||
-        keeper_start(l, error) != 0) {
+        keeper_start(l, error) != 0 ||
+        (options->has_committers && start_committers(l, error) != 0)) {
         log_free(l);
         return -1;
     }
@@ -242,6 +262,7 @@ int log_shard_append(struct log_shard *shard, const struct event *event,
         batch->len = before;
         return -1;
     }
+    shard->n_batch++;
     return 0;
 }
 
@@ -250,36 +271,34 @@ static int begin_segment(struct log_shard *shard, struct error *error)
 {
     struct log *log = shard->log;
     struct segment *segment = NULL;
-    struct buffer line = {0};
     char name[SEGMENT_NAME_SIZE], id[EVENT_ID_SIZE];
-    int rc = -1;
 
     const int64_t now_us = clock_wall_us();
-    const int id_len = log_shard_next_id(shard, id);
-    line_append_config(&line, now_us, (struct slice){id, (size_t)id_len},
+    const uint64_t sequence = atomic_fetch_add(&log->next_sequence, 1);
+    /* The "s" keeps these ids apart from those of the shards, which are hexadecimal. */
+    const int id_len = snprintf(id, sizeof id, "%s-%" PRIx64 ".s.%" PRIx64,
+                                log->identity.node, log->identity.n_starts, sequence);
+    buffer_clear(&shard->head);
+    line_append_config(&shard->head, now_us, (struct slice){id, (size_t)id_len},
                        buffer_slice(&log->config_body));
-    if (line.failed) {
+    if (shard->head.failed) {
         error_set(error, ERROR_NOMEM, "%s: no memory for a segment's first line",
                   log->directory);
-        goto out;
+        return -1;
     }
-    segment_name(name, log->identity.node, now_us,
-                 atomic_fetch_add(&log->next_sequence, 1));
+    segment_name(name, log->identity.node, now_us, sequence);
     if (segment_open(log->directory, name, &segment, error) != 0) {
-        goto out;
+        return -1;
     }
-    if (segment_write(segment, buffer_slice(&line), error) != 0) {
+    if (segment_write(segment, buffer_slice(&shard->head), error) != 0) {
         segment_unlink(segment);
         segment_free(segment);
-        goto out;
+        return -1;
     }
     segment->head_len = segment->len;
     shard->segment = segment;
-    rc = 0;
-
-out:
-    buffer_free(&line);
-    return rc;
+    atomic_fetch_add(&shard->counters.n_segments, 1);
+    return 0;
 }
 
 static void retire(struct log_shard *shard)
@@ -297,10 +316,12 @@ static bool is_full(const struct log *log, const struct segment *segment)
              clock_monotonic_ns() - segment->opened_ns >= log->segment_age_ns));
 }
 
-static int make_durable(struct log *log, struct segment *segment, struct error *error)
+static int make_durable(struct log_shard *shard, struct segment *segment,
+                        struct error *error)
 {
+    struct log *log = shard->log;
     if (log->sync == LOG_SYNC_ALWAYS) {
-        if (segment_sync(segment, error) != 0 ||
+        if (shard_sync(shard, segment, error) != 0 ||
             (!segment->is_name_synced &&
              file_sync_directory_of(segment->path, error) != 0)) {
             return -1;
@@ -328,8 +349,9 @@ static int remove_traces(struct log_shard *shard, int64_t good_len)
         rc = segment_seal(segment, good_len, &error);
         if (rc == 0 && log->sync == LOG_SYNC_ALWAYS && !segment->is_sync_failed) {
             segment->synced = -1; /* the new length is to be synced */
-            rc = segment_sync(segment, &error);
+            rc = shard_sync(shard, segment, &error);
         }
+        atomic_fetch_add(&shard->counters.n_sealed, 1);
         log_report(log, "%s: sealed at %" PRId64 "%s%s", segment->path, good_len,
                    rc ? ", but " : "", error.message);
     }
@@ -337,19 +359,19 @@ static int remove_traces(struct log_shard *shard, int64_t good_len)
     return rc;
 }
 
-static int commit(struct log_shard *shard, struct error *error)
+static int write_locked(struct log_shard *shard, struct slice lines,
+                        struct error *error)
 {
-    struct log *log = shard->log;
     for (int attempt = 0; attempt < 2; attempt++) {
-        if (shard->segment && is_full(log, shard->segment)) {
+        if (shard->segment && is_full(shard->log, shard->segment)) {
             retire(shard);
         }
         if (!shard->segment && begin_segment(shard, error) != 0) {
             continue;
         }
         const int64_t good_len = shard->segment->len;
-        if (segment_write(shard->segment, buffer_slice(&shard->batch), error) == 0 &&
-            make_durable(log, shard->segment, error) == 0) {
+        if (segment_write(shard->segment, lines, error) == 0 &&
+            make_durable(shard, shard->segment, error) == 0) {
             return 0;
         }
         if (remove_traces(shard, good_len) != 0) {
@@ -359,15 +381,30 @@ static int commit(struct log_shard *shard, struct error *error)
     return -1;
 }
 
+int shard_write(struct log_shard *shard, struct slice lines, int64_t n_events,
+                struct error *error)
+{
+    pthread_mutex_lock(&shard->lock);
+    const int rc = write_locked(shard, lines, error);
+    pthread_mutex_unlock(&shard->lock);
+    if (rc == 0) {
+        atomic_fetch_add(&shard->counters.n_events, n_events);
+        atomic_fetch_add(&shard->counters.n_bytes, (int64_t)lines.len);
+    } else {
+        atomic_fetch_add(&shard->counters.n_failed_commits, 1);
+    }
+    return rc;
+}
+
 int log_shard_commit(struct log_shard *shard, struct error *error)
 {
     if (shard->batch.len == 0) {
         return 0;
     }
-    pthread_mutex_lock(&shard->lock);
-    const int rc = commit(shard, error);
-    pthread_mutex_unlock(&shard->lock);
+    const int rc =
+        shard_write(shard, buffer_slice(&shard->batch), shard->n_batch, error);
     buffer_clear(&shard->batch);
+    shard->n_batch = 0;
     return rc;
 }
 
@@ -376,7 +413,8 @@ int log_close(struct log *log, struct error *error)
     int rc = 0;
     for (int i = 0; i < log->n_shards; i++) {
         struct log_shard *shard = &log->shards[i];
-        if (log_shard_commit(shard, error) != 0) {
+        if ((shard->committer.is_running && committer_stop(shard, error) != 0) ||
+            log_shard_commit(shard, error) != 0) {
             rc = -1;
         }
         pthread_mutex_lock(&shard->lock);

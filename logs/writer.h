@@ -16,6 +16,7 @@
 #ifndef LOGS_WRITER_H
 #define LOGS_WRITER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/error.h"
@@ -41,6 +42,9 @@ struct log_options {
      * thread. */
     void (*report)(void *context, const char *message);
     void *report_context;
+
+    /* Give each shard a thread of its own that commits for it: log_shard_submit. */
+    bool has_committers;
 };
 
 struct log;
@@ -69,6 +73,55 @@ MUST_CHECK int log_shard_append(struct log_shard *shard, const struct event *eve
  * ERROR_IO: nothing of it counts; the batch is dropped, and the caller must not confirm
  * any of its events. */
 MUST_CHECK int log_shard_commit(struct log_shard *shard, struct error *error);
+
+/* Committing off the loop, for LOG_SYNC_ALWAYS in an event loop that may not wait for
+ * the disk. Once a tick the loop submits; the events are numbered as a batch, and the
+ * answers that depend on them wait for that number. When log_shard_done_fd becomes
+ * readable the loop reaps: every batch up to the number it is told is then done, in one
+ * way. What is submitted while the disk is busy forms one batch: group commit.
+ *
+ *     tick:      log_shard_append(...); ...; log_shard_submit(shard, &batch, &error);
+ *     readable:  while (log_shard_reap(shard, &done)) {
+ *                    release the answers with batch <= done.batch, with what they say
+ * if done.is_committed and with 503 otherwise }
+ *
+ * Only with options.has_committers, and only from the shard's own thread. A shard uses
+ * submit or commit, not both. */
+
+/* Hands over what was appended and returns at once. *batch is its number (from 1, never
+ * falling), or 0 when nothing was appended since the last submit. -1 with ERROR_NOMEM:
+ * nothing was handed over, the events are dropped and must not be confirmed. */
+MUST_CHECK int log_shard_submit(struct log_shard *shard, uint64_t *batch,
+                                struct error *error);
+
+/* An eventfd, readable while there is something to reap; owned by the log. */
+int log_shard_done_fd(const struct log_shard *shard);
+
+struct log_done {
+    uint64_t batch;    /* this one and all before it that were not reaped yet */
+    bool is_committed; /* as if log_shard_commit had returned 0; else nothing counts */
+    int64_t commit_ns; /* how long the last of them took to write and sync */
+};
+
+/* False when nothing is left to reap; the fd is then not readable any more. */
+bool log_shard_reap(struct log_shard *shard, struct log_done *done);
+
+/* What the log did since log_open, all shards together. May be asked from any thread;
+ * the numbers may then be some commits apart. */
+#define LOG_N_SYNC_BUCKETS 24
+struct log_counters {
+    int64_t n_events;         /* committed, config lines not counted */
+    int64_t n_bytes;          /* committed */
+    int64_t n_failed_commits; /* the caller was told -1 */
+    int64_t n_sealed;         /* segments given up after a failed write or sync */
+    int64_t n_segments;       /* opened */
+    int64_t n_syncs;          /* of data, failed ones too */
+    int64_t sync_ns;          /* all of them together */
+    int64_t sync_count[LOG_N_SYNC_BUCKETS]; /* [i]: those that took less than 2^i us and
+                                               not less than half; the last: the rest */
+    int64_t n_waiting_bytes;                /* submitted and not committed yet */
+};
+void log_counters_get(struct log *log, struct log_counters *counters);
 
 /* Cuts torn tails and compresses every plain segment of a directory that no writer
  * has: what a server does in the background. *n is the number of segments compressed.

@@ -10,13 +10,42 @@
 #include "logs/segment.h"
 #include "logs/writer.h"
 
+/* Results not reaped yet. Neighbours that went the same way are one, so that this many
+ * are enough; should they not be, the committer waits. */
+#define N_DONE_MAX 32
+
+struct committer {
+    pthread_t thread;
+    bool is_running;
+    int done_fd;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t wakes;
+    struct buffer queued;  /* submitted, not taken by the thread */
+    int64_t n_queued;      /* events in it */
+    uint64_t queued_batch; /* its number: the last that was given out */
+    bool is_stopping;
+    struct log_done done[N_DONE_MAX];
+    int n_done;
+};
+
+/* Written by whoever commits, read by anybody. */
+struct shard_counters {
+    atomic_int_fast64_t n_events, n_bytes, n_failed_commits, n_sealed, n_segments;
+    atomic_int_fast64_t n_syncs, sync_ns, sync_count[LOG_N_SYNC_BUCKETS];
+    atomic_int_fast64_t n_waiting_bytes;
+};
+
 struct log_shard {
     struct log *log;
     int index;
-    struct buffer batch; /* the owner thread's alone, as is n_ids */
+    struct buffer batch; /* these three are the owner thread's alone */
+    int64_t n_batch;     /* events in it */
     uint64_t n_ids;
     pthread_mutex_t lock; /* guards `segment` against the keeper */
     struct segment *segment;
+    struct buffer head; /* scratch of whoever commits */
+    struct committer committer;
+    struct shard_counters counters;
 };
 
 /* Threads: the owners of the shards; the keeper, which syncs, closes and ages; the
@@ -52,6 +81,24 @@ struct log {
 };
 
 void log_report(struct log *log, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Writes `n_events` lines to the shard's segment and makes them durable as the policy
+ * says: log_shard_commit without its batch. */
+MUST_CHECK int shard_write(struct log_shard *shard, struct slice lines,
+                           int64_t n_events, struct error *error);
+
+/* segment_sync, counted for the shard. */
+MUST_CHECK int shard_sync(struct log_shard *shard, struct segment *segment,
+                          struct error *error);
+
+MUST_CHECK int committer_start(struct log_shard *shard, struct error *error);
+
+/* Commits what is queued and ends the thread. Returns -1 when it could not be
+ * committed. */
+MUST_CHECK int committer_stop(struct log_shard *shard, struct error *error);
+
+/* Releases what committer_start made. The thread must have ended. */
+void committer_free(struct committer *committer);
 
 /* Hands a segment to the keeper, who syncs it if that is allowed, and closes it. */
 void keeper_retire(struct log *log, struct segment *segment);

@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 #include "common/buffer.h"
+#include "common/clock.h"
 #include "common/file.h"
-#include "experiment/assignment.h"
+#include "experiment/bucket.h"
 #include "experiment/config_build.h"
 
 #define CONFIG_MAX_BYTES (1U << 20)
@@ -24,6 +25,13 @@ static void free_experiment(struct experiment *experiment)
     free(experiment->hypothesis);
     free(experiment->seed);
     free(experiment->layer);
+    for (int i = 0; i < experiment->n_forced; i++) {
+        free(experiment->forced[i].unit);
+    }
+    free(experiment->forced);
+    free(experiment->name_space);
+    free(experiment->audience_text);
+    audience_free(experiment->audience);
     free(experiment->guardrails);
 }
 
@@ -44,6 +52,11 @@ void config_free(struct config *config)
     for (int i = 0; i < config->n_experiments; i++) {
         free_experiment(&config->experiments[i]);
     }
+    for (int i = 0; i < config->n_attributes; i++) {
+        free(config->attributes[i].name);
+    }
+    free(config->attributes);
+    free(config->holdout.seed);
     free(config->models);
     free(config->metrics);
     free(config->experiments);
@@ -57,21 +70,42 @@ void config_free(struct config *config)
     free(config);
 }
 
-/* The arms' ranges, in the order of operations of GrowthBook's getBucketRange, so that
- * the doubles are theirs to the last bit. */
-static void finish_experiment(struct experiment *experiment)
+static int compare_forced(const void *a, const void *b)
 {
-    double start = 0;
+    const struct forced_unit *x = a, *y = b;
+    return strcmp(x->unit, y->unit);
+}
+
+static void finish_experiment(struct experiment *experiment,
+                              struct problem_list *problems)
+{
+    double *weights = calloc((size_t)experiment->n_arms + 1, sizeof *weights);
+    struct bucket_range *ranges =
+        calloc((size_t)experiment->n_arms + 1, sizeof *ranges);
+    if (!weights || !ranges) {
+        problems->no_memory = true;
+        goto out;
+    }
     for (int i = 0; i < experiment->n_arms; i++) {
-        struct arm *arm = &experiment->arms[i];
-        arm->range_start = start;
-        arm->range_end = start + experiment->coverage * arm->weight;
-        start += arm->weight;
+        weights[i] = experiment->arms[i].weight;
     }
-    experiment->seed_state = assignment_seed_state(slice_of(experiment->seed));
+    bucket_ranges(experiment->n_arms, experiment->coverage, weights, ranges);
+    for (int i = 0; i < experiment->n_arms; i++) {
+        experiment->arms[i].range_start = ranges[i].start;
+        experiment->arms[i].range_end = ranges[i].end;
+    }
+    experiment->seed_state = bucket_state(slice_of(experiment->seed));
     if (experiment->layer) {
-        experiment->layer_state = assignment_seed_state(slice_of(experiment->layer));
+        experiment->layer_state = bucket_state(slice_of(experiment->layer));
     }
+    if (experiment->n_forced > 1) {
+        qsort(experiment->forced, (size_t)experiment->n_forced,
+              sizeof *experiment->forced, compare_forced);
+    }
+
+out:
+    free(weights);
+    free(ranges);
 }
 
 static struct config *new_config(struct slice text)
@@ -94,36 +128,10 @@ static struct config *new_config(struct slice text)
     return config;
 }
 
-/* Turns what was found from index `first` on into the caller's error. */
-static int conclude(const struct problem_list *list, int first, const char *name,
-                    struct error *error)
-{
-    const struct config_problem *worst = NULL;
-    int n_errors = 0;
-    if (list->no_memory) {
-        error_set(error, ERROR_NOMEM, "%s: no memory to read it", name);
-        return -1;
-    }
-    for (int i = first; i < list->problems->n; i++) {
-        const struct config_problem *problem = &list->problems->items[i];
-        n_errors += !problem->is_warning;
-        worst = worst || problem->is_warning ? worst : problem;
-    }
-    if (!worst) {
-        return 0;
-    }
-    if (n_errors == 1) {
-        error_set(error, ERROR_INVALID, "%s:%d: %s", name, worst->line, worst->message);
-    } else {
-        error_set(error, ERROR_INVALID, "%s:%d: %s; and %d more", name, worst->line,
-                  worst->message, n_errors - 1);
-    }
-    return -1;
-}
-
 static void parse(struct builder *builder, struct slice text)
 {
     struct ini_file file = {0};
+    const int n_errors_before = builder->problems->problems->n_errors;
     ini_scan(text, &file, builder->problems);
     if (file.n_sections > CONFIG_MAX_SECTIONS) {
         problems_add(builder->problems, 0, "%d sections are more than %d (split it)",
@@ -132,13 +140,19 @@ static void parse(struct builder *builder, struct slice text)
         config_build(builder, &file);
     }
     ini_file_free(&file);
-    if (builder->problems->no_memory) {
-        return;
+    if (builder->problems->no_memory || !builder->config->holdout.seed) {
+        return; /* the latter only when there are too many sections */
     }
-    for (int i = 0; i < builder->config->n_experiments; i++) {
-        finish_experiment(&builder->config->experiments[i]);
+    struct config *config = builder->config;
+    config->holdout.seed_state = bucket_state(slice_of(config->holdout.seed));
+    for (int i = 0; i < config->n_experiments; i++) {
+        finish_experiment(&config->experiments[i], builder->problems);
     }
-    config_check(builder->config, builder->problems);
+    config_check(config, builder->problems);
+    if (builder->problems->problems->n_errors == n_errors_before) {
+        /* A misspelt key would be warned of as a missing one. */
+        config_warn(config, builder->problems);
+    }
 }
 
 /* A config as far as it can be built, whatever is noted in `list`; NULL when memory ran
@@ -168,7 +182,7 @@ int config_parse(struct slice text, const char *name, const char *directory,
     struct problem_list list = {.problems = problems};
     struct config *built = build(text, directory, &list);
     problems_sort(&list, first);
-    if (conclude(&list, first, name, error) != 0) {
+    if (problems_conclude(&list, first, name, error) != 0) {
         config_free(built);
         return -1;
     }
@@ -241,6 +255,7 @@ static void check_readable(struct problem_list *list, int line, const char *what
 
 static void check_environment(const struct config *config, struct problem_list *list)
 {
+    config_warn_at(config, clock_wall_us(), list);
     const struct server_config *server = &config->server;
     if (server->admin_token_env && !server->admin_token) {
         problems_add(list, server->admin_token_line,
@@ -263,7 +278,7 @@ int config_check_environment(const struct config *config, const char *name,
     struct problem_list list = {.problems = problems};
     check_environment(config, &list);
     problems_sort(&list, first);
-    return conclude(&list, first, name, error);
+    return problems_conclude(&list, first, name, error);
 }
 
 int config_check_file(const char *path, bool with_environment,
@@ -327,6 +342,16 @@ int config_find_metric(const struct config *config, struct slice name)
 {
     for (int i = 0; i < config->n_metrics; i++) {
         if (slice_is(name, config->metrics[i].name)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+int config_find_attribute(const struct config *config, struct slice name)
+{
+    for (int i = 0; i < config->n_attributes; i++) {
+        if (slice_is(name, config->attributes[i].name)) {
             return i;
         }
     }

@@ -18,6 +18,10 @@
 #include "common/error.h"
 #include "common/hash.h"
 #include "common/slice.h"
+#include "experiment/audience.h"
+
+/* So that a request's attributes fit on the stack. */
+#define CONFIG_MAX_ATTRIBUTES 64
 
 enum fsync_policy { FSYNC_ALWAYS, FSYNC_EVERYSEC, FSYNC_NO };
 
@@ -47,6 +51,14 @@ struct model_config {
     char *name;
     char *file;
     int line;
+};
+
+/* Units that no experiment touches, so that the sum of all experiments can be held
+ * against nothing. */
+struct holdout {
+    double share; /* in [0, 1]; units whose bucket is below it; 0 = no holdout */
+    char *seed;
+    uint32_t seed_state; /* of the hash after `seed` */
 };
 
 /* What a request gets. `[serving]` gives the defaults, an arm overrides some. */
@@ -96,6 +108,13 @@ struct arm {
 
 enum experiment_status { STATUS_DRAFT, STATUS_RUNNING, STATUS_PAUSED, STATUS_STOPPED };
 
+/* A unit that gets an arm whatever its bucket, for testing by hand. */
+struct forced_unit {
+    char *unit;
+    int arm;
+    int line;
+};
+
 struct experiment {
     char *name;
     char *hypothesis; /* NULL when absent */
@@ -106,8 +125,20 @@ struct experiment {
     char *layer;                   /* NULL when the experiment is in no layer */
     uint32_t layer_state;          /* of the hash after `layer` */
     double layer_start, layer_end; /* layer buckets [start, end) take part */
-    int primary;                   /* index into config.metrics, or -1 */
-    int *guardrails;               /* (n_guardrails) indices into config.metrics */
+    char *name_space; /* GrowthBook namespace (hash version 1); NULL when in none */
+    double name_space_start, name_space_end;
+    struct audience *audience; /* NULL: everybody */
+    char *audience_text;
+    int64_t start_us;           /* takes units from then on; INT64_MIN when absent */
+    int64_t end_us;             /* and until before then; INT64_MAX when absent */
+    struct forced_unit *forced; /* (n_forced) in byte order of unit */
+    int n_forced;
+    double daily_units;    /* expected new units a day; 0 when absent */
+    double baseline;       /* expected primary in control; NAN when absent */
+    double deviation;      /* its standard deviation among units; NAN when absent */
+    double minimum_effect; /* smallest difference worth finding; 0 when absent */
+    int primary;           /* index into config.metrics, or -1 */
+    int *guardrails;       /* (n_guardrails) indices into config.metrics */
     int n_guardrails;
     double alpha; /* in (0, 1) */
     bool sequential;
@@ -126,6 +157,9 @@ struct config {
     struct model_config *models;
     int n_models;
     struct serving serving;
+    struct attribute *attributes; /* of requests, for audiences */
+    int n_attributes;
+    struct holdout holdout;
     struct metric *metrics;
     int n_metrics;
     struct experiment *experiments;
@@ -181,7 +215,12 @@ void config_free(struct config *config);
 int config_find_experiment(const struct config *config, struct slice name);
 int config_find_model(const struct config *config, struct slice name);
 int config_find_metric(const struct config *config, struct slice name);
+int config_find_attribute(const struct config *config, struct slice name);
 int experiment_find_arm(const struct experiment *experiment, struct slice name);
+
+/* Microseconds since 1970 UTC of an RFC 3339 date or time, as `start` and `end` take
+ * them; false when it is none. */
+bool config_read_time(const char *text, int64_t *us);
 
 const char *experiment_status_name(enum experiment_status status);
 

@@ -318,8 +318,8 @@ static void apply_metrics(struct builder *builder, const struct ini_entry *entry
 }
 
 /* "NAME START END" */
-static void apply_layer(struct builder *builder, const struct ini_entry *entry,
-                        struct experiment *experiment)
+static void apply_range(struct builder *builder, const struct ini_entry *entry,
+                        char **name_to, double *start_to, double *end_to)
 {
     char name[NAME_MAX_LEN + 2], start[32], end[32], rest[2];
     double from = 0, to = 0;
@@ -327,20 +327,138 @@ static void apply_layer(struct builder *builder, const struct ini_entry *entry,
     if (n != 3 || !value_is_name(name) || !value_number(start, &from) ||
         !value_number(end, &to) || !(from >= 0 && to > from && to <= 1)) {
         problems_add(builder->problems, entry->line,
-                     "layer = %s is not NAME START END with 0 <= START < END <= 1 (for "
+                     "%s = %s is not NAME START END with 0 <= START < END <= 1 (for "
                      "example ranking 0 0.5)",
+                     entry->key, entry->value);
+        return;
+    }
+    set_text(builder, name_to, name, strlen(name));
+    *start_to = from;
+    *end_to = to;
+}
+
+static void apply_audience(struct builder *builder, const struct ini_entry *entry,
+                           struct experiment *experiment)
+{
+    char problem[200];
+    struct audience *audience = audience_parse(
+        entry->value, builder->config->attributes, builder->config->n_attributes,
+        problem, &builder->problems->no_memory);
+    if (!audience) {
+        problems_add(builder->problems, entry->line, "audience: %s", problem);
+        return;
+    }
+    audience_free(experiment->audience);
+    experiment->audience = audience;
+    set_text(builder, &experiment->audience_text, entry->value, strlen(entry->value));
+}
+
+static void apply_time(struct builder *builder, const struct ini_entry *entry,
+                       int64_t *to)
+{
+    if (!config_read_time(entry->value, to)) {
+        problems_add(builder->problems, entry->line,
+                     "%s = %s is not a time (write it like 2026-03-01T08:00:00Z)",
+                     entry->key, entry->value);
+    }
+}
+
+void config_add_attribute(struct builder *builder, const struct ini_entry *entry)
+{
+    struct config *config = builder->config;
+    const int type = find_word("string|number|boolean", entry->value);
+    if (!value_is_name(entry->key)) {
+        problems_add(builder->problems, entry->line,
+                     "\"%s\" is not a name (letters, digits, \".\", \"_\", \"-\"; at "
+                     "most %d)",
+                     entry->key, NAME_MAX_LEN);
+        return;
+    }
+    if (type < 0) {
+        problems_add(builder->problems, entry->line,
+                     "%s = %s is not known (string|number|boolean)", entry->key,
                      entry->value);
         return;
     }
-    set_text(builder, &experiment->layer, name, strlen(name));
-    experiment->layer_start = from;
-    experiment->layer_end = to;
+    struct attribute *attributes = realloc(
+        config->attributes, ((size_t)config->n_attributes + 1) * sizeof *attributes);
+    if (!attributes) {
+        builder->problems->no_memory = true;
+        return;
+    }
+    config->attributes = attributes;
+    attributes[config->n_attributes] =
+        (struct attribute){.type = (enum attribute_type)type, .line = entry->line};
+    set_text(builder, &attributes[config->n_attributes].name, entry->key,
+             strlen(entry->key));
+    config->n_attributes += attributes[config->n_attributes].name != NULL;
+}
+
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+    const char *at = c ? strchr(digits, c) : NULL;
+    return at ? (int)(at - digits) % 16 : -1;
+}
+
+/* Decodes %XX in place; false when one is malformed or gives NUL. */
+static bool decode_percent(char *text)
+{
+    char *to = text;
+    for (; *text; text++, to++) {
+        if (*text != '%') {
+            *to = *text;
+            continue;
+        }
+        const int high = hex_digit(text[1]);
+        const int low = high < 0 ? -1 : hex_digit(text[2]);
+        if (low < 0 || (high == 0 && low == 0)) {
+            return false;
+        }
+        *to = (char)(high * 16 + low);
+        text += 2;
+    }
+    *to = '\0';
+    return true;
+}
+
+void config_add_forced(struct builder *builder, const struct ini_entry *entry,
+                       struct experiment *experiment)
+{
+    const int arm = experiment_find_arm(experiment, slice_of(entry->value));
+    if (arm < 0) {
+        problems_add(builder->problems, entry->line,
+                     "experiment \"%s\" has no arm \"%s\" (write UNIT = ARM)",
+                     experiment->name, entry->value);
+        return;
+    }
+    struct forced_unit *forced = realloc(
+        experiment->forced, ((size_t)experiment->n_forced + 1) * sizeof *forced);
+    if (!forced) {
+        builder->problems->no_memory = true;
+        return;
+    }
+    experiment->forced = forced;
+    char *unit = strdup(entry->key);
+    if (!unit) {
+        builder->problems->no_memory = true;
+        return;
+    }
+    if (!*unit || !decode_percent(unit)) {
+        problems_add(builder->problems, entry->line,
+                     "\"%s\" is not a unit (write %%25 for %%, %%3D for =, %%3B for ;)",
+                     entry->key);
+        free(unit);
+        return;
+    }
+    forced[experiment->n_forced++] = (struct forced_unit){unit, arm, entry->line};
 }
 
 void config_apply_key(struct builder *builder, const struct config_key *key,
                       const struct ini_entry *entry, void *object)
 {
     void *at = (char *)object + key->offset;
+    struct experiment *experiment = NULL;
     if (entry->value[0] == '\0') {
         problems_add(builder->problems, entry->line,
                      "%s has no value (give it one or remove the line)", key->name);
@@ -393,7 +511,20 @@ void config_apply_key(struct builder *builder, const struct config_key *key,
         apply_metrics(builder, entry, object);
         return;
     case KEY_LAYER:
-        apply_layer(builder, entry, object);
+        experiment = object;
+        apply_range(builder, entry, &experiment->layer, &experiment->layer_start,
+                    &experiment->layer_end);
+        return;
+    case KEY_NAME_SPACE:
+        experiment = object;
+        apply_range(builder, entry, &experiment->name_space,
+                    &experiment->name_space_start, &experiment->name_space_end);
+        return;
+    case KEY_AUDIENCE:
+        apply_audience(builder, entry, object);
+        return;
+    case KEY_TIME:
+        apply_time(builder, entry, at);
         return;
     }
 }

@@ -1,5 +1,6 @@
 #include "experiment/config_build.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,8 @@ static void complain_unknown(struct builder *builder, const struct ini_section *
     char text[TITLE_SIZE];
     problems_add(builder->problems, section->line,
                  "section %s is not known (server, log, data, model NAME, serving, "
-                 "metric NAME, experiment NAME, arm EXPERIMENT NAME)",
+                 "attributes, holdout, metric NAME, experiment NAME, arm EXPERIMENT "
+                 "NAME, force EXPERIMENT)",
                  title(section, text));
 }
 
@@ -154,6 +156,10 @@ static int add_experiment(struct builder *builder, const struct ini_section *sec
     struct experiment *experiment = &experiments[config->n_experiments - 1];
     experiment->line = section->line;
     experiment->primary = -1;
+    experiment->start_us = INT64_MIN;
+    experiment->end_us = INT64_MAX;
+    experiment->baseline = NAN;
+    experiment->deviation = NAN;
     experiment->name = copy_name(builder, section->words[1]);
     experiment->seed = copy_name(builder, section->words[1]);
     return config->n_experiments - 1;
@@ -214,6 +220,18 @@ static void place_arm(struct builder *builder, const struct ini_section *section
     }
 }
 
+static void place_force(struct builder *builder, const struct ini_section *section,
+                        struct place *place)
+{
+    place->index = config_find_experiment(builder->config, slice_of(section->words[1]));
+    if (place->index < 0) {
+        problems_add(builder->problems, section->line,
+                     "there is no experiment \"%s\" to force arms of (add [experiment "
+                     "%s] or correct the name)",
+                     section->words[1], section->words[1]);
+    }
+}
+
 static void *object_at(struct config *config, struct place place)
 {
     switch (place.kind) {
@@ -227,9 +245,14 @@ static void *object_at(struct config *config, struct place place)
         return &config->models[place.index];
     case SECTION_SERVING:
         return &config->serving;
+    case SECTION_ATTRIBUTES:
+        return config;
+    case SECTION_HOLDOUT:
+        return &config->holdout;
     case SECTION_METRIC:
         return &config->metrics[place.index];
     case SECTION_EXPERIMENT:
+    case SECTION_FORCE:
         return &config->experiments[place.index];
     case SECTION_ARM:
         return &config->experiments[place.index].arms[place.arm];
@@ -312,26 +335,56 @@ static void complain_missing(struct builder *builder, const struct ini_section *
     }
 }
 
+static void fill_entry(struct builder *builder, const struct ini_entry *entry,
+                       enum section_kind kind, void *object)
+{
+    if (kind == SECTION_ATTRIBUTES) {
+        config_add_attribute(builder, entry);
+        return;
+    }
+    if (kind == SECTION_FORCE) {
+        config_add_forced(builder, entry, object);
+        return;
+    }
+    const struct config_key *key = config_key_find(kind, entry->key);
+    if (!key) {
+        complain_unknown_key(builder, kind, entry);
+    } else if (kind == SECTION_ARM && key->override) {
+        struct arm *arm = object;
+        arm->overrides |= key->override;
+        config_apply_key(builder, key, entry, &arm->serving);
+    } else {
+        config_apply_key(builder, key, entry, object);
+    }
+}
+
+/* Looking for a repeated key compares each with all before it. */
+#define SECTION_MAX_KEYS 1000
+
 static void fill(struct builder *builder, const struct ini_section *section,
                  struct place place)
 {
     void *object = object_at(builder->config, place);
+    /* The units of [force] may be many; they are compared when they are sorted. */
+    const bool has_own_keys = place.kind == SECTION_FORCE;
+    if (!has_own_keys && section->n_entries > SECTION_MAX_KEYS) {
+        problems_add(builder->problems, section->line,
+                     "section has %d keys (at most %d)", section->n_entries,
+                     SECTION_MAX_KEYS);
+        return;
+    }
     for (int i = 0; i < section->n_entries; i++) {
-        const struct ini_entry *entry = &section->entries[i];
-        const struct config_key *key = config_key_find(place.kind, entry->key);
-        if (!key) {
-            complain_unknown_key(builder, place.kind, entry);
-        } else if (is_key_repeated(builder, section, i)) {
-            continue;
-        } else if (place.kind == SECTION_ARM && key->override) {
-            struct arm *arm = object;
-            arm->overrides |= key->override;
-            config_apply_key(builder, key, entry, &arm->serving);
-        } else {
-            config_apply_key(builder, key, entry, object);
+        if (has_own_keys || !is_key_repeated(builder, section, i)) {
+            fill_entry(builder, &section->entries[i], place.kind, object);
         }
     }
     complain_missing(builder, section, place.kind);
+}
+
+/* Whether a section's keys may only be read when all others have been. */
+static bool is_late(enum section_kind kind)
+{
+    return kind == SECTION_EXPERIMENT; /* an audience names attributes */
 }
 
 void config_build(struct builder *builder, const struct ini_file *file)
@@ -348,18 +401,25 @@ void config_build(struct builder *builder, const struct ini_file *file)
     for (int i = 0; i < file->n_sections; i++) {
         if (places[i].index >= 0 && places[i].kind == SECTION_ARM) {
             place_arm(builder, &file->sections[i], &places[i]);
+        } else if (places[i].index >= 0 && places[i].kind == SECTION_FORCE) {
+            place_force(builder, &file->sections[i], &places[i]);
         }
     }
     apply_defaults(builder, SECTION_SERVER, &config->server);
     apply_defaults(builder, SECTION_LOG, &config->log);
     apply_defaults(builder, SECTION_SERVING, &config->serving);
-    for (int i = 0; i < file->n_sections; i++) {
-        if (places[i].index >= 0 && !builder->problems->no_memory) {
-            if (config_section_spec(places[i].kind)->n_words == 2) {
-                apply_defaults(builder, places[i].kind, object_at(config, places[i]));
-            }
-            fill(builder, &file->sections[i], places[i]);
+    apply_defaults(builder, SECTION_HOLDOUT, &config->holdout);
+    for (int i = 0; i < 2 * file->n_sections; i++) {
+        const int at = i % file->n_sections;
+        const struct place place = places[at];
+        if (place.index < 0 || builder->problems->no_memory ||
+            is_late(place.kind) != (i >= file->n_sections)) {
+            continue;
         }
+        if (place.kind == SECTION_METRIC || place.kind == SECTION_EXPERIMENT) {
+            apply_defaults(builder, place.kind, object_at(config, place));
+        }
+        fill(builder, &file->sections[at], place);
     }
     free(places);
 }

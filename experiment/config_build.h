@@ -24,7 +24,26 @@ void config_build(struct builder *builder, const struct ini_file *file);
 void config_apply_key(struct builder *builder, const struct config_key *key,
                       const struct ini_entry *entry, void *object);
 
+/* One line of [attributes]: NAME = TYPE. */
+void config_add_attribute(struct builder *builder, const struct ini_entry *entry);
+
+/* One line of [force EXPERIMENT]: UNIT = ARM, the unit percent-encoded where INI would
+ * take a character for its own. */
+void config_add_forced(struct builder *builder, const struct ini_entry *entry,
+                       struct experiment *experiment);
+
 /* What can only be seen of the whole: sums, conflicts, missing parts. */
 void config_check(const struct config *config, struct problem_list *problems);
+
+/* What is legal but unwise. */
+void config_warn(const struct config *config, struct problem_list *problems);
+
+/* Warnings that depend on the day: an experiment that is over but said to be running.
+ */
+void config_warn_at(const struct config *config, int64_t now_us,
+                    struct problem_list *problems);
+
+/* Whether no unit can be in both at one time. */
+bool config_is_disjoint(const struct experiment *a, const struct experiment *b);
 
 #endif

@@ -67,11 +67,21 @@ static const char *first_key_name(unsigned overrides)
     return "";
 }
 
-/* Whether no unit can be in both. */
-static bool is_disjoint(const struct experiment *a, const struct experiment *b)
+static bool is_same_name(const char *a, const char *b)
 {
-    return a->layer && b->layer && strcmp(a->layer, b->layer) == 0 &&
-           (a->layer_end <= b->layer_start || b->layer_end <= a->layer_start);
+    return a && b && strcmp(a, b) == 0;
+}
+
+bool config_is_disjoint(const struct experiment *a, const struct experiment *b)
+{
+    const bool by_layer =
+        is_same_name(a->layer, b->layer) &&
+        (a->layer_end <= b->layer_start || b->layer_end <= a->layer_start);
+    const bool by_name_space = is_same_name(a->name_space, b->name_space) &&
+                               (a->name_space_end <= b->name_space_start ||
+                                b->name_space_end <= a->name_space_start);
+    const bool by_time = a->end_us <= b->start_us || b->end_us <= a->start_us;
+    return by_layer || by_name_space || by_time;
 }
 
 static void check_conflicts(const struct config *config, int at,
@@ -82,14 +92,56 @@ static void check_conflicts(const struct config *config, int at,
         const struct experiment *earlier = &config->experiments[i];
         const unsigned both = keys_set(earlier) & keys_set(later);
         if (earlier->status == STATUS_RUNNING && later->status == STATUS_RUNNING &&
-            both && !is_disjoint(earlier, later)) {
+            both && !config_is_disjoint(earlier, later)) {
             problems_add(problems, later->line,
                          "experiments \"%s\" (line %d) and \"%s\" are both running and "
-                         "set %s (put them in one layer with disjoint ranges or pause "
+                         "set %s (put them in one layer with disjoint ranges, or pause "
                          "one)",
                          earlier->name, earlier->line, later->name,
                          first_key_name(both));
         }
+    }
+}
+
+static void check_times(const struct experiment *experiment,
+                        struct problem_list *problems)
+{
+    if (experiment->end_us <= experiment->start_us) {
+        problems_add(problems, experiment->line,
+                     "experiment \"%s\" ends before it starts (swap start and end)",
+                     experiment->name);
+    }
+}
+
+static void check_forced(const struct experiment *experiment,
+                         struct problem_list *problems)
+{
+    for (int i = 1; i < experiment->n_forced; i++) {
+        const struct forced_unit *a = &experiment->forced[i - 1];
+        const struct forced_unit *b = &experiment->forced[i];
+        if (strcmp(a->unit, b->unit) == 0) {
+            const int first = a->line < b->line ? a->line : b->line;
+            const int second = a->line < b->line ? b->line : a->line;
+            problems_add(problems, second,
+                         "unit \"%s\" is forced twice, first in line %d (keep one)",
+                         a->unit, first);
+        }
+    }
+}
+
+static void check_power(const struct config *config,
+                        const struct experiment *experiment,
+                        struct problem_list *problems)
+{
+    const struct metric *primary =
+        experiment->primary < 0 ? NULL : &config->metrics[experiment->primary];
+    if (primary && primary->kind == METRIC_PROPORTION &&
+        !(isnan(experiment->baseline) ||
+          (experiment->baseline > 0 && experiment->baseline < 1))) {
+        problems_add(problems, experiment->line,
+                     "baseline = %g of experiment \"%s\" is no proportion, which "
+                     "metric \"%s\" is (above 0, below 1)",
+                     experiment->baseline, experiment->name, primary->name);
     }
 }
 
@@ -104,6 +156,9 @@ void config_check(const struct config *config, struct problem_list *problems)
     }
     for (int i = 0; i < config->n_experiments; i++) {
         check_weights(&config->experiments[i], problems);
+        check_times(&config->experiments[i], problems);
+        check_forced(&config->experiments[i], problems);
+        check_power(config, &config->experiments[i], problems);
         check_conflicts(config, i, problems);
     }
 }

@@ -11,9 +11,12 @@ static const struct section_spec section_specs[N_SECTION_KINDS] = {
     [SECTION_DATA] = {"data", "", 1},
     [SECTION_MODEL] = {"model", " NAME", 2},
     [SECTION_SERVING] = {"serving", "", 1},
+    [SECTION_ATTRIBUTES] = {"attributes", "", 1},
+    [SECTION_HOLDOUT] = {"holdout", "", 1},
     [SECTION_METRIC] = {"metric", " NAME", 2},
     [SECTION_EXPERIMENT] = {"experiment", " NAME", 2},
     [SECTION_ARM] = {"arm", " EXPERIMENT NAME", 3},
+    [SECTION_FORCE] = {"force", " EXPERIMENT", 2},
 };
 
 #define AT(type, member)  offsetof(struct type, member)
@@ -52,6 +55,9 @@ static const struct config_key keys[] = {
     {SECTION_SERVING, "explore", KEY_NUMBER, AT(serving, explore), WITHIN(0, 1000), "0",
      SERVING_EXPLORE},
 
+    {SECTION_HOLDOUT, "share", KEY_NUMBER, AT(holdout, share), WITHIN(0, 1), NULL, 0},
+    {SECTION_HOLDOUT, "seed", KEY_TEXT, AT(holdout, seed), NO_RANGE, "holdout", 0},
+
     {SECTION_METRIC, "kind", KEY_KIND, 0, NO_RANGE, NULL, 0},
     {SECTION_METRIC, "event", KEY_EVENT, AT(metric, event), NO_RANGE, NULL, 0},
     {SECTION_METRIC, "denominator", KEY_EVENT, AT(metric, denominator), NO_RANGE, "",
@@ -69,6 +75,10 @@ static const struct config_key keys[] = {
     {SECTION_EXPERIMENT, "coverage", KEY_NUMBER, AT(experiment, coverage), WITHIN(0, 1),
      "1", 0},
     {SECTION_EXPERIMENT, "layer", KEY_LAYER, 0, NO_RANGE, "", 0},
+    {SECTION_EXPERIMENT, "namespace", KEY_NAME_SPACE, 0, NO_RANGE, "", 0},
+    {SECTION_EXPERIMENT, "audience", KEY_AUDIENCE, 0, NO_RANGE, "", 0},
+    {SECTION_EXPERIMENT, "start", KEY_TIME, AT(experiment, start_us), NO_RANGE, "", 0},
+    {SECTION_EXPERIMENT, "end", KEY_TIME, AT(experiment, end_us), NO_RANGE, "", 0},
     {SECTION_EXPERIMENT, "primary", KEY_METRIC, AT(experiment, primary), NO_RANGE, "",
      0},
     {SECTION_EXPERIMENT, "guardrails", KEY_METRICS, 0, NO_RANGE, "", 0},
@@ -76,6 +86,14 @@ static const struct config_key keys[] = {
      0},
     {SECTION_EXPERIMENT, "sequential", KEY_BOOL, AT(experiment, sequential), NO_RANGE,
      "no", 0},
+    {SECTION_EXPERIMENT, "daily_units", KEY_NUMBER, AT(experiment, daily_units),
+     WITHIN(1, 1e12), "", 0},
+    {SECTION_EXPERIMENT, "baseline", KEY_NUMBER, AT(experiment, baseline),
+     WITHIN(-1e12, 1e12), "", 0},
+    {SECTION_EXPERIMENT, "deviation", KEY_NUMBER, AT(experiment, deviation),
+     WITHIN(0, 1e12), "", 0},
+    {SECTION_EXPERIMENT, "minimum_effect", KEY_NUMBER, AT(experiment, minimum_effect),
+     WITHIN(1e-9, 1e12), "", 0},
 
     {SECTION_ARM, "weight", KEY_SHARE, AT(arm, weight), NO_RANGE, NULL, 0},
 };

@@ -15,9 +15,12 @@ enum section_kind {
     SECTION_DATA,
     SECTION_MODEL,
     SECTION_SERVING,
+    SECTION_ATTRIBUTES, /* its keys are the user's: NAME = TYPE */
+    SECTION_HOLDOUT,
     SECTION_METRIC,
     SECTION_EXPERIMENT,
     SECTION_ARM,
+    SECTION_FORCE, /* its keys are the user's: UNIT = ARM */
     N_SECTION_KINDS,
 };
 
@@ -28,24 +31,27 @@ struct section_spec {
 };
 
 enum key_type {
-    KEY_TEXT,     /* char * */
-    KEY_PATH,     /* char *, made relative to the config's directory */
-    KEY_ADDRESS,  /* struct server_config */
-    KEY_TOKEN,    /* struct server_config: env:NAME */
-    KEY_INT,      /* int in [min, max] */
-    KEY_NUMBER,   /* double in [min, max] */
-    KEY_SHARE,    /* double in (0, 1] */
-    KEY_ALPHA,    /* double in (0, 1) */
-    KEY_BOOL,     /* bool */
-    KEY_WORD,     /* enum: position in `words` */
-    KEY_SIZE,     /* int64_t bytes in [min, max] */
-    KEY_DURATION, /* int64_t microseconds in [min, max]; "none" is 0 when min is 0 */
-    KEY_KIND,     /* struct metric: kind and quantile */
-    KEY_EVENT,    /* char *: a name, or "exposure.latency_us" */
-    KEY_MODEL,    /* int: index of a model */
-    KEY_METRIC,   /* int: index of a metric */
-    KEY_METRICS,  /* struct experiment: guardrails */
-    KEY_LAYER,    /* struct experiment: layer, layer_start, layer_end */
+    KEY_TEXT,       /* char * */
+    KEY_PATH,       /* char *, made relative to the config's directory */
+    KEY_ADDRESS,    /* struct server_config */
+    KEY_TOKEN,      /* struct server_config: env:NAME */
+    KEY_INT,        /* int in [min, max] */
+    KEY_NUMBER,     /* double in [min, max] */
+    KEY_SHARE,      /* double in (0, 1] */
+    KEY_ALPHA,      /* double in (0, 1) */
+    KEY_BOOL,       /* bool */
+    KEY_WORD,       /* enum: position in `words` */
+    KEY_SIZE,       /* int64_t bytes in [min, max] */
+    KEY_DURATION,   /* int64_t microseconds in [min, max]; "none" is 0 when min is 0 */
+    KEY_KIND,       /* struct metric: kind and quantile */
+    KEY_EVENT,      /* char *: a name, or "exposure.latency_us" */
+    KEY_MODEL,      /* int: index of a model */
+    KEY_METRIC,     /* int: index of a metric */
+    KEY_METRICS,    /* struct experiment: guardrails */
+    KEY_LAYER,      /* struct experiment: layer, layer_start, layer_end */
+    KEY_NAME_SPACE, /* struct experiment: name_space, its start and end */
+    KEY_AUDIENCE,   /* struct experiment: audience, audience_text */
+    KEY_TIME,       /* int64_t microseconds since 1970 UTC */
 };
 
 struct config_key {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/slice.h"
+#include "experiment/config.h"
 
 static bool is_digit(char c)
 {
@@ -141,6 +142,86 @@ bool value_duration(const char *text, int64_t *us)
                                                {"h", INT64_C(3600000000)},
                                                {"d", INT64_C(86400000000)}};
     return value_with_unit(text, units, sizeof units / sizeof units[0], us);
+}
+
+/* `n` digits at *at, moved past them; the number must be in [low, high]. */
+static bool take_digits(const char **at, int n, int low, int high, int *value)
+{
+    int number = 0;
+    for (int i = 0; i < n; i++, ++*at) {
+        if (!is_digit(**at)) {
+            return false;
+        }
+        number = 10 * number + (**at - '0');
+    }
+    *value = number;
+    return number >= low && number <= high;
+}
+
+static bool take_char(const char **at, char c)
+{
+    const bool is_there = **at == c;
+    *at += is_there;
+    return is_there;
+}
+
+/* Days from 1970-01-01 to a date of the Gregorian calendar (H. Hinnant, "chrono-
+ * compatible low-level date algorithms", days_from_civil). */
+static int64_t days_from_civil(int year, int month, int day)
+{
+    const int y = month <= 2 ? year - 1 : year;
+    const int era = y / 400, year_of_era = y - era * 400;
+    const int day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    const int day_of_era =
+        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    return (int64_t)era * 146097 + day_of_era - 719468;
+}
+
+static int days_in_month(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    const bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return days[month - 1] + (month == 2 && is_leap);
+}
+
+/* "THH:MM:SS" with "Z" or "+HH:MM"; seconds after midnight UTC. */
+static bool take_clock(const char *at, int64_t *seconds)
+{
+    int hour = 0, minute = 0, second = 0, offset_hour = 0, offset_minute = 0;
+    if (!take_char(&at, 'T') || !take_digits(&at, 2, 0, 23, &hour) ||
+        !take_char(&at, ':') || !take_digits(&at, 2, 0, 59, &minute) ||
+        !take_char(&at, ':') || !take_digits(&at, 2, 0, 59, &second)) {
+        return false;
+    }
+    int sign = 0;
+    if (*at == '+' || *at == '-') {
+        sign = *at++ == '+' ? -1 : 1;
+        if (!take_digits(&at, 2, 0, 23, &offset_hour) || !take_char(&at, ':') ||
+            !take_digits(&at, 2, 0, 59, &offset_minute)) {
+            return false;
+        }
+    } else if (!take_char(&at, 'Z')) {
+        return false;
+    }
+    *seconds = hour * 3600 + minute * 60 + second +
+               sign * (offset_hour * 3600 + offset_minute * 60);
+    return *at == '\0';
+}
+
+bool config_read_time(const char *text, int64_t *us)
+{
+    int year = 0, month = 0, day = 0;
+    int64_t seconds = 0;
+    if (!take_digits(&text, 4, 1970, 9999, &year) || !take_char(&text, '-') ||
+        !take_digits(&text, 2, 1, 12, &month) || !take_char(&text, '-') ||
+        !take_digits(&text, 2, 1, days_in_month(year, month), &day)) {
+        return false;
+    }
+    if (*text && !take_clock(text, &seconds)) {
+        return false;
+    }
+    *us = (days_from_civil(year, month, day) * 86400 + seconds) * 1000000;
+    return true;
 }
 
 bool value_address(const char *text, char **host, int *port, bool *no_memory)

@@ -5,6 +5,8 @@
 #define EXPERIMENT_EXPERIMENT_H
 
 #include "experiment/assignment.h" /* IWYU pragma: export */
+#include "experiment/audience.h"   /* IWYU pragma: export */
 #include "experiment/config.h"     /* IWYU pragma: export */
+#include "experiment/reload.h"     /* IWYU pragma: export */
 
 #endif

@@ -79,6 +79,32 @@ void problems_sort(struct problem_list *list, int first)
     }
 }
 
+int problems_conclude(const struct problem_list *list, int first, const char *name,
+                      struct error *error)
+{
+    const struct config_problem *worst = NULL;
+    int n_errors = 0;
+    if (list->no_memory) {
+        error_set(error, ERROR_NOMEM, "%s: no memory to read it", name);
+        return -1;
+    }
+    for (int i = first; i < list->problems->n; i++) {
+        const struct config_problem *problem = &list->problems->items[i];
+        n_errors += !problem->is_warning;
+        worst = worst || problem->is_warning ? worst : problem;
+    }
+    if (!worst) {
+        return 0;
+    }
+    if (n_errors == 1) {
+        error_set(error, ERROR_INVALID, "%s:%d: %s", name, worst->line, worst->message);
+    } else {
+        error_set(error, ERROR_INVALID, "%s:%d: %s; and %d more", name, worst->line,
+                  worst->message, n_errors - 1);
+    }
+    return -1;
+}
+
 void config_problems_free(struct config_problems *problems)
 {
     for (int i = 0; i < problems->n; i++) {

@@ -27,4 +27,10 @@ void problems_warn(struct problem_list *list, int line, const char *format, ...)
  * order. */
 void problems_sort(struct problem_list *list, int first);
 
+/* Turns what was found from index `first` on into the caller's error: 0 when there is
+ * no error among it, else -1 with ERROR_INVALID (the first, and how many more) or
+ * ERROR_NOMEM. */
+MUST_CHECK int problems_conclude(const struct problem_list *list, int first,
+                                 const char *name, struct error *error);
+
 #endif

@@ -1,58 +1,9 @@
 #include "tests/testing.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "experiment/experiment.h"
-
-/* GrowthBook's published vectors: the shared copy of the whole file where there is one,
- * else the part of it that stands in tests/data. */
-static json_t *load_vectors(const char *list)
-{
-    const char *path = SHARED_DATA "/growthbook/cases.json";
-    json_error_t error;
-    if (access(path, F_OK) != 0) {
-        path = TEST_DATA "/growthbook/vectors.json";
-    }
-    json_t *root = json_load_file(path, 0, &error);
-    if (!root) {
-        fail_msg("%s:%d: %s", path, error.line, error.text);
-    }
-    json_t *vectors = json_incref(json_object_get(root, list));
-    json_decref(root);
-    assert_true(json_is_array(vectors));
-    return vectors;
-}
-
-static struct slice slice_of_json(const json_t *text)
-{
-    return (struct slice){json_string_value(text), json_string_length(text)};
-}
-
-static void bucket_is_growthbooks_hash_version_2(void **state)
-{
-    (void)state;
-    json_t *vectors = load_vectors("hash");
-    size_t index = 0;
-    int n_checked = 0;
-    json_t *vector = NULL;
-    json_array_foreach(vectors, index, vector)
-    {
-        const json_t *expected = json_array_get(vector, 3);
-        if (json_integer_value(json_array_get(vector, 2)) != 2) {
-            continue;
-        }
-        const double bucket =
-            assignment_bucket(slice_of_json(json_array_get(vector, 0)),
-                              slice_of_json(json_array_get(vector, 1)));
-        assert_close(bucket, json_number_value(expected), 0);
-        n_checked++;
-    }
-    assert_true(n_checked >= 6); /* the file has not lost them */
-    json_decref(vectors);
-}
 
 /* Expected values: the same formula in Python over the code units of
  * str.encode("utf-16-le"), which is what charCodeAt gives the SDK. */
@@ -101,60 +52,6 @@ static struct config *parse(const char *text)
 }
 
 #define MODEL "[model m]\nfile = m\n"
-
-static void ranges_are_growthbooks_to_the_last_bit(void **state)
-{
-    (void)state;
-    json_t *vectors = load_vectors("getBucketRange");
-    size_t index = 0;
-    json_t *vector = NULL;
-    int n_checked = 0;
-    json_array_foreach(vectors, index, vector)
-    {
-        /* [name, [n_variations, coverage, weights or null], ranges] */
-        const json_t *input = json_array_get(vector, 1);
-        const json_t *ranges = json_array_get(vector, 2);
-        const json_t *weights = json_array_get(input, 2);
-        const double coverage = json_number_value(json_array_get(input, 1));
-        const size_t n = (size_t)json_integer_value(json_array_get(input, 0));
-        double sum = 0;
-        for (size_t i = 0; i < json_array_size(weights); i++) {
-            sum += json_number_value(json_array_get(weights, i));
-        }
-        /* What the SDK mends silently (weights of another sum or number, a coverage
-         * outside [0, 1]) a config may not hold. */
-        if (coverage < 0 || coverage > 1 ||
-            (json_is_array(weights) &&
-             (json_array_size(weights) != n || fabs(sum - 1) > 1e-6))) {
-            continue;
-        }
-        char text[1024];
-        int len = snprintf(text, sizeof text,
-                           MODEL "[experiment e]\nstatus = running\ncoverage = %.17g\n",
-                           coverage);
-        for (size_t i = 0; i < n; i++) {
-            const double weight = json_is_array(weights)
-                                      ? json_number_value(json_array_get(weights, i))
-                                      : 1.0 / (double)n;
-            len += snprintf(text + len, sizeof text - (size_t)len,
-                            "[arm e a%zu]\nweight = %.17g\n", i, weight);
-        }
-        struct config *config = parse(text);
-        for (size_t i = 0; i < n; i++) {
-            const struct arm *arm = &config->experiments[0].arms[i];
-            const json_t *range = json_array_get(ranges, i);
-            /* The published ranges are rounded to six decimals. */
-            assert_close(arm->range_start, json_number_value(json_array_get(range, 0)),
-                         5e-7);
-            assert_close(arm->range_end, json_number_value(json_array_get(range, 1)),
-                         5e-7);
-        }
-        config_free(config);
-        n_checked++;
-    }
-    assert_true(n_checked >= 6);
-    json_decref(vectors);
-}
 
 #define TWO_ARMS                                                                       \
     "[arm e control]\nweight = 0.5\nitem_bias = 1\n"                                   \
@@ -262,17 +159,148 @@ static void resolve_lets_arms_override_serving(void **state)
     config_free(config);
 }
 
+static struct assignment assign_at(const struct config *config, const char *unit,
+                                   int64_t now_us,
+                                   const struct attribute_value *attributes)
+{
+    const struct assignment_request request = {slice_of(unit), now_us, attributes};
+    return config_assign_one(config, 0, &request);
+}
+
+static void a_held_out_unit_is_in_no_experiment(void **state)
+{
+    (void)state;
+    struct config *config =
+        parse(MODEL "[holdout]\nshare = 0.1\nseed = h\n"
+                    "[experiment e]\nstatus = running\n" TWO_ARMS
+                    "[experiment f]\nstatus = running\n"
+                    "[arm f a]\nweight = 0.5\nk = 5\n[arm f b]\nweight = 0.5\n");
+    int n_held_out = 0;
+    for (int i = 0; i < 10000; i++) {
+        char unit[16];
+        struct assignment both[2];
+        snprintf(unit, sizeof unit, "%d", i);
+        const struct assignment_request request = {slice_of(unit), 0, NULL};
+        config_assign(config, &request, both);
+        const bool held_out = assignment_bucket(slice_of("h"), slice_of(unit)) < 0.1;
+        assert_int_equal(both[0].reason == REASON_HELD_OUT, held_out);
+        assert_int_equal(both[0].arm == ARM_NONE, held_out);
+        assert_int_equal(both[1].arm == ARM_NONE, held_out);
+        n_held_out += held_out;
+    }
+    assert_in_range(n_held_out, 850, 1150); /* 5 standard deviations */
+    config_free(config);
+}
+
+static void a_forced_unit_gets_its_arm_whatever_else_holds(void **state)
+{
+    (void)state;
+    struct config *config =
+        parse(MODEL "[holdout]\nshare = 1\n[attributes]\ncountry = string\n"
+                    "[experiment e]\nstatus = running\ncoverage = 0\n"
+                    "audience = country = NL\nlayer = l 0 0.001\n" TWO_ARMS
+                    "[force e]\n44 = treatment\nuser:7 = control\na%3Db = treatment\n");
+
+    const struct assignment forced = assign_at(config, "44", 0, NULL);
+    assert_int_equal(forced.arm, 1);
+    assert_int_equal(forced.reason, REASON_FORCED);
+    assert_close(forced.probability, 1, 0);
+    assert_int_equal(assign_at(config, "user:7", 0, NULL).arm, 0);
+    assert_int_equal(assign_at(config, "a=b", 0, NULL).arm, 1);
+    assert_int_equal(assign_at(config, "45", 0, NULL).reason, REASON_HELD_OUT);
+    config_free(config);
+
+    config = parse(MODEL "[experiment e]\nstatus = paused\n" TWO_ARMS
+                         "[force e]\n44 = treatment\n");
+    assert_int_equal(assign_at(config, "44", 0, NULL).reason, REASON_NOT_RUNNING);
+    config_free(config);
+}
+
+static void an_experiment_takes_units_from_its_start_until_before_its_end(void **state)
+{
+    (void)state;
+    struct config *config =
+        parse(MODEL "[experiment e]\nstatus = running\nstart = 2026-03-01T01:00:00Z\n"
+                    "end = 2026-03-02\n" TWO_ARMS);
+    /* date -u -d 2026-03-01T01:00:00Z +%s; and of 2026-03-02 */
+    const int64_t start = INT64_C(1772326800) * 1000000;
+    const int64_t end = INT64_C(1772409600) * 1000000;
+
+    assert_int_equal(assign_at(config, "44", start - 1, NULL).reason,
+                     REASON_NOT_STARTED);
+    assert_int_equal(assign_at(config, "44", start, NULL).reason, REASON_SPLIT);
+    assert_int_equal(assign_at(config, "44", end - 1, NULL).reason, REASON_SPLIT);
+    assert_int_equal(assign_at(config, "44", end, NULL).reason, REASON_ENDED);
+    config_free(config);
+}
+
+static void a_namespace_takes_the_units_of_growthbooks(void **state)
+{
+    (void)state;
+    struct config *config = parse(MODEL "[experiment e]\nstatus = running\n"
+                                        "namespace = namespace2 0 0.4\n" TWO_ARMS);
+
+    /* inNamespace of cases.json: users 1 and 2 are not in it, 3 and 4 are */
+    assert_int_equal(assign_at(config, "1", 0, NULL).reason, REASON_NAME_SPACE);
+    assert_int_equal(assign_at(config, "2", 0, NULL).reason, REASON_NAME_SPACE);
+    assert_int_equal(assign_at(config, "3", 0, NULL).reason, REASON_SPLIT);
+    assert_int_equal(assign_at(config, "4", 0, NULL).reason, REASON_SPLIT);
+    config_free(config);
+}
+
+/* A smaller bench/bench_assignment_uniformity: 200,000 users, a few seeds. Bounds are
+ * those of chi-square at p = 1e-6, so that a sound hash fails once in 100,000 runs of
+ * all; the ids are fixed, so it does so always or never. */
+static void buckets_are_uniform_and_seeds_independent(void **state)
+{
+    (void)state;
+    enum { N_USERS = 200000, N_SEEDS = 4 };
+    static const char *const seeds[N_SEEDS] = {"item-bias", "item-bias-2", "a", "b"};
+    double by_seed[N_SEEDS][100] = {{0}}, by_pair[100] = {0}, by_modulo[70] = {0};
+    for (int i = 0; i < N_USERS; i++) {
+        char unit[16];
+        int bucket[N_SEEDS];
+        snprintf(unit, sizeof unit, "%d", i);
+        for (int s = 0; s < N_SEEDS; s++) {
+            bucket[s] =
+                (int)(assignment_bucket(slice_of(seeds[s]), slice_of(unit)) * 100);
+            by_seed[s][bucket[s]]++;
+        }
+        by_pair[bucket[0] / 10 * 10 + bucket[1] / 10]++;
+        by_modulo[i % 7 * 10 + bucket[0] / 10]++;
+    }
+    double chi_square[N_SEEDS + 2] = {0};
+    for (int i = 0; i < 100; i++) {
+        const double expected = N_USERS / 100.0;
+        for (int s = 0; s < N_SEEDS; s++) {
+            chi_square[s] += pow(by_seed[s][i] - expected, 2) / expected;
+        }
+        chi_square[N_SEEDS] += pow(by_pair[i] - expected, 2) / expected;
+    }
+    for (int i = 0; i < 70; i++) {
+        const double expected = N_USERS / 70.0;
+        chi_square[N_SEEDS + 1] += pow(by_modulo[i] - expected, 2) / expected;
+    }
+    for (int t = 0; t < N_SEEDS + 1; t++) {
+        assert_true(chi_square[t] < 180.79); /* R: qchisq(1e-6, 99, lower = FALSE) */
+    }
+    assert_true(chi_square[N_SEEDS + 1] < 139.83); /* and of 69 degrees of freedom */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bucket_is_growthbooks_hash_version_2),
         cmocka_unit_test(bucket_hashes_utf16_code_units),
         cmocka_unit_test(bucket_takes_a_bad_byte_for_the_replacement_character),
-        cmocka_unit_test(ranges_are_growthbooks_to_the_last_bit),
         cmocka_unit_test(raising_the_coverage_moves_nobody),
         cmocka_unit_test(disjoint_layer_ranges_share_no_unit),
         cmocka_unit_test(only_running_experiments_and_named_units_get_an_arm),
         cmocka_unit_test(resolve_lets_arms_override_serving),
+        cmocka_unit_test(a_held_out_unit_is_in_no_experiment),
+        cmocka_unit_test(a_forced_unit_gets_its_arm_whatever_else_holds),
+        cmocka_unit_test(an_experiment_takes_units_from_its_start_until_before_its_end),
+        cmocka_unit_test(a_namespace_takes_the_units_of_growthbooks),
+        cmocka_unit_test(buckets_are_uniform_and_seeds_independent),
     };
     return cmocka_run_group_tests_name("assignment", tests, NULL, NULL);
 }

@@ -30,17 +30,6 @@ int proportion_check(const struct proportion_sample *control,
                : -1;
 }
 
-int proportion_check_level(double confidence_level, struct error *error)
-{
-    if (confidence_level > 0 && confidence_level < 1) {
-        return 0;
-    }
-    error_set(error, ERROR_INVALID,
-              "confidence level %g is not between 0 and 1; give e.g. 0.95",
-              confidence_level);
-    return -1;
-}
-
 /* Failures are counted, not taken as 1 - p: near p = 1 the subtraction loses them. */
 static double variance_of(double n_successes, double n_trials)
 {

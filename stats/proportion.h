@@ -75,7 +75,4 @@ MUST_CHECK int proportion_check(const struct proportion_sample *control,
                                 const struct proportion_sample *treatment,
                                 struct error *error);
 
-/* 0, or -1 with ERROR_INVALID when the level is not inside (0, 1). */
-MUST_CHECK int proportion_check_level(double confidence_level, struct error *error);
-
 #endif

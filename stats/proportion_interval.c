@@ -154,7 +154,7 @@ int proportion_interval(const struct proportion_sample *control,
                         struct error *error)
 {
     if (proportion_check(control, treatment, error) != 0 ||
-        proportion_check_level(confidence_level, error) != 0) {
+        tail_check_level(confidence_level, error) != 0) {
         return -1;
     }
     const double critical = tail_normal_critical(confidence_level, alternative);

@@ -315,3 +315,14 @@ double tail_student_critical(double level, double df, enum alternative alternati
 {
     return tail_student_quantile_upper(one_tail(level, alternative), df);
 }
+
+int tail_check_level(double confidence_level, struct error *error)
+{
+    if (confidence_level > 0 && confidence_level < 1) {
+        return 0;
+    }
+    error_set(error, ERROR_INVALID,
+              "confidence level %g is not between 0 and 1; give e.g. 0.95",
+              confidence_level);
+    return -1;
+}

@@ -19,6 +19,8 @@
 #ifndef STATS_TAIL_H
 #define STATS_TAIL_H
 
+#include "common/error.h"
+
 /* Which departures from the null hypothesis count as evidence. */
 enum alternative {
     ALTERNATIVE_TWO_SIDED, /* treatment differs from control */
@@ -75,5 +77,8 @@ double tail_chi_square_quantile_upper(double upper, double df);
  * over both tails, one-sided puts it in one. */
 double tail_normal_critical(double level, enum alternative alternative);
 double tail_student_critical(double level, double df, enum alternative alternative);
+
+/* 0, or -1 with ERROR_INVALID when the level is not inside (0, 1). */
+MUST_CHECK int tail_check_level(double confidence_level, struct error *error);
 
 #endif

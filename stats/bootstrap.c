@@ -18,8 +18,9 @@ struct bootstrap_config bootstrap_config_default(void)
     };
 }
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): one type for all statistics */
+/* One type for all statistics, though this one needs no scratch. */
 double bootstrap_mean(const void *data, const int64_t *units, int64_t n_units,
+                      /* NOLINTNEXTLINE(readability-non-const-parameter) */
                       double *scratch)
 {
     (void)scratch;
@@ -31,8 +32,9 @@ double bootstrap_mean(const void *data, const int64_t *units, int64_t n_units,
     return sum / (double)n_units;
 }
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): one type for all statistics */
+/* One type for all statistics, though this one needs no scratch. */
 double bootstrap_ratio(const void *data, const int64_t *units, int64_t n_units,
+                       /* NOLINTNEXTLINE(readability-non-const-parameter) */
                        double *scratch)
 {
     (void)scratch;

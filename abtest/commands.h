@@ -23,6 +23,7 @@
     COMMAND(recommend, "what a user liked beside what a model predicts") \
     COMMAND(split, "hold out part of a ratings file for testing") \
     COMMAND(train, "learn a model from ratings: als or bpr") \
+    COMMAND(serve, "serve recommendations, assign users to arms, log what happens") \
 /* end of commands */
 /* clang-format on */
 

@@ -43,3 +43,5 @@ add_library(llhttp STATIC ${LLHTTP_SOURCE}/llhttp.c ${LLHTTP_SOURCE}/api.c
             ${LLHTTP_SOURCE}/http.c)
 target_include_directories(llhttp SYSTEM PUBLIC "${LLHTTP_INCLUDE}")
 target_compile_options(llhttp PRIVATE -w)
+# The default is the loose grammar: bare LF and the like.
+target_compile_definitions(llhttp PUBLIC LLHTTP_STRICT_MODE=1)

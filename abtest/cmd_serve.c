@@ -1,0 +1,179 @@
+/* cmd_serve.c - runs the server until SIGTERM or SIGINT. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "abtest/commands.h"
+#include "abtest/options.h"
+#include "common/buffer.h"
+#include "common/clock.h"
+#include "common/json_text.h"
+#include "experiment/experiment.h"
+#include "serve/serve.h"
+
+#define FIRST_PASSED_FD 3  /* sd_listen_fds(3) */
+#define SPARE_FDS       64 /* log segments, models, listeners, event queues */
+
+/* One line of JSON an event on standard error, for journald and its like. */
+static void tell(void *context, const char *event, const struct error *error)
+{
+    (void)context;
+    struct buffer line = {0};
+    buffer_append_text(&line, "{\"ts\":");
+    buffer_append_int(&line, clock_wall_us());
+    buffer_append_text(&line, ",\"level\":\"error\",\"event\":");
+    json_append_string(&line, slice_of(event));
+    buffer_append_text(&line, ",\"message\":");
+    json_append_string(&line, slice_of(error->message));
+    buffer_append_text(&line, "}\n");
+    if (!line.failed) {
+        fwrite(line.data, 1, line.len, stderr);
+    }
+    buffer_free(&line);
+}
+
+/* The listening socket that systemd passed, or -1. */
+static int passed_socket(void)
+{
+    const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+    return pid && fds && strtol(pid, NULL, 10) == (long)getpid() &&
+                   strtol(fds, NULL, 10) >= 1
+               ? FIRST_PASSED_FD
+               : -1;
+}
+
+/* As many descriptors as we may have; returns how many connections that allows. */
+static int raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return 256;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 &&
+        getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return 256;
+    }
+    const rlim_t spare = limit.rlim_cur > SPARE_FDS ? limit.rlim_cur - SPARE_FDS : 1;
+    return spare > 1000000 ? 1000000 : (int)spare;
+}
+
+static int load(const char *path, struct serve_state **state)
+{
+    struct config *config = NULL;
+    struct config_problems problems = {0};
+    struct error error = {0};
+    int rc = config_load(path, &config, &problems, &error);
+    if (rc != 0) {
+        complain("serve", "%s (abtest check %s tells all)", error.message, path);
+    } else if (serve_state_load(config, state, &error) != 0) {
+        complain("serve", "%s", error.message);
+        config_free(config);
+        rc = -1;
+    }
+    config_problems_free(&problems);
+    return rc;
+}
+
+static void announce(const struct config *config, int port)
+{
+    const char *host = config->server.host;
+    const bool is_ipv6 = strchr(host, ':') != NULL;
+    printf("listening on http://%s%s%s:%d\n", is_ipv6 ? "[" : "", host,
+           is_ipv6 ? "]" : "", port);
+    fflush(stdout); /* whoever started us waits for this line */
+}
+
+/* Serves until a signal comes. The signals are blocked in every thread. */
+static int run(struct server_options *options, struct serve_state *state,
+               const sigset_t *signals)
+{
+    struct server *server = NULL;
+    struct error error = {0};
+    int rc = -1, signal_number = 0;
+    const struct config *config = state->config;
+    if (server_open(options, state, &server, &error) != 0) {
+        complain("serve", "%s", error.message);
+        serve_state_unref(state);
+        return -1;
+    }
+    if (server_start(server, &error) != 0) {
+        complain("serve", "%s", error.message);
+        goto out;
+    }
+    announce(config, server_port(server));
+    sigwait(signals, &signal_number);
+    if (server_stop(server, &error) != 0) {
+        complain("serve", "%s", error.message);
+        goto out;
+    }
+    rc = 0;
+out:
+    server_free(server);
+    return rc;
+}
+
+int cmd_serve(int argc, char **argv)
+{
+    int64_t port = -1, threads = 0;
+    struct server_options server = {
+        .http = http_options_default(), .version = ABTEST_VERSION, .trouble = tell};
+    const struct option_spec options[] = {
+        {"port", OPTION_INT, &port, "N",
+         "instead of the config's; 0 picks a free one, -1 leaves it", -1, 65535},
+        {"threads", OPTION_INT, &threads, "N",
+         "instead of the config's; 0 leaves it (there 0 means one per core)", 0, 256},
+    };
+    const struct command_usage usage = {
+        .command = "serve",
+        .arguments = "CONFIG",
+        .summary =
+            "Serves recommendations over HTTP, with every user in an arm of each "
+            "running experiment and\nevery exposure and feedback event in the "
+            "log. The first line of standard output says where it\nlistens. "
+            "SIGTERM or SIGINT ends it cleanly. Trouble is told on standard "
+            "error, one JSON line each.",
+        .options = options,
+        .n_options = sizeof options / sizeof options[0],
+        .min_arguments = 1,
+        .max_arguments = 1,
+    };
+    const char *path = NULL;
+    int n_arguments = 0;
+    switch (options_parse(&usage, argc, argv, &path, &n_arguments)) {
+    case OPTIONS_HELP:
+        return finish_output("serve", EXIT_DONE);
+    case OPTIONS_BAD:
+        return EXIT_USAGE;
+    case OPTIONS_RUN:
+        break;
+    }
+    struct serve_state *state = NULL;
+    if (load(path, &state) != 0) {
+        return EXIT_FAILED;
+    }
+    const struct server_config *config = &state->config->server;
+    const int max_connections = raise_file_limit();
+    const long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    server.http.host = config->host;
+    server.http.port = port >= 0 ? (int)port : config->port;
+    server.http.inherited_fd = passed_socket();
+    server.http.n_workers = threads           ? (int)threads
+                            : config->threads ? config->threads
+                            : n_cores > 0     ? (int)n_cores
+                                              : 1;
+    if (server.http.max_connections > max_connections) {
+        server.http.max_connections = max_connections;
+    }
+    return finish_output("serve",
+                         run(&server, state, &signals) == 0 ? EXIT_DONE : EXIT_FAILED);
+}

@@ -1,0 +1,41 @@
+/* dedup.h - which feedback ids have been seen, so that a retry counts once.
+ *
+ * Bounded: two generations of up to `capacity` ids each; when the younger is full the
+ * older is forgotten. Ids are kept as 128-bit keyed hashes, so 20 bytes an id and no
+ * collision to be expected. Shared by the threads.
+ *
+ * An id counts from when it is logged: dedup_add marks it as pending for the batch of
+ * `worker`, and dedup_settle makes it final, or forgets it when the commit failed.
+ */
+#ifndef SERVE_DEDUP_H
+#define SERVE_DEDUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/error.h"
+#include "common/slice.h"
+
+struct dedup;
+
+enum dedup_result {
+    DEDUP_NEW,
+    DEDUP_SEEN, /* logged, or in this worker's own batch */
+    DEDUP_BUSY, /* in another worker's batch: not known yet whether it counts */
+    DEDUP_NO_MEMORY,
+};
+
+struct dedup *dedup_new(size_t capacity, int n_workers, struct error *error);
+void dedup_free(struct dedup *dedup);
+
+enum dedup_result dedup_add(struct dedup *dedup, struct slice id, int worker);
+
+/* The worker's batch is logged, or is not. */
+void dedup_settle(struct dedup *dedup, int worker, bool is_logged);
+
+/* Takes back what the worker has added since `mark` = dedup_mark(), because the request
+ * is refused after all. */
+size_t dedup_mark(const struct dedup *dedup, int worker);
+void dedup_undo(struct dedup *dedup, int worker, size_t mark);
+
+#endif

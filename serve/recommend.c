@@ -1,0 +1,253 @@
+#include "serve/recommend.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/json_text.h"
+#include "common/utf8.h"
+
+int check_user(struct http_exchange *x, const char *name, struct slice user)
+{
+    if (user.len == 0 || user.len > MAX_USER_LEN) {
+        http_problem(x, 400, "%s must be 1 to %d bytes long, not %zu", name,
+                     MAX_USER_LEN, user.len);
+        return -1;
+    }
+    if (!utf8_is_valid(user.data, user.len)) {
+        http_problem(x, 400, "%s is not valid UTF-8", name);
+        return -1;
+    }
+    return 0;
+}
+
+static int user_of_query(struct http_exchange *x, struct slice *user)
+{
+    if (!http_query(x, "user", user)) {
+        http_problem(x, 400, "the parameter user is missing (?user=ID)");
+        return -1;
+    }
+    return check_user(x, "user", *user);
+}
+
+int allot(struct http_exchange *x, struct slice user, struct allotment *allotment)
+{
+    const struct config *config = x->state->config;
+    const size_t n = (size_t)config->n_experiments;
+    int *arms = server_scratch(x, SCRATCH_ARMS, (n + 1) * sizeof *arms);
+    struct event_assignment *assignments =
+        arms ? server_scratch(x, SCRATCH_ASSIGNMENTS, (n + 1) * sizeof *assignments)
+             : NULL;
+    if (!assignments) {
+        return -1;
+    }
+    *allotment = (struct allotment){.arms = arms, .assignments = assignments};
+    for (size_t i = 0; i < n; i++) {
+        const struct experiment *experiment = &config->experiments[i];
+        const struct assignment assigned = experiment_assign(experiment, user);
+        arms[i] = assigned.arm;
+        if (assigned.arm != ARM_NONE) {
+            assignments[allotment->n_assignments++] = (struct event_assignment){
+                .experiment = slice_of(experiment->name),
+                .arm = slice_of(experiment->arms[assigned.arm].name),
+                .probability = assigned.probability,
+            };
+        }
+    }
+    allotment->serving = config_resolve(config, arms);
+    return 0;
+}
+
+/* The popular items in order, without the seen ones. Scores are rating counts. */
+static int list_popular(const struct serve_model *served, int k, const int32_t *seen,
+                        int32_t n_seen, struct topk_result *result)
+{
+    const struct model *model = served->model;
+    result->n = 0;
+    for (int32_t i = 0; i < model->n_items && result->n < k; i++) {
+        const int32_t item = served->popular[i];
+        int32_t low = 0, high = n_seen;
+        while (low < high) {
+            const int32_t middle = low + (high - low) / 2;
+            if (seen[middle] < item) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        if (low < n_seen && seen[low] == item) {
+            continue;
+        }
+        result->items[result->n] = item;
+        result->scores[result->n++] = model->item_count[item];
+    }
+    return result->n;
+}
+
+int list_items(struct http_exchange *x, struct slice user,
+               const struct serving *serving, struct list *list)
+{
+    const struct serve_model *served = &x->state->models[serving->model];
+    struct topk_result *result = server_topk_result(x);
+    struct topk_query query = {
+        .user = model_find_user(served->model, user),
+        .item_bias = serving->item_bias,
+        .k = serving->k,
+    };
+    query.seen = serve_state_seen(x->state, serving->model, user, &query.n_seen);
+    *list = (struct list){.model = served,
+                          .label = served->label,
+                          .items = result->items,
+                          .scores = result->scores};
+    if (query.user < 0) {
+        list->fallback = "popular";
+        list->label = served->popular_label;
+        list_popular(served, query.k, query.seen, query.n_seen, result);
+    } else {
+        topk_find(served->topk, &query, result);
+    }
+    list->n = result->n;
+    return 0;
+}
+
+/* Four decimals say all that a reader can use and are cheap to write; the order of the
+ * list is that of the exact scores. */
+static double shown(double score)
+{
+    return nearbyint(score * 1e4) / 1e4;
+}
+
+int log_exposure(struct http_exchange *x, struct slice user,
+                 const struct allotment *allotment, const struct list *list,
+                 char id[EVENT_ID_SIZE])
+{
+    struct event_item *items =
+        server_scratch(x, SCRATCH_ITEMS, ((size_t)list->n + 1) * sizeof *items);
+    if (!items) {
+        return -1;
+    }
+    for (int i = 0; i < list->n; i++) {
+        items[i] = (struct event_item){
+            .id = model_item_id(list->model->model, list->items[i]),
+            .score = shown(list->scores[i]),
+            .propensity = (double)NAN,
+        };
+    }
+    const int id_len = log_shard_next_id(x->log, id);
+    const struct event event = {
+        .type = EVENT_EXPOSURE,
+        .ts_us = clock_wall_us(),
+        .id = {id, (size_t)id_len},
+        .user = user,
+        .assignments = allotment->assignments,
+        .n_assignments = allotment->n_assignments,
+        .hash_version = ASSIGNMENT_HASH_VERSION,
+        .config = {x->state->config->hash, HASH_TEXT_LEN},
+        .model = slice_of(list->label),
+        .items = items,
+        .n_items = list->n,
+        .latency_us = (clock_monotonic_ns() - x->start_ns) / 1000,
+    };
+    return server_log(x, &event);
+}
+
+static void append_assignments(struct buffer *body, const struct allotment *allotment)
+{
+    buffer_append(body, "\"assignments\":{", 15);
+    for (int i = 0; i < allotment->n_assignments; i++) {
+        if (i > 0) {
+            buffer_append_char(body, ',');
+        }
+        json_append_string(body, allotment->assignments[i].experiment);
+        buffer_append_char(body, ':');
+        json_append_string(body, allotment->assignments[i].arm);
+    }
+    buffer_append_char(body, '}');
+}
+
+static void append_items(struct buffer *body, const struct http_exchange *x,
+                         const struct list *list)
+{
+    buffer_append(body, "\"items\":[", 9);
+    for (int i = 0; i < list->n; i++) {
+        const struct slice id = model_item_id(list->model->model, list->items[i]);
+        if (i > 0) {
+            buffer_append_char(body, ',');
+        }
+        buffer_append(body, "{\"item\":", 8);
+        json_append_string(body, id);
+        buffer_append(body, ",\"score\":", 9);
+        json_append_double(body, shown(list->scores[i]));
+        if (x->state->titles) {
+            buffer_append(body, ",\"title\":", 9);
+            json_append_string(body, titles_find(x->state->titles, id));
+        }
+        buffer_append_char(body, '}');
+    }
+    buffer_append_char(body, ']');
+}
+
+static void answer(struct http_exchange *x, struct slice user,
+                   const struct allotment *allotment, const struct list *list,
+                   const char *id)
+{
+    struct buffer *body = http_answer(x, 200, HTTP_JSON);
+    buffer_append(body, "{\"request_id\":", 14);
+    json_append_string(body, slice_of(id));
+    buffer_append(body, ",\"user\":", 8);
+    json_append_string(body, user);
+    buffer_append_char(body, ',');
+    append_assignments(body, allotment);
+    buffer_append(body, ",\"model\":", 9);
+    json_append_string(body, slice_of(list->model->name));
+    if (list->fallback) {
+        buffer_append(body, ",\"fallback\":", 12);
+        json_append_string(body, slice_of(list->fallback));
+    }
+    buffer_append_char(body, ',');
+    append_items(body, x, list);
+    buffer_append(body, "}\n", 2);
+    http_answer_end(x);
+}
+
+void route_recommend(struct http_exchange *x)
+{
+    struct slice user;
+    struct allotment allotment;
+    struct list list;
+    char id[EVENT_ID_SIZE] = "";
+    int64_t k = 0;
+    if (user_of_query(x, &user) != 0 ||
+        http_query_int(x, "k", 1, TOPK_MAX, 0, &k) != 0 ||
+        allot(x, user, &allotment) != 0) {
+        return;
+    }
+    if (k) {
+        allotment.serving.k = (int)k;
+    }
+    if (list_items(x, user, &allotment.serving, &list) != 0) {
+        return;
+    }
+    /* HEAD shows nobody anything. */
+    if (!http_is_head(x) && log_exposure(x, user, &allotment, &list, id) != 0) {
+        return;
+    }
+    answer(x, user, &allotment, &list, id);
+}
+
+void route_assignments(struct http_exchange *x)
+{
+    struct slice user;
+    struct allotment allotment;
+    if (user_of_query(x, &user) != 0 || allot(x, user, &allotment) != 0) {
+        return;
+    }
+    struct buffer *body = http_answer(x, 200, HTTP_JSON);
+    buffer_append_text(body, "{\"user\":");
+    json_append_string(body, user);
+    buffer_append_char(body, ',');
+    append_assignments(body, &allotment);
+    buffer_append_text(body, "}\n");
+    http_answer_end(x);
+}

@@ -1,3 +1,0 @@
-#include "serve/serve.h"
-
-typedef int serve_has_no_source_yet;

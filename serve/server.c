@@ -1,0 +1,319 @@
+#define _DEFAULT_SOURCE
+#include "serve/server.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/clock.h"
+#include "serve/dedup.h"
+#include "serve/routes.h"
+
+#define DEDUP_IDS 1000000 /* feedback ids remembered, at least */
+
+/* What one worker keeps; on cache lines of its own. */
+struct desk {
+    _Alignas(64) struct serve_state *state; /* a reference */
+    unsigned state_version;
+    void *scratch[N_SCRATCH];
+    size_t scratch_size[N_SCRATCH];
+    struct topk_result topk;
+};
+
+struct server {
+    struct server_options options;
+    struct http_workers *workers;
+    struct log *log;
+    struct desk *desks; /* (n_workers) */
+    struct dedup *dedup;
+    pthread_mutex_t state_lock;
+    struct serve_state *state; /* under state_lock */
+    atomic_uint state_version;
+    bool is_open;
+};
+
+/* ---- hooks ---- */
+
+static void on_tick(void *context, struct http_exchange *x)
+{
+    struct server *server = context;
+    struct desk *desk = &server->desks[x->worker];
+    const unsigned version = atomic_load(&server->state_version);
+    if (desk->state_version != version || !desk->state) {
+        struct serve_state *state = server_state(server);
+        serve_state_unref(desk->state);
+        desk->state = state;
+        desk->state_version = version;
+    }
+    x->server = server;
+    x->state = desk->state;
+    x->log = log_shard_get(server->log, x->worker);
+}
+
+static void on_request(void *context, struct http_exchange *x)
+{
+    (void)context;
+    routes_dispatch(x);
+}
+
+static int on_commit(void *context, int worker, struct error *error)
+{
+    struct server *server = context;
+    const int rc = log_shard_commit(log_shard_get(server->log, worker), error);
+    dedup_settle(server->dedup, worker, rc == 0);
+    return rc;
+}
+
+static void on_aside_begin(void *context, struct http_exchange *x)
+{
+    x->retained = server_state(context);
+    x->state = x->retained;
+}
+
+static void on_aside_end(void *context, struct http_exchange *x)
+{
+    (void)context;
+    serve_state_unref(x->retained);
+    x->state = x->retained = NULL;
+}
+
+static void on_trouble(void *context, const char *event, const struct error *error)
+{
+    const struct server *server = context;
+    if (server->options.trouble) {
+        server->options.trouble(server->options.trouble_context, event, error);
+    }
+}
+
+static void on_log_report(void *context, const char *message)
+{
+    struct error error;
+    error_set(&error, ERROR_IO, "%s", message);
+    on_trouble(context, "log", &error);
+}
+
+/* ---- life ---- */
+
+static enum log_sync sync_of(enum fsync_policy policy)
+{
+    return policy == FSYNC_ALWAYS     ? LOG_SYNC_ALWAYS
+           : policy == FSYNC_EVERYSEC ? LOG_SYNC_EVERYSEC
+                                      : LOG_SYNC_NO;
+}
+
+static int open_log(struct server *server, struct error *error)
+{
+    const struct serve_state *state = server->state;
+    const struct config *config = state->config;
+    struct event_model *models = calloc((size_t)config->n_models + 1, sizeof *models);
+    if (!models) {
+        error_set(error, ERROR_NOMEM, "no memory for the log");
+        return -1;
+    }
+    for (int i = 0; i < config->n_models; i++) {
+        const struct slice label = slice_of(state->models[i].label);
+        models[i].name = slice_of(config->models[i].name);
+        models[i].hash =
+            (struct slice){label.data + label.len - HASH_TEXT_LEN, HASH_TEXT_LEN};
+    }
+    const struct log_options options = {
+        .directory = config->log.directory,
+        .sync = sync_of(config->log.fsync),
+        .segment_size = config->log.segment_size,
+        .segment_age_us = config->log.segment_age_us,
+        .n_shards = server->options.http.n_workers,
+        .config = {.type = EVENT_CONFIG,
+                   .config = slice_of(config->hash),
+                   .text = {config->text, config->text_len},
+                   .models = models,
+                   .n_models = config->n_models,
+                   .version = slice_of(server->options.version)},
+        .report = on_log_report,
+        .report_context = server,
+    };
+    const int rc = log_open(&options, &server->log, error);
+    free(models);
+    return rc;
+}
+
+int server_open(const struct server_options *options, struct serve_state *state,
+                struct server **result, struct error *error)
+{
+    const size_t n_workers = (size_t)options->http.n_workers;
+    struct server *server = calloc(1, sizeof *server);
+    struct http_options http = options->http;
+    if (!server) {
+        error_set(error, ERROR_NOMEM, "no memory for the server");
+        return -1;
+    }
+    server->options = *options;
+    pthread_mutex_init(&server->state_lock, NULL);
+    server->state = serve_state_ref(state);
+    server->desks = aligned_alloc(64, n_workers * sizeof *server->desks);
+    server->dedup = dedup_new(DEDUP_IDS, options->http.n_workers, error);
+    if (!server->desks || !server->dedup) {
+        error_set(error, ERROR_NOMEM, "no memory for %zu workers", n_workers);
+        goto fail;
+    }
+    memset(server->desks, 0, n_workers * sizeof *server->desks);
+    http.hooks = (struct http_hooks){
+        .context = server,
+        .on_tick = on_tick,
+        .on_request = on_request,
+        .on_commit = on_commit,
+        .on_aside_begin = on_aside_begin,
+        .on_aside_end = on_aside_end,
+        .on_trouble = on_trouble,
+    };
+    if (open_log(server, error) != 0 ||
+        http_workers_open(&http, &server->workers, error) != 0) {
+        goto fail;
+    }
+    serve_state_unref(state); /* ours holds it now */
+    *result = server;
+    return 0;
+fail:
+    server_free(server);
+    return -1;
+}
+
+int server_start(struct server *server, struct error *error)
+{
+    return http_workers_start(server->workers, error);
+}
+
+int server_port(const struct server *server)
+{
+    return http_workers_port(server->workers);
+}
+
+int server_stop(struct server *server, struct error *error)
+{
+    http_workers_stop(server->workers);
+    http_workers_free(server->workers);
+    server->workers = NULL;
+    struct log *log = server->log;
+    server->log = NULL;
+    return log_close(log, error);
+}
+
+void server_free(struct server *server)
+{
+    struct error ignored;
+    if (!server) {
+        return;
+    }
+    http_workers_free(server->workers);
+    if (server->log && log_close(server->log, &ignored) != 0) {
+        on_trouble(server, "log", &ignored);
+    }
+    for (int i = 0; server->desks && i < server->options.http.n_workers; i++) {
+        serve_state_unref(server->desks[i].state);
+        for (int j = 0; j < N_SCRATCH; j++) {
+            free(server->desks[i].scratch[j]);
+        }
+    }
+    free(server->desks);
+    dedup_free(server->dedup);
+    serve_state_unref(server->state);
+    pthread_mutex_destroy(&server->state_lock);
+    free(server);
+}
+
+/* ---- state ---- */
+
+void server_replace_state(struct server *server, struct serve_state *state)
+{
+    pthread_mutex_lock(&server->state_lock);
+    struct serve_state *old = server->state;
+    server->state = state;
+    pthread_mutex_unlock(&server->state_lock);
+    atomic_fetch_add(&server->state_version, 1);
+    serve_state_unref(old);
+}
+
+struct serve_state *server_state(struct server *server)
+{
+    pthread_mutex_lock(&server->state_lock);
+    struct serve_state *state = serve_state_ref(server->state);
+    pthread_mutex_unlock(&server->state_lock);
+    return state;
+}
+
+const struct server_options *server_options(const struct server *server)
+{
+    return &server->options;
+}
+
+/* ---- for routes ---- */
+
+/* Takes the same time wherever the two differ. */
+static bool same_secret(struct slice given, struct slice secret)
+{
+    unsigned difference = given.len != secret.len;
+    for (size_t i = 0; i < given.len; i++) {
+        const char expected = secret.len ? secret.data[i % secret.len] : 0;
+        difference |= (unsigned char)(given.data[i] ^ expected);
+    }
+    return difference == 0;
+}
+
+bool server_is_admin(struct http_exchange *x)
+{
+    const char *token = x->state->config->server.admin_token;
+    struct slice given = http_header(x, "Authorization");
+    if (!token || !*token) {
+        http_problem(x, 403,
+                     "this needs an admin_token in the [server] section of the "
+                     "config, and there is none");
+        return false;
+    }
+    if (given.len > 7 && strncasecmp(given.data, "Bearer ", 7) == 0 &&
+        same_secret((struct slice){given.data + 7, given.len - 7}, slice_of(token))) {
+        return true;
+    }
+    http_add_header(x, "WWW-Authenticate", "Bearer");
+    http_problem(x, 401,
+                 "this needs the header \"Authorization: Bearer <admin_token>\"");
+    return false;
+}
+
+int server_log(struct http_exchange *x, const struct event *event)
+{
+    struct error error;
+    if (log_shard_append(x->log, event, &error) != 0) {
+        http_add_header(x, "Retry-After", "1");
+        http_problem(x, 503, "%s", error.message);
+        return -1;
+    }
+    x->needs_commit = true;
+    return 0;
+}
+
+void *server_scratch(struct http_exchange *x, enum server_scratch what, size_t size)
+{
+    struct desk *desk = &x->server->desks[x->worker];
+    if (desk->scratch_size[what] < size) {
+        void *memory = realloc(desk->scratch[what], size);
+        if (!memory) {
+            http_add_header(x, "Retry-After", "1");
+            http_problem(x, 503, "no memory for this request");
+            return NULL;
+        }
+        desk->scratch[what] = memory;
+        desk->scratch_size[what] = size;
+    }
+    return desk->scratch[what];
+}
+
+struct topk_result *server_topk_result(struct http_exchange *x)
+{
+    return &x->server->desks[x->worker].topk;
+}
+
+struct dedup *server_dedup(struct http_exchange *x)
+{
+    return x->server->dedup;
+}

@@ -1,0 +1,80 @@
+/* server.h - the whole server: workers, log, state, and what routes need of them. */
+#ifndef SERVE_SERVER_H
+#define SERVE_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/slice.h"
+#include "logs/logs.h"
+#include "serve/http.h"
+#include "serve/state.h"
+#include "serve/worker.h"
+
+struct server;
+
+struct server_options {
+    struct http_options http; /* hooks are filled in by the server */
+    const char *version;      /* of the program, for the log */
+
+    /* Makes the live report of one experiment: the same JSON as `abtest analyze`.
+     * Called on a side thread with what is being served. Appends to *json. NULL: there
+     * is none. ERROR_NOT_FOUND is answered 404, ERROR_INVALID 409, others 503. */
+    int (*report)(void *context, const struct config *config, struct slice experiment,
+                  struct buffer *json, struct error *error);
+    void *report_context;
+
+    /* Told what an operator should know. Any thread. NULL: not told. */
+    void (*trouble)(void *context, const char *event, const struct error *error);
+    void *trouble_context;
+};
+
+/* Takes over one reference of `state`. Opens the log and binds the port; answers
+ * nothing yet. On failure the reference is still the caller's. */
+MUST_CHECK int server_open(const struct server_options *options,
+                           struct serve_state *state, struct server **server,
+                           struct error *error);
+
+MUST_CHECK int server_start(struct server *server, struct error *error);
+
+int server_port(const struct server *server);
+
+/* Stops accepting, answers what is in flight, commits and closes the log. Returns -1
+ * when something logged could not be made durable. */
+MUST_CHECK int server_stop(struct server *server, struct error *error);
+
+void server_free(struct server *server); /* after server_stop, or instead of a start */
+
+/* Serves `state` from the next tick of each worker on; takes over one reference. Any
+ * thread. */
+void server_replace_state(struct server *server, struct serve_state *state);
+
+/* A reference to what is being served now; the caller gives it back with
+ * serve_state_unref. Any thread. */
+struct serve_state *server_state(struct server *server);
+
+const struct server_options *server_options(const struct server *server);
+
+/* ---- for routes ---- */
+
+/* Whether the request carries the config's admin_token ("Authorization: Bearer ...");
+ * compared in constant time. When it does not, 401 (or 403 when the config has no
+ * token) is answered already. Everything that changes state besides feedback asks this
+ * first. */
+bool server_is_admin(struct http_exchange *x);
+
+/* Appends the event to this thread's log; the answer then waits for the commit. Answers
+ * 503 and returns -1 when it cannot. */
+MUST_CHECK int server_log(struct http_exchange *x, const struct event *event);
+
+/* Memory of this thread that lives until the route returns; `what` are the uses that
+ * must not disturb each other. Answers 503 and returns NULL when there is none. */
+enum server_scratch { SCRATCH_ARMS, SCRATCH_ASSIGNMENTS, SCRATCH_ITEMS, N_SCRATCH };
+void *server_scratch(struct http_exchange *x, enum server_scratch what, size_t size);
+
+struct topk_result *server_topk_result(struct http_exchange *x);
+
+struct dedup *server_dedup(struct http_exchange *x);
+
+#endif

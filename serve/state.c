@@ -1,0 +1,210 @@
+#include "serve/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct by_count {
+    int32_t count, item;
+};
+
+static int compare_counts(const void *a, const void *b)
+{
+    const struct by_count *x = a, *y = b;
+    return x->count != y->count ? (x->count < y->count ? 1 : -1)
+                                : (x->item > y->item) - (x->item < y->item);
+}
+
+static int rank_popular(struct serve_model *served, struct error *error)
+{
+    const size_t n = (size_t)served->model->n_items;
+    struct by_count *order = malloc((n + 1) * sizeof *order);
+    served->popular = malloc((n + 1) * sizeof *served->popular);
+    if (!order || !served->popular) {
+        free(order);
+        error_set(error, ERROR_NOMEM, "no memory for %zu popular items", n);
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        order[i] = (struct by_count){served->model->item_count[i], (int32_t)i};
+    }
+    qsort(order, n, sizeof *order, compare_counts);
+    for (size_t i = 0; i < n; i++) {
+        served->popular[i] = order[i].item;
+    }
+    free(order);
+    return 0;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    const int32_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Item indices of the ratings in the model's numbering: *map (ratings->n_items), -1 for
+ * an item that the model does not know. *is_identity: nothing to translate. */
+static int32_t *map_items(const struct ratings *ratings, const struct model *model,
+                          bool *is_identity)
+{
+    int32_t *map = malloc(((size_t)ratings->n_items + 1) * sizeof *map);
+    *is_identity = true;
+    for (int32_t i = 0; map && i < ratings->n_items; i++) {
+        map[i] = model_find_item(model, id_map_id(ratings->items, i));
+        *is_identity = *is_identity && map[i] == i;
+    }
+    return map;
+}
+
+static int translate_seen(struct serve_model *served, const struct ratings *ratings,
+                          struct error *error)
+{
+    struct seen_items *seen = &served->seen;
+    bool is_identity = false;
+    int32_t *map = map_items(ratings, served->model, &is_identity);
+    if (map && is_identity) {
+        seen->start = ratings->user_start;
+        seen->item = ratings->user_item;
+        free(map);
+        return 0;
+    }
+    seen->own_start = malloc(((size_t)ratings->n_users + 1) * sizeof *seen->own_start);
+    seen->own_item = malloc(((size_t)ratings->n_ratings + 1) * sizeof *seen->own_item);
+    seen->start = seen->own_start;
+    seen->item = seen->own_item;
+    if (!map || !seen->own_start || !seen->own_item) {
+        error_set(error, ERROR_NOMEM, "no memory for the items that users have rated");
+        free(map);
+        return -1;
+    }
+    int64_t n = 0;
+    for (int32_t u = 0; u < ratings->n_users; u++) {
+        const int64_t start = n;
+        seen->own_start[u] = n;
+        for (int64_t i = ratings->user_start[u]; i < ratings->user_start[u + 1]; i++) {
+            const int32_t item = map[ratings->user_item[i]];
+            if (item >= 0) {
+                seen->own_item[n++] = item;
+            }
+        }
+        qsort(seen->own_item + start, (size_t)(n - start), sizeof *seen->own_item,
+              compare_items);
+    }
+    seen->own_start[ratings->n_users] = n;
+    free(map);
+    return 0;
+}
+
+static int make_labels(struct serve_model *served, struct error *error)
+{
+    char hash[HASH_TEXT_LEN + 1];
+    const size_t size = strlen(served->name) + sizeof hash + sizeof "::popular";
+    hash_text(served->model->hash, hash);
+    served->label = malloc(size);
+    served->popular_label = malloc(size);
+    if (!served->label || !served->popular_label) {
+        error_set(error, ERROR_NOMEM, "no memory for a model's name");
+        return -1;
+    }
+    snprintf(served->label, size, "%s:%s", served->name, hash);
+    snprintf(served->popular_label, size, "%s:%s:popular", served->name, hash);
+    return 0;
+}
+
+static int load_model(struct serve_state *state, int i, struct error *error)
+{
+    const struct model_config *config = &state->config->models[i];
+    struct serve_model *served = &state->models[i];
+    served->name = config->name;
+    if (model_load(config->file, &served->model, error) != 0) {
+        error_prefix(error, "model %s", config->name);
+        return -1;
+    }
+    if (make_labels(served, error) != 0 || rank_popular(served, error) != 0 ||
+        topk_new(served->model, &served->topk, error) != 0) {
+        return -1;
+    }
+    return state->ratings ? translate_seen(served, state->ratings, error) : 0;
+}
+
+static void free_state(struct serve_state *state)
+{
+    for (int i = 0; state->models && i < state->config->n_models; i++) {
+        struct serve_model *served = &state->models[i];
+        topk_free(served->topk);
+        model_free(served->model);
+        free(served->label);
+        free(served->popular_label);
+        free(served->popular);
+        free(served->seen.own_start);
+        free(served->seen.own_item);
+    }
+    free(state->models);
+    ratings_free(state->ratings);
+    titles_free(state->titles);
+}
+
+int serve_state_load(struct config *config, struct serve_state **result,
+                     struct error *error)
+{
+    struct serve_state *state = calloc(1, sizeof *state);
+    if (!state) {
+        error_set(error, ERROR_NOMEM, "no memory for the models");
+        return -1;
+    }
+    atomic_init(&state->n_references, 1);
+    state->config = config;
+    state->models = calloc((size_t)config->n_models + 1, sizeof *state->models);
+    if (!state->models) {
+        error_set(error, ERROR_NOMEM, "no memory for the models");
+        goto fail;
+    }
+    if ((config->data.ratings &&
+         ratings_load(config->data.ratings, &state->ratings, error) != 0) ||
+        (config->data.titles &&
+         titles_load(config->data.titles, &state->titles, error) != 0)) {
+        goto fail;
+    }
+    for (int i = 0; i < config->n_models; i++) {
+        if (load_model(state, i, error) != 0) {
+            goto fail;
+        }
+    }
+    *result = state;
+    return 0;
+fail:
+    free_state(state);
+    free(state);
+    return -1;
+}
+
+struct serve_state *serve_state_ref(struct serve_state *state)
+{
+    atomic_fetch_add(&state->n_references, 1);
+    return state;
+}
+
+void serve_state_unref(struct serve_state *state)
+{
+    if (state && atomic_fetch_sub(&state->n_references, 1) == 1) {
+        free_state(state);
+        config_free(state->config);
+        free(state);
+    }
+}
+
+const int32_t *serve_state_seen(const struct serve_state *state, int model,
+                                struct slice user, int32_t *n)
+{
+    const struct seen_items *seen = &state->models[model].seen;
+    *n = 0;
+    if (!state->ratings) {
+        return NULL;
+    }
+    const int32_t index = id_map_find(state->ratings->users, user);
+    if (index < 0) {
+        return NULL;
+    }
+    *n = (int32_t)(seen->start[index + 1] - seen->start[index]);
+    return seen->item + seen->start[index];
+}

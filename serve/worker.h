@@ -1,0 +1,83 @@
+/* worker.h - threads that accept connections, read requests, and send answers.
+ *
+ * Each worker has a listener of its own (SO_REUSEPORT, so the kernel spreads new
+ * connections) and a libevent base that no other thread touches. It works in ticks:
+ * read whatever is readable, let the routes write their answers into one batch, commit
+ * what they logged, then send, one system call a connection. So an answer that says
+ * "accepted" leaves after the commit, and a hundred requests cost one write to the log.
+ *
+ * Everything a client may do without end has a bound here: header and body sizes (see
+ * http_parser.h), time for the whole header, for the whole body, for reading an answer,
+ * between requests, requests and unsent bytes of a connection, connections. When
+ * connections or file descriptors run out, the longest idle connection gives way, or
+ * else accepting pauses.
+ */
+#ifndef SERVE_WORKER_H
+#define SERVE_WORKER_H
+
+#include "common/error.h"
+#include "serve/http.h"
+
+struct http_timeouts {
+    int header_ms; /* first byte (or accept) to end of header */
+    int body_ms;   /* end of header to end of body */
+    int idle_ms;   /* between requests */
+    int write_ms;  /* without progress in sending */
+    int drain_ms;  /* at shutdown, for requests in flight */
+};
+
+/* What the workers call. All but on_aside_* run on the worker's thread. */
+struct http_hooks {
+    void *context;
+    /* A tick begins: the exchange fields server, state, log are set up in *x, which all
+     * exchanges of the tick start from. */
+    void (*on_tick)(void *context, struct http_exchange *x);
+    void (*on_request)(void *context, struct http_exchange *x);
+    /* Makes durable what the exchanges marked needs_commit logged. */
+    int (*on_commit)(void *context, int worker, struct error *error);
+    /* An answer is on its way, with this status; route NULL: refused before routing. */
+    void (*on_answer)(void *context, int worker, const struct route *route, int status,
+                      size_t bytes);
+    /* An exchange leaves for a side thread, or has come back: x->state is retained. */
+    void (*on_aside_begin)(void *context, struct http_exchange *x);
+    void (*on_aside_end)(void *context, struct http_exchange *x);
+    /* Something the operator should know; at most a few a second. */
+    void (*on_trouble)(void *context, const char *event, const struct error *error);
+};
+
+struct http_options {
+    const char *host; /* numeric IPv4 or IPv6 address, or a name */
+    int port;         /* 0 picks a free one */
+    int inherited_fd; /* listening socket from systemd, or -1 */
+    int n_workers;
+    int max_connections; /* over all workers */
+    int max_requests;    /* of one connection, then it is closed */
+    struct http_limits limits;
+    struct http_timeouts timeouts;
+    struct http_hooks hooks;
+};
+
+struct http_options http_options_default(void);
+
+struct http_workers;
+
+/* Binds the listeners; nothing is accepted yet. Fails with ERROR_BUSY (the address is
+ * in use), ERROR_INVALID (not an address) or ERROR_IO. */
+MUST_CHECK int http_workers_open(const struct http_options *options,
+                                 struct http_workers **workers, struct error *error);
+
+int http_workers_port(const struct http_workers *workers);
+
+/* Starts the threads. */
+MUST_CHECK int http_workers_start(struct http_workers *workers, struct error *error);
+
+/* Ends it cleanly: listeners close, requests that have begun are answered, connections
+ * close, threads end. Returns when all that is done, after drain_ms at the latest. */
+void http_workers_stop(struct http_workers *workers);
+
+void http_workers_free(struct http_workers *workers);
+
+/* Connections open now, over all workers. Safe from any thread. */
+int http_workers_connections(const struct http_workers *workers);
+
+#endif

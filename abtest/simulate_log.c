@@ -49,17 +49,18 @@ static int append(struct scribe *scribe, const struct event *event)
 static int assign_user(struct scribe *scribe, struct slice user, int *arm)
 {
     const struct config *config = scribe->options->config;
+    const struct assignment_request request = {user, scribe->options->start_us, NULL};
     int n = 0;
     *arm = ARM_NONE;
     for (int i = 0; i < config->n_experiments; i++) {
         const struct experiment *experiment = &config->experiments[i];
-        const struct assignment assignment = experiment_assign(experiment, user);
+        const struct assignment assignment = config_assign_one(config, i, &request);
         if (assignment.arm == ARM_NONE) {
             continue;
         }
         scribe->assignments[n++] = (struct event_assignment){
             slice_of(experiment->name), slice_of(experiment->arms[assignment.arm].name),
-            assignment.probability};
+            assignment.probability, assignment.reason == REASON_FORCED};
         if (experiment == scribe->run->experiment) {
             *arm = assignment.arm;
         }

@@ -89,7 +89,8 @@ struct metric {
     char *name;
     enum metric_kind kind;
     double quantile;   /* in (0, 1) for METRIC_QUANTILE, else 0 */
-    char *event;       /* feedback event, or "exposure.latency_us" */
+    char *event;       /* feedback event, or "exposure", "exposure.latency_us",
+                          "exposure.items": the exposures themselves */
     char *denominator; /* event of the denominator for METRIC_RATIO, else NULL */
     int64_t window_us; /* after the unit's first exposure; 0 = no limit */
     enum direction direction;

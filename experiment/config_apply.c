@@ -225,9 +225,11 @@ static void apply_event(struct builder *builder, const struct ini_entry *entry,
         return;
     }
     if (strncmp(entry->value, prefix, sizeof prefix - 1) == 0 &&
-        strcmp(entry->value, "exposure.latency_us") != 0) {
+        strcmp(entry->value, "exposure.latency_us") != 0 &&
+        strcmp(entry->value, "exposure.items") != 0) {
         problems_add(builder->problems, entry->line,
-                     "%s = %s: an exposure has no such field (exposure.latency_us)",
+                     "%s = %s: an exposure has no such field (exposure, "
+                     "exposure.latency_us or exposure.items)",
                      entry->key, entry->value);
         return;
     }

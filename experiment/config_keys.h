@@ -44,7 +44,7 @@ enum key_type {
     KEY_SIZE,       /* int64_t bytes in [min, max] */
     KEY_DURATION,   /* int64_t microseconds in [min, max]; "none" is 0 when min is 0 */
     KEY_KIND,       /* struct metric: kind and quantile */
-    KEY_EVENT,      /* char *: a name, or "exposure.latency_us" */
+    KEY_EVENT,      /* char *: a name; "exposure...." ones are the log's own */
     KEY_MODEL,      /* int: index of a model */
     KEY_METRIC,     /* int: index of a metric */
     KEY_METRICS,    /* struct experiment: guardrails */

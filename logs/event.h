@@ -17,6 +17,23 @@ struct event_assignment {
     struct slice experiment;
     struct slice arm;
     double probability; /* the arm's configured share, in (0, 1] */
+    bool is_forced; /* by the config's [force], not by the hash: left out of analysis
+                     */
+};
+
+enum event_attribute_type {
+    EVENT_ATTRIBUTE_STRING,
+    EVENT_ATTRIBUTE_NUMBER,
+    EVENT_ATTRIBUTE_BOOLEAN,
+};
+
+/* What an audience was decided by; kept so that the assignment can be recomputed. */
+struct event_attribute {
+    struct slice name;
+    enum event_attribute_type type;
+    struct slice text; /* of a string */
+    double number;     /* of a number */
+    bool boolean;
 };
 
 struct event_item {
@@ -51,6 +68,8 @@ struct event {
     /* exposure */
     const struct event_assignment *assignments;
     int n_assignments;
+    const struct event_attribute *attributes;
+    int n_attributes;    /* 0 when the config declares none or none was known */
     int hash_version;    /* of the assignment */
     struct slice config; /* config hash (also: of a config event) */
     struct slice model; /* "name:hash"; empty when a client reported the exposure, which

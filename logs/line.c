@@ -39,7 +39,35 @@ static void append_assignments(struct buffer *b, const struct event *e)
         json_append_string(b, a->arm);
         buffer_append_char(b, ',');
         json_append_double(b, a->probability);
+        if (a->is_forced) {
+            APPEND_LITERAL(b, ",\"forced\"");
+        }
         buffer_append_char(b, ']');
+    }
+    buffer_append_char(b, '}');
+}
+
+static void append_attributes(struct buffer *b, const struct event *e)
+{
+    APPEND_LITERAL(b, ",\"attributes\":{");
+    for (int i = 0; i < e->n_attributes; i++) {
+        const struct event_attribute *a = &e->attributes[i];
+        if (i > 0) {
+            buffer_append_char(b, ',');
+        }
+        json_append_string(b, a->name);
+        buffer_append_char(b, ':');
+        switch (a->type) {
+        case EVENT_ATTRIBUTE_STRING:
+            json_append_string(b, a->text);
+            break;
+        case EVENT_ATTRIBUTE_NUMBER:
+            json_append_double(b, a->number);
+            break;
+        case EVENT_ATTRIBUTE_BOOLEAN:
+            buffer_append_text(b, a->boolean ? "true" : "false");
+            break;
+        }
     }
     buffer_append_char(b, '}');
 }
@@ -79,6 +107,9 @@ static void append_exposure(struct buffer *b, const struct event *e)
     APPEND_LITERAL(b, ",\"user\":");
     json_append_string(b, e->user);
     append_assignments(b, e);
+    if (e->n_attributes) {
+        append_attributes(b, e);
+    }
     APPEND_LITERAL(b, ",\"hash\":");
     buffer_append_int(b, e->hash_version);
     APPEND_LITERAL(b, ",\"config\":");

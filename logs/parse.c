@@ -26,6 +26,7 @@ void line_parser_free(struct line_parser *parser)
         json_decref(parser->tree);
         free(parser->models);
         free(parser->items);
+        free(parser->attributes);
         free(parser->assignments);
         free(parser->text);
         free(parser);
@@ -263,12 +264,52 @@ static bool assignments(struct cursor *c, struct event *e)
         }
         struct event_assignment *a = &p->assignments[n++];
         if (!string(c, &a->experiment) || !LITERAL(c, ":[") || !string(c, &a->arm) ||
-            !LITERAL(c, ",") || !number(c, &a->probability) || !LITERAL(c, "]")) {
+            !LITERAL(c, ",") || !number(c, &a->probability)) {
+            return false;
+        }
+        a->is_forced = LITERAL(c, ",\"forced\"");
+        if (!LITERAL(c, "]")) {
             return false;
         }
     } while (LITERAL(c, ","));
     e->assignments = p->assignments;
     e->n_assignments = (int)n;
+    return LITERAL(c, "}");
+}
+
+static bool attribute_value(struct cursor *c, struct event_attribute *a)
+{
+    if (c->at < c->end && *c->at == '"') {
+        a->type = EVENT_ATTRIBUTE_STRING;
+        return string(c, &a->text);
+    }
+    if (LITERAL(c, "true") || LITERAL(c, "false")) {
+        a->type = EVENT_ATTRIBUTE_BOOLEAN;
+        a->boolean = c->at[-2] == 'u'; /* "true" or "false" */
+        return true;
+    }
+    a->type = EVENT_ATTRIBUTE_NUMBER;
+    return number(c, &a->number);
+}
+
+static bool attributes(struct cursor *c, struct event *e)
+{
+    struct line_parser *p = c->parser;
+    size_t n = 0;
+    do {
+        if (!parser_grow((void **)&p->attributes, &p->attributes_capacity, n,
+                         sizeof *p->attributes)) {
+            p->no_memory = true;
+            return false;
+        }
+        struct event_attribute *a = &p->attributes[n++];
+        *a = (struct event_attribute){0};
+        if (!string(c, &a->name) || !LITERAL(c, ":") || !attribute_value(c, a)) {
+            return false;
+        }
+    } while (LITERAL(c, ","));
+    e->attributes = p->attributes;
+    e->n_attributes = (int)n;
     return LITERAL(c, "}");
 }
 
@@ -332,6 +373,7 @@ static bool exposure(struct cursor *c, struct event *e)
     e->latency_us = -1;
     if (!string(c, &e->id) || !LITERAL(c, ",\"user\":") || !string(c, &e->user) ||
         !LITERAL(c, ",\"assignments\":{") || !assignments(c, e) ||
+        (LITERAL(c, ",\"attributes\":{") && !attributes(c, e)) ||
         !LITERAL(c, ",\"hash\":") || !whole(c, &hash_version) || hash_version < 0 ||
         hash_version > 1000 || !LITERAL(c, ",\"config\":") || !string(c, &e->config)) {
         return false;

@@ -78,8 +78,10 @@ static bool get_assignments(struct reading *r)
         const json_t *pair = json_object_iter_value(at);
         const json_t *arm = json_array_get(pair, 0), *share = json_array_get(pair, 1);
         const double probability = json_number_value(share);
+        const char *flag = json_string_value(json_array_get(pair, 2));
+        const bool is_forced = flag && strcmp(flag, "forced") == 0;
         if (!json_is_string(arm) || !(probability > 0 && probability <= 1) ||
-            json_array_size(pair) != 2) {
+            json_array_size(pair) != (is_forced ? 3U : 2U)) {
             return wrong(r, "assignments",
                          "holds something else than [arm, probability]");
         }
@@ -91,10 +93,46 @@ static bool get_assignments(struct reading *r)
             .experiment = {json_object_iter_key(at), json_object_iter_key_len(at)},
             .arm = slice_of_json(arm),
             .probability = probability,
+            .is_forced = is_forced,
         };
     }
     r->event->assignments = p->assignments;
     r->event->n_assignments = (int)n;
+    return true;
+}
+
+static bool get_attributes(struct reading *r)
+{
+    struct line_parser *p = r->parser;
+    json_t *object = json_object_get(r->root, "attributes");
+    size_t n = 0;
+    if (object && !json_is_object(object)) {
+        return wrong(r, "attributes", "is not an object");
+    }
+    for (void *at = json_object_iter(object); at;
+         at = json_object_iter_next(object, at)) {
+        const json_t *value = json_object_iter_value(at);
+        if (!json_is_string(value) && !json_is_number(value) &&
+            !json_is_boolean(value)) {
+            return wrong(r, "attributes",
+                         "holds something else than strings, numbers and booleans");
+        }
+        if (!grow(r, (void **)&p->attributes, &p->attributes_capacity, n,
+                  sizeof *p->attributes)) {
+            return false;
+        }
+        p->attributes[n++] = (struct event_attribute){
+            .name = {json_object_iter_key(at), json_object_iter_key_len(at)},
+            .type = json_is_string(value)   ? EVENT_ATTRIBUTE_STRING
+                    : json_is_number(value) ? EVENT_ATTRIBUTE_NUMBER
+                                            : EVENT_ATTRIBUTE_BOOLEAN,
+            .text = slice_of_json(value),
+            .number = json_number_value(value),
+            .boolean = json_is_true(value),
+        };
+    }
+    r->event->attributes = n ? p->attributes : NULL;
+    r->event->n_attributes = (int)n;
     return true;
 }
 
@@ -157,7 +195,8 @@ static bool get_exposure(struct reading *r)
     e->type = EVENT_EXPOSURE;
     e->latency_us = -1;
     if (!get_string(r, "id", true, &e->id) || !get_string(r, "user", true, &e->user) ||
-        !get_assignments(r) || !get_whole(r, "hash", true, 1000, &hash_version) ||
+        !get_assignments(r) || !get_attributes(r) ||
+        !get_whole(r, "hash", true, 1000, &hash_version) ||
         !get_string(r, "config", true, &e->config) ||
         !get_string(r, "model", false, &e->model) || !get_items(r) ||
         !get_whole(r, "latency_us", false, INT64_MAX, &e->latency_us)) {

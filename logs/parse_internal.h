@@ -12,6 +12,8 @@ struct line_parser {
     size_t text_capacity;
     struct event_assignment *assignments;
     size_t assignments_capacity;
+    struct event_attribute *attributes;
+    size_t attributes_capacity;
     struct event_item *items;
     size_t items_capacity;
     struct event_model *models;

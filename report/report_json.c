@@ -151,6 +151,7 @@ static void write_experiment(struct json_writer *json,
     json_bool(json, "sequential", spec->sequential);
     json_int(json, "units", r->n_units);
     json_int(json, "crossover_units", r->n_crossover);
+    json_int(json, "forced_units", r->n_forced);
     json_int(json, "unknown_arm_units", r->n_unknown_arm);
     json_int(json, "feedback_before_exposure", r->n_feedback_early);
     json_int(json, "feedback_after_window", r->n_feedback_late);

@@ -93,6 +93,7 @@ static int count_arms(struct analysis *analysis, struct experiment_result *resul
         }
     }
     result->n_crossover = table->n_crossover;
+    result->n_forced = table->n_forced;
     result->n_unknown_arm = table->n_unknown_arm;
     result->n_feedback_early = table->n_feedback_early;
     result->n_feedback_late = table->n_feedback_late;

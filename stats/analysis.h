@@ -93,7 +93,7 @@ struct experiment_result {
     int64_t *arm_units;     /* (n_arms) */
     double *arm_expected;   /* (n_arms) by the configured weights */
     int64_t *arm_exposures; /* (n_arms) */
-    int64_t n_crossover, n_unknown_arm, n_feedback_early, n_feedback_late;
+    int64_t n_crossover, n_forced, n_unknown_arm, n_feedback_early, n_feedback_late;
     int64_t first_ts_us, last_ts_us;
     struct check *checks;
     int n_checks;

@@ -109,7 +109,17 @@ static int check_crossover(struct analysis *analysis, struct experiment_result *
 static int check_counts(struct analysis *analysis, struct experiment_result *result)
 {
     const struct evidence *evidence = &analysis->evidence;
-    struct check check = {"unknown arms", CHECK_OK, NULL, NAN, NULL};
+    struct check check = {"forced units", CHECK_NOTE, NULL, NAN, NULL};
+    if (result->n_forced &&
+        add_check(analysis, result, check,
+                  "%" PRId64
+                  " units were forced into an arm by the config and are left "
+                  "out",
+                  result->n_forced) != 0) {
+        return -1;
+    }
+    check.name = "unknown arms";
+    check.status = CHECK_OK;
     if (result->n_unknown_arm) {
         check.status = CHECK_WARNING;
         if (add_check(analysis, result, check,

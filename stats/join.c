@@ -166,7 +166,11 @@ static int read_assignment(struct join *join, int32_t user, int config, int64_t 
     if (arm == ID_NONE || arm > INT16_MAX || !unit) {
         return no_memory(join);
     }
-    if (unit->arm == JOIN_ARM_NONE) {
+    if (assignment->is_forced) {
+        unit->arm = JOIN_ARM_FORCED; /* somebody's test by hand, and stays that */
+    } else if (unit->arm == JOIN_ARM_FORCED) {
+        return 0;
+    } else if (unit->arm == JOIN_ARM_NONE) {
         unit->arm = (int16_t)arm;
     } else if (unit->arm != arm) {
         unit->arm = JOIN_ARM_CROSSOVER;
@@ -594,6 +598,8 @@ static int copy_event(struct join *join, struct event *event)
         }
     }
     event->assignments = assignments;
+    event->attributes = NULL;
+    event->n_attributes = 0;
     event->place = NULL;
     event->items = NULL; /* only their number is used */
     return 0;

@@ -17,6 +17,7 @@
 
 #define JOIN_ARM_NONE      (-1)      /* never exposed to this experiment */
 #define JOIN_ARM_CROSSOVER (-2)      /* seen in two arms */
+#define JOIN_ARM_FORCED    (-3)      /* forced into an arm at least once */
 #define JOIN_MAX_VALUES    (4 << 20) /* single values kept for one quantile metric */
 
 /* One unit in one experiment. */

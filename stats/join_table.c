@@ -51,6 +51,8 @@ static int pick_rows(const struct join *join, const struct join_experiment *expe
         const int arm = experiment->units[u].arm;
         if (arm == JOIN_ARM_CROSSOVER) {
             table->n_crossover++;
+        } else if (arm == JOIN_ARM_FORCED) {
+            table->n_forced++;
         } else if (arm != JOIN_ARM_NONE && arm_of[arm] < 0) {
             table->n_unknown_arm++;
         } else if (arm != JOIN_ARM_NONE) {

@@ -42,6 +42,7 @@ struct unit_table {
     int n_metrics;
     /* what was left out, and why */
     int64_t n_crossover;   /* units exposed to two arms */
+    int64_t n_forced;      /* units forced into an arm, by [force] in the config */
     int64_t n_unknown_arm; /* units exposed to an arm the config does not have */
     int64_t
         n_feedback_early;    /* events of a metric before their unit's first exposure */

@@ -78,7 +78,8 @@ static inline struct log_options log_test_options(const struct log_directory *di
 static inline struct event log_test_exposure(struct slice id)
 {
     static const struct event_assignment assignments[] = {
-        {{"item-bias", 9}, {"treatment", 9}, 0.5}, {{"k", 1}, {"\"ten\"", 5}, 1}};
+        {{"item-bias", 9}, {"treatment", 9}, 0.5, false},
+        {{"k", 1}, {"\"ten\"", 5}, 1, false}};
     static const struct event_item items[] = {
         {{"1198", 4}, 4.91, (double)NAN},
         {{"260", 3}, -0.1234567890123456, (double)NAN}};

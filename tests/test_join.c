@@ -132,6 +132,37 @@ static void join_leaves_out_units_in_two_arms_and_unknown_arms(void **state)
     join_free(join);
 }
 
+/* Whatever else such a unit was exposed to, before or after. */
+static void join_leaves_out_forced_units(void **state)
+{
+    (void)state;
+    const struct analysis_experiment experiment = trial_experiment(&trial_metric, 1);
+    const struct analysis_spec spec = {&experiment, 1};
+    const struct event_assignment forced = {.experiment = slice_of("bias"),
+                                            .arm = slice_of("treatment"),
+                                            .probability = 1,
+                                            .is_forced = true};
+    struct join *join = NULL;
+    struct unit_table table = {0};
+    trial_add_config(&trial, TRIAL_START - 9, trial_config);
+    trial_add_exposure(&trial, TRIAL_START, "fine", "bias", "treatment");
+    trial_add_assignment(&trial, TRIAL_START, "forced", forced);
+    trial_add_exposure(&trial, TRIAL_START, "later", "bias", "treatment");
+    trial_add_assignment(&trial, TRIAL_START + 1, "later", forced);
+    trial_add_assignment(&trial, TRIAL_START, "earlier", forced);
+    trial_add_exposure(&trial, TRIAL_START + 1, "earlier", "bias", "control");
+    trial_write_all(&trial, &directory);
+
+    trial_join(directory.path, &spec, &join, &table);
+
+    assert_int_equal(table.n_units, 1);
+    assert_true(slice_is(table.id[0], "fine"));
+    assert_int_equal(table.n_forced, 3);
+    assert_int_equal(table.n_crossover, 0);
+    unit_table_free(&table);
+    join_free(join);
+}
+
 /* The retry of a request carries the same id; of two that differ the earliest counts,
  * wherever it stands. */
 static void join_counts_an_id_once_and_the_earliest_of_it(void **state)
@@ -309,6 +340,7 @@ int main(void)
         WITH_DIRECTORY(join_counts_the_mock_trial),
         WITH_DIRECTORY(join_counts_feedback_inside_the_window_only),
         WITH_DIRECTORY(join_leaves_out_units_in_two_arms_and_unknown_arms),
+        WITH_DIRECTORY(join_leaves_out_forced_units),
         WITH_DIRECTORY(join_counts_an_id_once_and_the_earliest_of_it),
         WITH_DIRECTORY(join_sums_ratios_and_keeps_single_values_for_quantiles),
         WITH_DIRECTORY(join_takes_the_newest_config_first),

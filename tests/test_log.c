@@ -1,4 +1,6 @@
 /* The log's life without accidents: what is written is read. */
+#include "logs/line.h"
+#include "logs/parse.h"
 #include "tests/log_testing.h"
 
 #include "common/crc32c.h"
@@ -87,6 +89,48 @@ static void one_of_each_is_read_as_written(void **state)
     log_directory_remove(&directory);
 }
 
+/* Both parsers, the one of our own key order and the general one. */
+static void forced_arms_and_attributes_are_read_back(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {
+        "{\"type\":\"exposure\",\"ts\":1,\"id\":\"x\",\"user\":\"u\",\"assignments\":{"
+        "\"e\":[\"t\",1,\"forced\"],\"f\":[\"c\",0.5]},\"attributes\":{\"country\":"
+        "\"N\\\"L\",\"age\":18.5,\"premium\":true,\"new\":false},\"hash\":2,"
+        "\"config\":\"9f\"",
+        "{\"attributes\":{\"country\":\"N\\\"L\",\"age\":18.5,\"premium\":true,"
+        "\"new\":false},\"user\":\"u\",\"type\":\"exposure\",\"ts\":1,\"id\":\"x\","
+        "\"assignments\":{\"e\":[\"t\",1,\"forced\"],\"f\":[\"c\",0.5]},\"hash\":2,"
+        "\"config\":\"9f\"",
+    };
+    for (size_t i = 0; i < 2; i++) {
+        struct line_parser *parser = line_parser_new();
+        struct buffer line = {0};
+        struct event e;
+        const char *reason = NULL;
+        buffer_append_text(&line, bodies[i]);
+        line_append_crc(&line, 0);
+
+        assert_int_equal(
+            line_parse(parser, (struct slice){line.data, line.len - 1}, &e, &reason),
+            PARSE_DONE);
+
+        assert_int_equal(e.n_assignments, 2);
+        assert_true(e.assignments[0].is_forced);
+        assert_false(e.assignments[1].is_forced);
+        assert_int_equal(e.n_attributes, 4);
+        assert_true(slice_is(e.attributes[0].name, "country"));
+        assert_true(slice_is(e.attributes[0].text, "N\"L"));
+        assert_int_equal(e.attributes[1].type, EVENT_ATTRIBUTE_NUMBER);
+        assert_close(e.attributes[1].number, 18.5, 0);
+        assert_int_equal(e.attributes[2].type, EVENT_ATTRIBUTE_BOOLEAN);
+        assert_true(e.attributes[2].boolean);
+        assert_false(e.attributes[3].boolean);
+        buffer_free(&line);
+        line_parser_free(parser);
+    }
+}
+
 static void lines_stand_as_the_contract_says(void **state)
 {
     (void)state;
@@ -100,8 +144,19 @@ static void lines_stand_as_the_contract_says(void **state)
     assert_int_equal(log_shard_append(shard, &exposure, NULL), 0);
     exposure.items = sampled;
     exposure.n_items = 1;
-    exposure.n_assignments = 0;
     exposure.latency_us = -1;
+    static const struct event_assignment forced = {{"e", 1}, {"treatment", 9}, 1, true};
+    exposure.assignments = &forced;
+    exposure.n_assignments = 1;
+    static const struct event_attribute attributes[] = {
+        {.name = {"country", 7}, .type = EVENT_ATTRIBUTE_STRING, .text = {"N\"L", 3}},
+        {.name = {"age", 3}, .type = EVENT_ATTRIBUTE_NUMBER, .number = 18.5},
+        {.name = {"premium", 7}, .type = EVENT_ATTRIBUTE_BOOLEAN, .boolean = true}};
+    exposure.attributes = attributes;
+    exposure.n_attributes = 3;
+    assert_int_equal(log_shard_append(shard, &exposure, NULL), 0);
+    exposure.n_attributes = 0;
+    exposure.n_assignments = 0;
     assert_int_equal(log_shard_append(shard, &exposure, NULL), 0);
     const struct event feedback = {.type = EVENT_FEEDBACK,
                                    .ts_us = 5,
@@ -122,6 +177,12 @@ static void lines_stand_as_the_contract_says(void **state)
         "\"items\":[\"1198\",\"260\"],\"scores\":[4.91,-0.1234567890123456],"
         "\"latency_us\":212",
         "{\"type\":\"exposure\",\"ts\":1764000000123456,\"id\":\"x-1\",\"user\":\"44\","
+        "\"assignments\":{\"e\":[\"treatment\",1,\"forced\"]},\"attributes\":{"
+        "\"country\":\"N\\\"L\",\"age\":18.5,\"premium\":true},"
+        "\"hash\":2,\"config\":\"9f00000000000000\","
+        "\"model\":\"als:1c00000000000000\",\"items\":[\"7\"],\"scores\":[1.5],"
+        "\"propensities\":[0.25]",
+        "{\"type\":\"exposure\",\"ts\":1764000000123456,\"id\":\"x-1\",\"user\":\"44\","
         "\"assignments\":{},\"hash\":2,\"config\":\"9f00000000000000\","
         "\"model\":\"als:1c00000000000000\",\"items\":[\"7\"],\"scores\":[1.5],"
         "\"propensities\":[0.25]",
@@ -131,7 +192,7 @@ static void lines_stand_as_the_contract_says(void **state)
     char end[32];
     const char *line = text.data;
     assert_memory_equal(line, "{\"type\":\"config\",\"ts\":", 22);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         const size_t len = strlen(expected[i]);
         line = strchr(line, '\n') + 1;
         assert_memory_equal(line, expected[i], len);
@@ -196,6 +257,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_of_each_is_read_as_written),
+        cmocka_unit_test(forced_arms_and_attributes_are_read_back),
         cmocka_unit_test(lines_stand_as_the_contract_says),
         cmocka_unit_test(ids_are_unique_across_restarts_and_segments),
         cmocka_unit_test(a_second_writer_is_refused),

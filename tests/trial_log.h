@@ -60,12 +60,10 @@ static inline void trial_add_config(struct trial_log *trial, int64_t ts_us,
                                     .version = slice_of("0.1.0")});
 }
 
-static inline void trial_add_exposure(struct trial_log *trial, int64_t ts_us,
-                                      const char *user, const char *experiment,
-                                      const char *arm)
+static inline void trial_add_assignment(struct trial_log *trial, int64_t ts_us,
+                                        const char *user,
+                                        struct event_assignment assignment)
 {
-    const struct event_assignment assignment = {slice_of(experiment), slice_of(arm),
-                                                0.5};
     trial_add(trial, (struct event){.type = EVENT_EXPOSURE,
                                     .ts_us = ts_us,
                                     .user = slice_of(user),
@@ -75,6 +73,16 @@ static inline void trial_add_exposure(struct trial_log *trial, int64_t ts_us,
                                     .config = slice_of(trial->hash),
                                     .model = slice_of("als:1c00000000000000"),
                                     .latency_us = 100 + ts_us % 97});
+}
+
+static inline void trial_add_exposure(struct trial_log *trial, int64_t ts_us,
+                                      const char *user, const char *experiment,
+                                      const char *arm)
+{
+    trial_add_assignment(trial, ts_us, user,
+                         (struct event_assignment){.experiment = slice_of(experiment),
+                                                   .arm = slice_of(arm),
+                                                   .probability = 0.5});
 }
 
 static inline void trial_add_feedback(struct trial_log *trial, int64_t ts_us,

@@ -21,6 +21,7 @@
     COMMAND(simulate, "send simulated users to a server, with a planted truth") \
     COMMAND(evaluate, "measure a model on ratings that it has not seen") \
     COMMAND(recommend, "what a user liked beside what a model predicts") \
+    COMMAND(fold_in, "add users and items to a model without training it again") \
     COMMAND(split, "hold out part of a ratings file for testing") \
     COMMAND(train, "learn a model from ratings: als or bpr") \
     COMMAND(serve, "serve recommendations, assign users to arms, log what happens") \

@@ -1,5 +1,6 @@
 /* main.c - finds the command and runs it. */
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,12 +22,34 @@ static const struct command commands[] = {
 
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 
+/* Names are C identifiers here and have dashes outside: fold_in is "fold-in". */
+static bool is_named(const struct command *command, const char *typed)
+{
+    const char *name = command->name;
+    while (*name && (*name == *typed || (*name == '_' && *typed == '-'))) {
+        name++;
+        typed++;
+    }
+    return *name == *typed;
+}
+
+static void print_name(FILE *to, const char *name)
+{
+    int width = 0;
+    for (; *name; name++, width++) {
+        fputc(*name == '_' ? '-' : *name, to);
+    }
+    fprintf(to, "%*s", width < 10 ? 10 - width : 0, "");
+}
+
 static void print_usage(FILE *to)
 {
     fprintf(to, "usage: abtest COMMAND [options]\n\n"
                 "A/B experimentation with logged serving for recommenders.\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++) {
-        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
+        fputs("  ", to);
+        print_name(to, commands[i].name);
+        fprintf(to, " %s\n", commands[i].summary);
     }
     fprintf(to,
             "\nabtest COMMAND --help tells more. Results go to standard output, all "
@@ -50,7 +73,7 @@ int main(int argc, char **argv)
     }
     const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
     for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (strcmp(name, commands[i].name) == 0) {
+        if (is_named(&commands[i], name)) {
             return commands[i].run(argc - 1, argv + 1);
         }
     }

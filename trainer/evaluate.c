@@ -276,6 +276,9 @@ static double predict(const struct trial *t, const struct scorer *s,
                       const struct person *person, int32_t item)
 {
     const struct model *m = t->model;
+    if (!s->predicts_ratings) {
+        return (double)NAN;
+    }
     if (!s->is_model) {
         return t->item_mean[item];
     }
@@ -296,7 +299,8 @@ static void measure_errors(const struct trial *t, const struct scorer *s,
         const double rating = (double)t->test->user_rating[at];
         const double predicted =
             predict(t, s, person, t->test_item[t->test->user_item[at]]);
-        const double clipped = fmin(fmax(predicted, t->lowest), t->highest);
+        const double clipped =
+            isnan(predicted) ? predicted : fmin(fmax(predicted, t->lowest), t->highest);
         o->squared += (rating - predicted) * (rating - predicted);
         o->squared_clipped += (rating - clipped) * (rating - clipped);
         o->absolute += fabs(rating - predicted);
@@ -545,11 +549,9 @@ static int measure_subject(struct trial *t, struct scorer *s,
     memset(t->n_times_listed, 0, (size_t)t->n_catalogue * sizeof *t->n_times_listed);
 #pragma omp parallel num_threads(n_threads)
     {
-        if (s->predicts_ratings) {
 #pragma omp for schedule(dynamic, 64)
-            for (int32_t p = 0; p < t->test->n_users; p++) {
-                measure_errors(t, s, &t->people[p], &t->outcomes[p]);
-            }
+        for (int32_t p = 0; p < t->test->n_users; p++) {
+            measure_errors(t, s, &t->people[p], &t->outcomes[p]);
         }
 #pragma omp for schedule(dynamic)
         for (int32_t block = 0; block < n_blocks; block++) {

@@ -36,8 +36,8 @@ static int measure_activity(const int64_t *starts, int32_t n,
         activity->n_for_80_percent = j + 1;
     }
     activity->mean = (double)total / (double)m;
-    activity->median =
-        (activity->ranked[(m - 1) / 2] + (double)activity->ranked[m / 2]) / 2;
+    const int64_t below = (m - 1) / 2, above = m / 2;
+    activity->median = (activity->ranked[below] + (double)activity->ranked[above]) / 2;
     activity->gini = weighted / ((double)m * (double)total);
 
     struct error why = {0};

@@ -11,6 +11,7 @@
 #include "trainer/bpr.h"           /* IWYU pragma: export */
 #include "trainer/evaluate.h"      /* IWYU pragma: export */
 #include "trainer/factors.h"       /* IWYU pragma: export */
+#include "trainer/fold_in.h"       /* IWYU pragma: export */
 #include "trainer/model.h"         /* IWYU pragma: export */
 #include "trainer/power_law.h"     /* IWYU pragma: export */
 #include "trainer/profile.h"       /* IWYU pragma: export */

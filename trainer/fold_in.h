@@ -1,0 +1,80 @@
+/* fold_in.h - a vector for a user or an item that came after training, without
+ * retraining: everything else stays as it is, only the new vector is solved for.
+ *
+ * ALS: the half step of training for one row, with the model's own lambda and tau,
+ *
+ *   z = (lambda sum_n y_n y_n^T + tau I*)^-1 (lambda sum_n x_n y_n),
+ *
+ * z = [vector, bias], y = [vector, 1] of the other side, x = rating - mean - bias of
+ * the other side, I* the identity whose last element is 0. So a user who was in
+ * training and is folded in with the same ratings gets the vector of the last half
+ * epoch back.
+ *
+ * BPR: the new vector alone climbs the training's objective, by stochastic gradient
+ * with the model's own learning rate, regulariser and threshold: FOLD_IN_PASSES samples
+ * for each positive, negatives uniform over the other items, the mean of the second
+ * half of the way. The draws are seeded by the ratings' content alone: same ratings,
+ * same vector.
+ *
+ * Items that nobody else rated and users without a known item cannot be placed.
+ */
+#ifndef TRAINER_FOLD_IN_H
+#define TRAINER_FOLD_IN_H
+
+#include <stdint.h>
+
+#include "common/error.h"
+#include "trainer/model.h"
+#include "trainer/ratings.h"
+
+#define FOLD_IN_PASSES 60
+
+/* How a model's new vectors are solved for; read from its settings. Immutable, may be
+ * shared by threads; borrows the model. */
+struct fold_in;
+
+/* Fails with ERROR_INVALID when the model's settings do not hold what is needed (a
+ * model that was not trained by abtest), or ERROR_NOMEM. */
+MUST_CHECK int fold_in_new(const struct model *model, struct fold_in **fold_in,
+                           struct error *error);
+void fold_in_free(struct fold_in *fold_in);
+
+/* What one user rated (item indices of the model), or who rated one item (user
+ * indices), distinct, in any order. */
+struct fold_in_ratings {
+    const int32_t *index;
+    const float *rating;
+    int64_t n;
+};
+
+/* Solves for a user's vector (n_factors) and bias: score(u, i) = mean + bias + vector .
+ * item_factors[i] + item_bias[i]. O(n k^2 + k^3); allocates O(k^2). Safe to call from
+ * several threads. Fails with ERROR_INVALID (no rating; for BPR, none above the
+ * threshold), ERROR_NUMERIC or ERROR_NOMEM; the outputs are then untouched. */
+MUST_CHECK int fold_in_user(const struct fold_in *fold_in,
+                            const struct fold_in_ratings *ratings, float *vector,
+                            float *bias, struct error *error);
+
+/* Likewise an item's vector and bias, from the users who rated it. */
+MUST_CHECK int fold_in_item(const struct fold_in *fold_in,
+                            const struct fold_in_ratings *ratings, float *vector,
+                            float *bias, struct error *error);
+
+struct fold_in_summary {
+    int32_t n_new_users;
+    int32_t n_solved_again; /* users of the model that the ratings name too */
+    int32_t n_new_items;
+    int32_t n_unplaced_users; /* left out: no rating that says anything */
+    int32_t n_unplaced_items;
+};
+
+/* Writes a model with the users and items of `ratings` added: first every user of
+ * `ratings` is solved from the ratings of known items, then every new item from those
+ * users. A user whom the model knows is solved again from `ratings` alone, which must
+ * therefore hold everything the user ever rated. n_threads > 0; any number gives the
+ * same bytes. Fails as fold_in_new and model_save. */
+MUST_CHECK int fold_in_extend(const struct model *model, const struct ratings *ratings,
+                              int n_threads, const char *path,
+                              struct fold_in_summary *summary, struct error *error);
+
+#endif

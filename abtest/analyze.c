@@ -41,8 +41,8 @@ int analyze_logs(const char *logs, const char *experiment,
 void analyze_free(struct analyze_result *result)
 {
     analysis_free(result->analysis);
+    join_free(result->join); /* its tables point into the source */
     analysis_source_free(&result->source);
-    join_free(result->join);
     *result = (struct analyze_result){0};
 }
 

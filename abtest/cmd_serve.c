@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "abtest/analyze.h"
 #include "abtest/commands.h"
 #include "abtest/options.h"
 #include "common/buffer.h"
@@ -34,6 +35,21 @@ static void tell(void *context, const char *event, const struct error *error)
         fwrite(line.data, 1, line.len, stderr);
     }
     buffer_free(&line);
+}
+
+/* The live report is `abtest analyze` on the log so far. */
+static int report(void *context, const struct config *config, struct slice experiment,
+                  struct buffer *json, struct error *error)
+{
+    (void)context;
+    char *name = strndup(experiment.data, experiment.len);
+    if (!name) {
+        error_set(error, ERROR_NOMEM, "no memory for a report");
+        return -1;
+    }
+    const int rc = analyze_json(config->log.directory, name, json, error);
+    free(name);
+    return rc;
 }
 
 /* The listening socket that systemd passed, or -1. */
@@ -120,8 +136,10 @@ out:
 int cmd_serve(int argc, char **argv)
 {
     int64_t port = -1, threads = 0;
-    struct server_options server = {
-        .http = http_options_default(), .version = ABTEST_VERSION, .trouble = tell};
+    struct server_options server = {.http = http_options_default(),
+                                    .version = ABTEST_VERSION,
+                                    .report = report,
+                                    .trouble = tell};
     const struct option_spec options[] = {
         {"port", OPTION_INT, &port, "N",
          "instead of the config's; 0 picks a free one, -1 leaves it", -1, 65535},

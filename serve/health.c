@@ -100,7 +100,7 @@ void route_report(struct http_exchange *x)
         http_problem(x, 404, "there is no experiment \"%.*s\"", (int)name.len,
                      name.data);
     } else if (!server_options(x->server)->report) {
-        http_problem(x, 501, "this server makes no reports");
+        http_problem(x, 404, "this server makes no reports");
     } else {
         http_run_aside(x, make_report);
     }

@@ -143,7 +143,7 @@ static int check_field(struct http_parser *parser, struct slice name,
             framing->n_encoding++;
             return same_word(value, "chunked")
                        ? 0
-                       : refuse(parser, 501, "the only transfer coding is chunked");
+                       : refuse(parser, 400, "the only transfer coding is chunked");
         }
         break;
     default:
@@ -205,7 +205,7 @@ static int on_headers_complete(llhttp_t *llhttp)
     struct http_parser *parser = llhttp->data;
     struct framing framing = {0, 0, 0};
     if (llhttp->http_major != 1 || llhttp->http_minor > 1) {
-        return refuse(parser, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+        return refuse(parser, 400, "only HTTP/1.0 and HTTP/1.1 are spoken here");
     }
     const char *target = parser->data + parser->target.start;
     if (target[-2] == ' ' || target[parser->target.len + 1] == ' ') {
@@ -213,7 +213,7 @@ static int on_headers_complete(llhttp_t *llhttp)
     }
     parser->method = method_of(llhttp->method);
     if (!parser->method) {
-        return refuse(parser, 501, "no such method here");
+        return refuse(parser, 400, "no such method here");
     }
     for (int i = 0; i < parser->n_headers; i++) {
         if (check_field(parser, span_slice(parser->data, parser->name[i]),
@@ -319,6 +319,9 @@ static int scan_line(struct http_parser *parser, const char *end)
         if (parser->has_line && (line[0] == ' ' || line[0] == '\t')) {
             return refuse(parser, 400, "a folded header line");
         }
+        if (!parser->has_line && (line[0] < 'A' || line[0] > 'Z')) {
+            return refuse(parser, 400, "this is not HTTP");
+        }
         parser->has_line = true;
     } else if (parser->has_line) {
         parser->header_len = (size_t)(end + 1 - parser->data);
@@ -354,18 +357,21 @@ static int scan_header(struct http_parser *parser, size_t len)
         if (cr && cr != data + len - 1) {
             return refuse(parser, 400, "a bare CR in the header");
         }
-        if (!parser->has_line && !cr && (*line < 'A' || *line > 'Z')) {
+        if (parser->has_line && (*line == ' ' || *line == '\t')) {
+            return refuse(parser, 400, "a folded header line");
+        }
+        if (!parser->has_line && *line != '\r' && (*line < 'A' || *line > 'Z')) {
             return refuse(parser, 400, "this is not HTTP");
         }
     }
     return 0;
 }
 
-static enum http_parse_result refused(struct http_parser *parser, int llhttp_error)
+static enum http_parse_result refused(struct http_parser *parser)
 {
     if (!parser->status) {
         const char *reason = llhttp_get_error_reason(llhttp_of(parser));
-        parser->status = llhttp_error == HPE_INVALID_VERSION ? 505 : 400;
+        parser->status = 400;
         parser->reason = reason && *reason ? reason : "malformed request";
     }
     return HTTP_PARSE_REFUSED;
@@ -374,7 +380,7 @@ static enum http_parse_result refused(struct http_parser *parser, int llhttp_err
 static enum http_parse_result parse_header(struct http_parser *parser, size_t len)
 {
     if (scan_header(parser, len) != 0) {
-        return refused(parser, HPE_OK);
+        return refused(parser);
     }
     if (parser->header_len == 0) {
         return HTTP_PARSE_MORE;
@@ -384,7 +390,7 @@ static enum http_parse_result parse_header(struct http_parser *parser, size_t le
     /* No method: llhttp never came to the end of the header ("PRI * HTTP/2.0"). */
     if (parser->status || !parser->method ||
         (!parser->is_complete && error != HPE_OK)) {
-        return refused(parser, error);
+        return refused(parser);
     }
     parser->last_framing = 0;
     return HTTP_PARSE_DONE;
@@ -400,10 +406,10 @@ static enum http_parse_result parse_chunks(struct http_parser *parser, size_t le
     if (parser->is_complete) {
         end = llhttp_get_error_pos(llhttp_of(parser));
     } else if (error != HPE_OK || parser->status) {
-        return refused(parser, error);
+        return refused(parser);
     }
     if (check_chunk_framing(parser, parser->data + parser->kept, end) != 0) {
-        return refused(parser, HPE_OK);
+        return refused(parser);
     }
     parser->wire_len += (size_t)(end - parser->data) - fresh;
     if (parser->wire_len / MAX_FRAMING_FACTOR > parser->limits.max_body_bytes) {

@@ -86,7 +86,8 @@ struct http_parser {
     char last_framing; /* last byte of chunk framing seen */
     bool has_line, is_chunked, is_complete, keep_alive, expects_continue;
     enum http_method method;
-    int status;         /* of a refusal: 400, 413, 414, 417, 431, 501, 505 */
+    int status; /* of a refusal: 400, 413, 414, 417 or 431; never 5xx, for the trouble
+                   is not ours */
     const char *reason; /* of a refusal, for people; a static text or llhttp's */
 };
 

@@ -167,8 +167,8 @@ int server_open(const struct server_options *options, struct serve_state *state,
         .on_aside_end = on_aside_end,
         .on_trouble = on_trouble,
     };
-    if (open_log(server, error) != 0 ||
-        http_workers_open(&http, &server->workers, error) != 0) {
+    if (http_workers_open(&http, &server->workers, error) != 0 ||
+        open_log(server, error) != 0) {
         goto fail;
     }
     serve_state_unref(state); /* ours holds it now */

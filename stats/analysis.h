@@ -98,6 +98,9 @@ struct experiment_result {
     struct check *checks;
     int n_checks;
     struct metric_result *metrics; /* (n_metrics), in the order of the spec */
+    int64_t series_step_us; /* width of a step of the series */
+    int n_series;
+    int64_t *enrolled; /* (n_series, n_arms) units first exposed in each step */
     enum verdict verdict;
     int winner;           /* arm the verdict is about, or -1 */
     const char *headline; /* one sentence: who, by how much, how sure */

@@ -5,16 +5,19 @@
 /* A method is found by how its name begins, as stats/ spells it. */
 static const struct method methods[] = {
     {"two-proportion z-test, pooled",
-     "Difference of two rates over its standard error if both arms had one common rate.",
+     "Difference of two rates over its standard error if both arms had one common "
+     "rate.",
      "NIST/SEMATECH e-Handbook of Statistical Methods, 7.3.3",
      "https://www.itl.nist.gov/div898/handbook/prc/section3/prc33.htm"},
     {"Newcombe",
-     "Interval of a difference of rates out of the two arms' score intervals; keeps its "
+     "Interval of a difference of rates out of the two arms' score intervals; keeps "
+     "its "
      "coverage at small rates.",
      "R. G. Newcombe, Statistics in Medicine 17 (1998) 873-890, method 10",
      "https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8%3C873::AID-SIM779%3E3.0.CO;"
      "2-I"},
-    {"Wilson score", "Interval of one rate: all rates that a score test would not reject.",
+    {"Wilson score",
+     "Interval of one rate: all rates that a score test would not reject.",
      "E. B. Wilson, JASA 22 (1927) 209-212",
      "https://doi.org/10.1080/01621459.1927.10502953"},
     {"Katz log", "Interval of a ratio of rates, symmetric on the logarithmic scale.",
@@ -22,7 +25,8 @@ static const struct method methods[] = {
     {"Fieller", "Interval of a ratio of two estimates, exact when both are normal.",
      "E. C. Fieller, JRSS B 16 (1954) 175-185",
      "https://doi.org/10.1111/j.2517-6161.1954.tb00159.x"},
-    {"Welch", "Difference of means over its standard error, variances not assumed equal.",
+    {"Welch",
+     "Difference of means over its standard error, variances not assumed equal.",
      "B. L. Welch, Biometrika 34 (1947) 28-35",
      "https://doi.org/10.1093/biomet/34.1-2.28"},
     {"delta method",
@@ -32,7 +36,8 @@ static const struct method methods[] = {
     {"chi-square test against",
      "Unit counts against the configured weights; a small p means broken assignment or "
      "logging.",
-     "A. Fabijan et al., KDD 2019, 2156-2164", "https://doi.org/10.1145/3292500.3330722"},
+     "A. Fabijan et al., KDD 2019, 2156-2164",
+     "https://doi.org/10.1145/3292500.3330722"},
     {"always-valid sample ratio",
      "Sample-ratio test that may be looked at after every unit.",
      "M. Lindon, A. Malek, NeurIPS 2022", "https://arxiv.org/abs/2011.03567"},

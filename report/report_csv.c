@@ -56,12 +56,12 @@ static void write_contrast(struct buffer *out, const struct experiment_result *r
         text_field(out, texts[i]);
     }
     const double numbers[] = {
-        (double)control->moments.n,
-        control->moments.sum_x,
-        control->value,
-        (double)treatment->moments.n,
-        treatment->moments.sum_x,
-        treatment->value,
+        (double)control->sum.n_units,
+        control->sum_x,
+        control->estimate.value,
+        (double)treatment->sum.n_units,
+        treatment->sum_x,
+        treatment->estimate.value,
         fixed->effect_size,
         fixed->ci_lower,
         fixed->ci_upper,

@@ -69,16 +69,16 @@ static void write_metric_arms(struct json_writer *json,
         const struct metric_arm *arm = &metric->arms[a];
         json_open(json, NULL, '{');
         json_text(json, "arm", r->spec->arms[a].name);
-        json_int(json, "n", arm->moments.n);
+        json_int(json, "n", (int64_t)arm->sum.n_units);
         if (metric->spec->kind == ANALYSIS_PROPORTION) {
-            json_int(json, "successes", (int64_t)arm->moments.sum_x);
+            json_int(json, "successes", (int64_t)arm->sum_x);
         } else if (metric->spec->kind != ANALYSIS_QUANTILE) {
-            json_number(json, "total", arm->moments.sum_x);
+            json_number(json, "total", arm->sum_x);
         }
         if (metric->spec->kind == ANALYSIS_RATIO) {
-            json_number(json, "denominator", arm->moments.sum_y);
+            json_number(json, "denominator", arm->sum_y);
         }
-        json_number(json, report_value_word(metric->spec->kind), arm->value);
+        json_number(json, report_value_word(metric->spec->kind), arm->estimate.value);
         json_text(json, "interval", arm->interval);
         json_number(json, "ci_lower", arm->ci_lower);
         json_number(json, "ci_upper", arm->ci_upper);

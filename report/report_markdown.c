@@ -26,8 +26,8 @@ static void add_contrast(struct table *table, const struct experiment_result *r,
     const struct finding *fixed = &contrast->fixed;
     const enum analysis_kind kind = metric->spec->kind;
     char text[5][NUMBER_TEXT_SIZE];
-    number_text_value(kind, metric->arms[0].value, text[0]);
-    number_text_value(kind, metric->arms[contrast->arm].value, text[1]);
+    number_text_value(kind, metric->arms[0].estimate.value, text[0]);
+    number_text_value(kind, metric->arms[contrast->arm].estimate.value, text[1]);
     number_text_effect(kind, fixed->effect_size, text[2]);
     number_text_interval(kind, fixed->ci_lower, fixed->ci_upper, text[3]);
     number_text_relative(fixed->rel_effect_size, text[4]);

@@ -104,12 +104,12 @@ static void write_metric_arms(const struct page *page,
     table_cell(&table, "%g %% interval", 100 * (1 - r->spec->alpha));
     for (int a = 0; a < r->spec->n_arms; a++) {
         const struct metric_arm *arm = &metric->arms[a];
-        number_text_value(kind, arm->value, value);
+        number_text_value(kind, arm->estimate.value, value);
         number_text_value(kind, arm->ci_lower, lower);
         number_text_value(kind, arm->ci_upper, upper);
         table_cell(&table, "%s", r->spec->arms[a].name);
-        table_cell(&table, "%" PRId64, arm->moments.n);
-        table_cell(&table, "%.10g", arm->moments.sum_x);
+        table_cell(&table, "%" PRId64, (int64_t)arm->sum.n_units);
+        table_cell(&table, "%.10g", arm->sum_x);
         table_cell(&table, "%s", value);
         if (arm->interval) {
             table_cell(&table, "%s to %s  %s", lower, upper, arm->interval);

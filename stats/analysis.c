@@ -110,6 +110,7 @@ int analysis_run(struct analysis *analysis, int index,
     *result = (struct experiment_result){.spec = spec, .winner = -1};
     if (count_arms(analysis, result, table, error) != 0 ||
         analysis_metrics(analysis, result, table, error) != 0 ||
+        analysis_series(analysis, result, table, error) != 0 ||
         analysis_trust(analysis, result, table, error) != 0 ||
         analysis_decide(analysis, result, error) != 0) {
         return -1;

@@ -16,7 +16,9 @@
 #include "common/arena.h"
 #include "common/error.h"
 #include "stats/analysis_spec.h"
+#include "stats/effect.h"
 #include "stats/evidence.h"
+#include "stats/ratio.h"
 #include "stats/unit_table.h"
 
 enum verdict {
@@ -54,25 +56,28 @@ struct finding {
     double rel_effect_size, rel_ci_lower, rel_ci_upper; /* of control */
 };
 
-/* Sums over the units of one arm; what every mean-like method needs. */
-struct moments {
-    int64_t n;    /* units */
-    double sum_x; /* values (or numerators) */
-    double sum_y; /* denominators; n for everything but ratios */
-    double mean_x, mean_y;
-    double var_x, var_y, cov_xy; /* with n - 1; NAN below two units */
+struct metric_arm {
+    struct ratio_sum sum;      /* over units: x the value, y the denominator or 1 */
+    double sum_x, sum_y;       /* exact totals */
+    struct estimate estimate;  /* rate, mean, ratio or quantile; value NAN when empty */
+    double ci_lower, ci_upper; /* of the estimate */
+    const char *interval;      /* name of its method; NULL when there is none */
+    int64_t n_values;          /* for quantiles: single values */
 };
 
-struct metric_arm {
-    struct moments moments;
-    double value; /* rate, mean, ratio or quantile; NAN when the arm is empty */
-    double ci_lower, ci_upper; /* of value */
-    const char *interval;      /* name of its method */
+/* Treatment against control among the units first exposed before ts_us, with all that
+ * they did since: how the answer settled as units came in. */
+struct series_point {
+    int64_t ts_us;
+    int64_t n_units; /* of both arms */
+    double effect_size, ci_lower, ci_upper;
+    double always_lower, always_upper; /* always-valid; NAN before it begins */
 };
 
 struct contrast {
-    int arm;                /* index of the treatment */
-    struct finding fixed;   /* the fixed-horizon answer */
+    int arm;                     /* index of the treatment */
+    struct finding fixed;        /* the fixed-horizon answer */
+    struct series_point *series; /* (n_series of the experiment); NULL for quantiles */
     double p_adjusted;      /* for the number of treatments and metrics of its family */
     const char *adjustment; /* name of the correction */
 };
@@ -98,7 +103,7 @@ struct experiment_result {
     struct check *checks;
     int n_checks;
     struct metric_result *metrics; /* (n_metrics), in the order of the spec */
-    int64_t series_step_us; /* width of a step of the series */
+    int64_t series_step_us;        /* width of a step of the series */
     int n_series;
     int64_t *enrolled; /* (n_series, n_arms) units first exposed in each step */
     enum verdict verdict;

@@ -73,8 +73,8 @@ static int write_headline(struct analysis *analysis, struct experiment_result *r
     char rate[2][NUMBER_TEXT_SIZE], effect[NUMBER_TEXT_SIZE],
         interval[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
     const enum analysis_kind kind = metric->spec->kind;
-    number_text_value(kind, metric->arms[contrast->arm].value, rate[1]);
-    number_text_value(kind, metric->arms[0].value, rate[0]);
+    number_text_value(kind, metric->arms[contrast->arm].estimate.value, rate[1]);
+    number_text_value(kind, metric->arms[0].estimate.value, rate[0]);
     number_text_effect(kind, contrast->fixed.effect_size, effect);
     number_text_interval(kind, contrast->fixed.ci_lower, contrast->fixed.ci_upper,
                          interval);

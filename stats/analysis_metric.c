@@ -1,126 +1,104 @@
-/* analysis_metric.c - moments of every arm and the contrasts made of them. */
+/* analysis_metric.c - every metric in every arm, and the contrasts made of them. */
 #include <math.h>
 #include <stdlib.h>
 
 #include "stats/analysis_parts.h"
-#include "stats/proportion.h"
 #include "stats/proportion_interval.h"
+#include "stats/quantile.h"
 #include "stats/tail.h"
 
-static double unit_x(const struct analysis_metric *metric,
-                     const struct unit_metric *column, int i)
+double analysis_x(const struct analysis_metric *metric,
+                  const struct unit_metric *column, int unit)
 {
-    return metric->kind == ANALYSIS_PROPORTION ? column->value[i] > 0
-                                               : column->value[i];
+    return metric->kind == ANALYSIS_PROPORTION ? column->value[unit] > 0
+                                               : column->value[unit];
 }
 
-static double unit_y(const struct unit_metric *column, int i)
+double analysis_y(const struct unit_metric *column, int unit)
 {
-    return column->denominator ? column->denominator[i] : 1;
+    return column->denominator ? column->denominator[unit] : 1;
 }
 
-/* Two passes in the table's order: means first, then what is around them. */
-static void add_moments(const struct analysis_metric *metric,
+/* In the table's order, so that the last bits are the same whatever the log's order. */
+static void add_units(const struct analysis_metric *metric,
+                      const struct unit_metric *column, const struct unit_table *table,
+                      struct metric_arm *arms)
+{
+    for (int i = 0; i < table->n_units; i++) {
+        struct metric_arm *arm = &arms[table->arm[i]];
+        const double x = analysis_x(metric, column, i), y = analysis_y(column, i);
+        ratio_sum_add(&arm->sum, x, y);
+        arm->sum_x += x;
+        arm->sum_y += y;
+    }
+}
+
+/* The single values of one arm, its units numbered from 0. */
+static int add_quantile(const struct analysis_metric *metric,
                         const struct unit_metric *column,
-                        const struct unit_table *table, int n_arms,
-                        struct metric_arm *arms)
+                        const struct unit_table *table, int index,
+                        struct metric_arm *arm, struct error *error)
 {
-    for (int i = 0; i < table->n_units && column->value; i++) {
-        struct moments *m = &arms[table->arm[i]].moments;
-        m->n++;
-        m->sum_x += unit_x(metric, column, i);
-        m->sum_y += unit_y(column, i);
+    int rc = -1;
+    int32_t n_units = 0, last = -1;
+    uint64_t n = 0;
+    double *values = malloc(((size_t)column->n_values + 1) * sizeof *values);
+    int32_t *units = malloc(((size_t)column->n_values + 1) * sizeof *units);
+    if (!values || !units) {
+        error_set(error, ERROR_NOMEM, "no memory for the values of %s", metric->name);
+        goto out;
     }
-    for (int a = 0; a < n_arms; a++) {
-        struct moments *m = &arms[a].moments;
-        m->mean_x = m->n ? m->sum_x / (double)m->n : (double)NAN;
-        m->mean_y = m->n ? m->sum_y / (double)m->n : (double)NAN;
-        m->var_x = m->var_y = m->cov_xy = m->n > 1 ? 0 : (double)NAN;
-    }
-    for (int i = 0; i < table->n_units && column->value; i++) {
-        struct moments *m = &arms[table->arm[i]].moments;
-        if (m->n > 1) {
-            const double dx = unit_x(metric, column, i) - m->mean_x;
-            const double dy = unit_y(column, i) - m->mean_y;
-            m->var_x += dx * dx / (double)(m->n - 1);
-            m->var_y += dy * dy / (double)(m->n - 1);
-            m->cov_xy += dx * dy / (double)(m->n - 1);
+    for (int64_t i = 0; i < column->n_values; i++) {
+        if (table->arm[column->cluster[i]] == index) {
+            n_units += column->cluster[i] != last;
+            last = column->cluster[i];
+            values[n] = column->values[i];
+            units[n++] = n_units - 1;
+            arm->sum_x += column->values[i];
         }
     }
-}
-
-static struct finding not_testable(const char *why)
-{
-    return (struct finding){
-        .why_not = why,
-        .statistic = NAN,
-        .df = NAN,
-        .p_value = NAN,
-        .log10_p_value = NAN,
-        .effect_size = NAN,
-        .standard_error = NAN,
-        .ci_lower = NAN,
-        .ci_upper = NAN,
-        .rel_effect_size = NAN,
-        .rel_ci_lower = NAN,
-        .rel_ci_upper = NAN,
-    };
-}
-
-static struct proportion_sample sample_of(const struct moments *m)
-{
-    return (struct proportion_sample){(uint64_t)m->sum_x, (uint64_t)m->n};
-}
-
-static int compare_proportions(const struct moments *control,
-                               const struct moments *treatment, double level,
-                               struct finding *finding, struct error *error)
-{
-    const struct proportion_sample c = sample_of(control), t = sample_of(treatment);
-    struct proportion_result r;
-    struct proportion_z z;
-    *finding = not_testable(NULL);
-    if (c.n_trials == 0 || t.n_trials == 0) {
-        finding->why_not = "an arm has no units yet";
-        return 0;
+    arm->n_values = (int64_t)n;
+    arm->sum.n_units = (uint64_t)n_units;
+    if (n > 0) {
+        const struct quantile_events events = {values, units, n, (uint64_t)n_units};
+        rc = quantile_estimate(&events, metric->quantile, QUANTILE_ORDER,
+                               &arm->estimate, error);
+    } else {
+        rc = 0;
     }
-    if (proportion_compare(&c, &t, level, &r, error) != 0 ||
-        proportion_z_test(&c, &t, true, ALTERNATIVE_TWO_SIDED, &z, error) != 0) {
-        return -1;
-    }
-    finding->is_testable = r.is_testable;
-    finding->why_not =
-        r.is_testable ? NULL : "every unit of both arms had the same outcome";
-    finding->test = "two-proportion z-test, pooled variance, two-sided";
-    finding->statistic_name = "z";
-    finding->statistic = r.statistic;
-    finding->p_value = r.p_value;
-    finding->log10_p_value = r.log10_p_value;
-    finding->effect_size = r.effect_size;
-    finding->standard_error = z.standard_error;
-    finding->interval = proportion_interval_name(INTERVAL_NEWCOMBE);
-    finding->ci_lower = r.ci_lower;
-    finding->ci_upper = r.ci_upper;
-    finding->rel_effect_size = r.rel_effect_size;
-    return 0;
+
+out:
+    free(values);
+    free(units);
+    return rc;
 }
 
-static void describe_arm(const struct analysis_metric *metric, double level,
-                         struct metric_arm *arm)
+static void describe_arm(enum analysis_kind kind, double level, struct metric_arm *arm)
 {
-    const struct moments *m = &arm->moments;
-    arm->value = arm->ci_lower = arm->ci_upper = NAN;
-    if (m->n == 0 || metric->kind == ANALYSIS_QUANTILE) {
+    const struct estimate *estimate = &arm->estimate;
+    arm->ci_lower = arm->ci_upper = NAN;
+    if (arm->sum.n_units == 0) {
         return;
     }
-    arm->value = m->sum_y > 0 ? m->sum_x / m->sum_y : (double)NAN;
-    if (metric->kind == ANALYSIS_PROPORTION) {
-        const struct proportion_sample sample = sample_of(m);
+    if (kind == ANALYSIS_PROPORTION) {
+        const struct proportion_sample sample = {(uint64_t)arm->sum_x,
+                                                 arm->sum.n_units};
         const struct interval wilson = proportion_wilson(
             &sample, tail_normal_critical(level, ALTERNATIVE_TWO_SIDED));
         arm->ci_lower = wilson.lower;
         arm->ci_upper = wilson.upper;
         arm->interval = "Wilson score";
+    } else if (isfinite(estimate->variance) && estimate->df > 0) {
+        const double critical =
+            isfinite(estimate->df)
+                ? tail_student_critical(level, estimate->df, ALTERNATIVE_TWO_SIDED)
+                : tail_normal_critical(level, ALTERNATIVE_TWO_SIDED);
+        const double half = critical * sqrt(estimate->variance);
+        arm->ci_lower = estimate->value - half;
+        arm->ci_upper = estimate->value + half;
+        arm->interval = kind == ANALYSIS_RATIO      ? "delta method, Student's t"
+                        : kind == ANALYSIS_QUANTILE ? "delta method, order statistics"
+                                                    : "Student's t";
     }
 }
 
@@ -137,36 +115,53 @@ static enum metric_role role_of(const struct analysis_experiment *spec, int metr
     return ROLE_SECONDARY;
 }
 
+static int fill_arms(const struct experiment_result *result,
+                     const struct unit_table *table, int index, struct error *error)
+{
+    const struct analysis_experiment *spec = result->spec;
+    const struct analysis_metric *metric = &spec->metrics[index];
+    const struct unit_metric *column = &table->metrics[index];
+    struct metric_arm *arms = result->metrics[index].arms;
+    const bool is_quantile = metric->kind == ANALYSIS_QUANTILE;
+    if (!is_quantile) {
+        add_units(metric, column, table, arms);
+    }
+    for (int a = 0; a < spec->n_arms; a++) {
+        arms[a].estimate = (struct estimate){NAN, NAN, NAN};
+        if (!is_quantile) {
+            arms[a].estimate = analysis_estimate(metric->kind, &arms[a].sum);
+        } else if (add_quantile(metric, column, table, a, &arms[a], error) != 0) {
+            return -1;
+        }
+        describe_arm(metric->kind, 1 - spec->alpha, &arms[a]);
+    }
+    return 0;
+}
+
 static int measure(struct analysis *analysis, struct experiment_result *result,
                    const struct unit_table *table, int index, struct error *error)
 {
     const struct analysis_experiment *spec = result->spec;
     const struct analysis_metric *metric = &spec->metrics[index];
     struct metric_result *to = &result->metrics[index];
-    const double level = 1 - spec->alpha;
     to->spec = metric;
     to->role = role_of(spec, index);
-    to->sampled_1_in = 1;
+    to->sampled_1_in = table->metrics[index].sampled_1_in;
     to->arms = arena_zeroed(&analysis->arena, (size_t)spec->n_arms, sizeof *to->arms);
     to->contrasts =
         arena_zeroed(&analysis->arena, (size_t)spec->n_arms, sizeof *to->contrasts);
     if (!to->arms || !to->contrasts) {
         return analysis_no_memory(result, error);
     }
-    add_moments(metric, &table->metrics[index], table, spec->n_arms, to->arms);
-    for (int a = 0; a < spec->n_arms; a++) {
-        describe_arm(metric, level, &to->arms[a]);
+    if (fill_arms(result, table, index, error) != 0) {
+        return -1;
     }
     for (int a = 1; a < spec->n_arms; a++) {
         struct contrast *contrast = &to->contrasts[a - 1];
         contrast->arm = a;
         contrast->p_adjusted = NAN;
-        if (metric->kind != ANALYSIS_PROPORTION) {
-            contrast->fixed = not_testable("no test for this kind of metric");
-            continue;
-        }
-        if (compare_proportions(&to->arms[0].moments, &to->arms[a].moments, level,
-                                &contrast->fixed, error) != 0) {
+        if (analysis_compare(metric->kind, 1 - spec->alpha, &to->arms[0], &to->arms[a],
+                             &contrast->fixed, error) != 0) {
             return -1;
         }
     }

@@ -21,6 +21,39 @@ MUST_CHECK int analysis_trust(struct analysis *analysis,
 MUST_CHECK int analysis_decide(struct analysis *analysis,
                                struct experiment_result *result, struct error *error);
 
+/* Fills `enrolled` and every contrast's series. */
+MUST_CHECK int analysis_series(struct analysis *analysis,
+                               struct experiment_result *result,
+                               const struct unit_table *table, struct error *error);
+
+/* What a unit adds to a metric: 0 or 1 for proportions, its sum, count or numerator;
+ * and its denominator, 1 for all but ratios. */
+double analysis_x(const struct analysis_metric *metric,
+                  const struct unit_metric *column, int unit);
+double analysis_y(const struct unit_metric *column, int unit);
+
+/* The estimate of one arm (any kind but quantiles), and treatment against control. */
+struct estimate analysis_estimate(enum analysis_kind kind, const struct ratio_sum *sum);
+MUST_CHECK int analysis_compare(enum analysis_kind kind, double level,
+                                const struct metric_arm *control,
+                                const struct metric_arm *treatment,
+                                struct finding *finding, struct error *error);
+
+/* A finding without numbers: every one NAN. */
+struct finding finding_none(const char *why_not);
+
+/* The numbers of an effect under the names of its methods; the relative lift by the
+ * delta method. */
+MUST_CHECK int finding_from_effect(struct estimate control, struct estimate treatment,
+                                   double level, const char *test,
+                                   struct finding *finding, struct error *error);
+
+/* Effect and intervals of one point of a series. */
+void analysis_point(const struct analysis_experiment *spec,
+                    const struct analysis_metric *metric,
+                    const struct ratio_sum *control, const struct ratio_sum *treatment,
+                    struct series_point *point);
+
 int analysis_no_memory(const struct experiment_result *result, struct error *error);
 
 #endif

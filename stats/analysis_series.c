@@ -1,8 +1,8 @@
 /* analysis_series.c - how the answer settled as units came in.
  *
- * Steps are by first exposure: a point holds every unit that came before it with all that
- * it did since, so the last point is the answer itself. Looking at events up to a day
- * instead would count late units with half their window.
+ * Steps are by first exposure: a point holds every unit that came before it with all
+ * that it did since, so the last point is the answer itself. Looking at events up to a
+ * day instead would count late units with half their window.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -125,8 +125,8 @@ int analysis_series(struct analysis *analysis, struct experiment_result *result,
         goto out;
     }
     for (int i = 0; i < table->n_units; i++) {
-        const int64_t step = arrivals[i].ts_us / result->series_step_us -
-                             first / result->series_step_us;
+        const int64_t step =
+            arrivals[i].ts_us / result->series_step_us - first / result->series_step_us;
         result->enrolled[step * n_arms + table->arm[arrivals[i].unit]]++;
     }
     for (int m = 0; m < result->spec->n_metrics; m++) {

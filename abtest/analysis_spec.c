@@ -150,7 +150,9 @@ static int add_experiment(struct analysis_source *source, int from_config,
     const struct config *config = source->configs[from_config];
     struct analysis_arm *arms =
         arena_zeroed(&source->arena, (size_t)from->n_arms, sizeof *arms);
-    if (!arms || !metrics) {
+    const char *text =
+        arena_text(&source->arena, (struct slice){config->text, config->text_len});
+    if (!arms || !metrics || !text) {
         return -1;
     }
     for (int a = 0; a < from->n_arms; a++) {
@@ -161,6 +163,7 @@ static int add_experiment(struct analysis_source *source, int from_config,
         .hypothesis = from->hypothesis,
         .status = experiment_status_name(from->status),
         .config_hash = config->hash,
+        .config_text = text,
         .config_ts_us = source->logged[from_config]->first_ts_us,
         .alpha = from->alpha,
         .sequential = from->sequential,

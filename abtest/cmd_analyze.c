@@ -20,7 +20,7 @@ static enum options_result parse(int argc, char **argv, struct analyze_options *
         {"experiment", OPTION_TEXT, &options->experiment, "NAME",
          "only this experiment; all that the log's configs name when absent", 0, 0},
         {"format", OPTION_TEXT, &options->format, "FORMAT",
-         "text, json, csv or markdown", 0, 0},
+         "text, json, csv, markdown or html", 0, 0},
         {"json", OPTION_FLAG, &options->is_json, NULL, "the same as --format json", 0,
          0},
         {"o", OPTION_TEXT, &options->output, "FILE",
@@ -81,7 +81,7 @@ int cmd_analyze(int argc, char **argv)
     const int format =
         report_format_find(slice_of(options.is_json ? "json" : options.format));
     if (format < 0) {
-        complain("analyze", "--format %s: not one of text, json, csv, markdown",
+        complain("analyze", "--format %s: not one of text, json, csv, markdown, html",
                  options.format);
         return EXIT_USAGE;
     }

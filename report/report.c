@@ -9,7 +9,7 @@
 
 int report_format_find(struct slice name)
 {
-    static const char *const names[] = {"text", "json", "csv", "markdown"};
+    static const char *const names[] = {"text", "json", "csv", "markdown", "html"};
     for (int i = 0; i < (int)(sizeof names / sizeof names[0]); i++) {
         if (slice_is(name, names[i])) {
             return i;
@@ -35,6 +35,9 @@ int report_write(const struct analysis *analysis, enum report_format format,
         break;
     case REPORT_MARKDOWN:
         report_markdown(analysis, out);
+        break;
+    case REPORT_HTML:
+        report_html(analysis, out);
         break;
     }
     if (out->failed) {

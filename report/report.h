@@ -18,6 +18,7 @@ enum report_format {
     REPORT_JSON,
     REPORT_CSV,
     REPORT_MARKDOWN,
+    REPORT_HTML,
 };
 
 /* For REPORT_TEXT. NULL means no colours. */
@@ -25,7 +26,7 @@ struct report_style {
     bool is_coloured; /* for a terminal */
 };
 
-/* Index by name ("text", "json", "csv", "markdown"), or -1. */
+/* Index by name ("text", "json", "csv", "markdown", "html"), or -1. */
 int report_format_find(struct slice name);
 
 /* Appends the report to *out. Fails with ERROR_NOMEM. */

@@ -12,6 +12,7 @@ void report_text(const struct analysis *analysis, const struct report_style *sty
 void report_json(const struct analysis *analysis, struct buffer *out);
 void report_csv(const struct analysis *analysis, struct buffer *out);
 void report_markdown(const struct analysis *analysis, struct buffer *out);
+void report_html(const struct analysis *analysis, struct buffer *out);
 
 #define REPORT_WORD_SIZE 64 /* bytes that hold any of these words, with the NUL */
 

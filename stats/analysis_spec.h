@@ -55,6 +55,7 @@ struct analysis_experiment {
     const char *status;      /* as configured: "running", ... */
     const char *config_hash; /* the newest config in the log that has the experiment */
     int64_t config_ts_us;    /* when that config was first logged */
+    const char *config_text; /* of that config; NULL when not at hand */
     double alpha;            /* in (0, 1) */
     bool sequential;         /* the plan is to look while it runs */
     const struct analysis_arm *arms; /* (n_arms), the first is the control */

@@ -222,10 +222,9 @@ static int open_log(const struct simulate_log_options *options,
 }
 
 /* Runs one thread a scribe; 0 when all of them wrote all of theirs. */
-static int run_scribes(struct scribe *scribes, int n, struct simulation_result *result,
-                       struct error *error)
+static int run_scribes(struct scribe *scribes, int n, int n_arms,
+                       struct simulation_result *result, struct error *error)
 {
-    const int n_arms = scribes[0].run->experiment->n_arms;
     int n_started = 0, rc = 0;
     while (n_started < n && pthread_create(&scribes[n_started].thread, NULL, run_scribe,
                                            &scribes[n_started]) == 0) {
@@ -275,7 +274,7 @@ int simulate_log_write(const struct simulate_log_options *options,
             goto out;
         }
     }
-    rc = run_scribes(scribes, n, result, error);
+    rc = run_scribes(scribes, n, n_arms, result, error);
 
 out:
     if (log && log_close(log, &close_error) != 0 && rc == 0) {

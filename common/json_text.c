@@ -3,113 +3,194 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
+#include "common/decimal.h"
 #include "common/utf8.h"
 
-static void append_escaped(struct buffer *buffer, unsigned char c)
+static char *put_escaped(char *to, unsigned char c)
 {
-    switch (c) {
-    case '"':
-        buffer_append_text(buffer, "\\\"");
-        break;
-    case '\\':
-        buffer_append_text(buffer, "\\\\");
-        break;
-    case '\n':
-        buffer_append_text(buffer, "\\n");
-        break;
-    case '\r':
-        buffer_append_text(buffer, "\\r");
-        break;
-    case '\t':
-        buffer_append_text(buffer, "\\t");
-        break;
-    default:
-        buffer_printf(buffer, "\\u%04x", c);
+    static const char digits[] = "0123456789abcdef";
+    const char *short_form = c == '"'    ? "\\\""
+                             : c == '\\' ? "\\\\"
+                             : c == '\n' ? "\\n"
+                             : c == '\r' ? "\\r"
+                             : c == '\t' ? "\\t"
+                                         : NULL;
+    if (short_form) {
+        memcpy(to, short_form, 2);
+        return to + 2;
     }
+    memcpy(to, "\\u00", 4);
+    to[4] = digits[c >> 4];
+    to[5] = digits[c & 0xF];
+    return to + 6;
 }
 
-void json_append_string(struct buffer *buffer, struct slice text)
+/* Bytes that do not stand for themselves: controls, quote, backslash, beyond ASCII. */
+static inline bool is_plain(unsigned char c)
 {
-    size_t start = 0, i = 0;
-    buffer_append_char(buffer, '"');
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+/* The same of eight bytes at once; a byte is zero where (x - 1) & ~x has its high bit.
+ */
+static inline bool are_plain(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101, highs = 0x80 * ones;
+    const uint64_t quote = word ^ ('"' * ones), backslash = word ^ ('\\' * ones);
+    return ((word | ((word - 0x20 * ones) & ~word) | ((quote - ones) & ~quote) |
+             ((backslash - ones) & ~backslash)) &
+            highs) == 0;
+}
+
+static inline uint64_t load8(const char *from)
+{
+    uint64_t word;
+    memcpy(&word, from, sizeof word);
+    return word;
+}
+
+static inline uint32_t load4(const char *from)
+{
+    uint32_t word;
+    memcpy(&word, from, sizeof word);
+    return word;
+}
+
+static char *put_carefully(char *to, struct slice text)
+{
+    size_t i = 0;
     while (i < text.len) {
         const unsigned char c = (unsigned char)text.data[i];
-        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+        if (is_plain(c)) {
+            *to++ = (char)c;
             i++;
             continue;
         }
         const size_t sequence =
             c < 0x80 ? 0 : utf8_sequence_len(text.data + i, text.len - i);
         if (sequence) {
+            memcpy(to, text.data + i, sequence);
+            to += sequence;
             i += sequence;
             continue;
         }
-        buffer_append(buffer, text.data + start, i - start);
         if (c < 0x80) {
-            append_escaped(buffer, c);
+            to = put_escaped(to, c);
         } else {
-            buffer_append_text(buffer, "\xEF\xBF\xBD");
+            memcpy(to, "\xEF\xBF\xBD", 3);
+            to += 3;
         }
-        start = ++i;
+        i++;
     }
-    buffer_append(buffer, text.data + start, text.len - start);
-    buffer_append_char(buffer, '"');
+    return to;
 }
 
-/* Appends a value that is a decimal of few places, as most probabilities and settings
- * are, with the same text as printf at a fraction of its price. The quotient of two
- * exact doubles is correctly rounded, so scaled / 10^places == value says that the
- * decimal reads back as the value. Returns false, having written nothing, for others.
- */
-static bool append_short_decimal(struct buffer *buffer, double value)
+/* Copies fewer than eight bytes if all are plain, with loads that overlap instead of a
+ * loop. */
+static inline bool put_short(char *to, const char *from, size_t len)
 {
-    static const double power[] = {1, 1e1, 1e2, 1e3, 1e4};
-    const double size = fabs(value);
-    if (!(size >= 1e-4 && size < 1e9)) {
-        return false; /* printf turns to exponents; -0 needs its sign */
+    if (len >= 4) {
+        const uint32_t first = load4(from), last = load4(from + len - 4);
+        memcpy(to, &first, 4);
+        memcpy(to + len - 4, &last, 4);
+        return are_plain((uint64_t)last << 32 | first);
     }
-    for (int places = 0; places <= 4; places++) {
-        const double scaled = nearbyint(size * power[places]);
-        if (scaled / power[places] != size) {
-            continue;
-        }
-        const int64_t digits = (int64_t)scaled, unit = (int64_t)power[places];
-        if (value < 0) {
-            buffer_append_char(buffer, '-');
-        }
-        buffer_append_int(buffer, digits / unit);
-        if (places > 0) {
-            char fraction[8] = {'.'};
-            int64_t rest = digits % unit;
-            for (int i = places; i > 0; i--) {
-                fraction[i] = (char)('0' + rest % 10);
-                rest /= 10;
-            }
-            buffer_append(buffer, fraction, (size_t)places + 1);
-        }
-        return true;
+    bool is_clean = true;
+    for (size_t i = 0; i < len; i++) {
+        to[i] = from[i];
+        is_clean &= is_plain((unsigned char)from[i]);
     }
-    return false;
+    return is_clean;
+}
+
+char *json_put_string(char *to, struct slice text)
+{
+    size_t i = 0;
+    bool is_clean = true;
+    *to++ = '"';
+    if (text.len < 8) {
+        is_clean = put_short(to, text.data, text.len);
+    } else {
+        for (; is_clean && i + 8 <= text.len; i += 8) {
+            const uint64_t word = load8(text.data + i);
+            memcpy(to + i, &word, sizeof word);
+            is_clean = are_plain(word);
+        }
+        if (is_clean && i < text.len) {
+            const uint64_t word = load8(text.data + text.len - 8);
+            memcpy(to + text.len - 8, &word, sizeof word);
+            is_clean = are_plain(word);
+        }
+    }
+    to = is_clean ? to + text.len : put_carefully(to, text);
+    *to++ = '"';
+    return to;
+}
+
+char *json_put_double(char *to, double value)
+{
+    if (!isfinite(value)) {
+        memcpy(to, "null", 4);
+        return to + 4;
+    }
+    return to + decimal_write_double(to, value);
+}
+
+void json_append_string(struct buffer *buffer, struct slice text)
+{
+    if (text.len > SIZE_MAX / 8) {
+        buffer->failed = true;
+        return;
+    }
+    /* Most strings need no escape: room for the worst is asked for only where one does,
+     * so that a long text does not take six times its memory. */
+    char *to = buffer_reserve(buffer, text.len <= 4096 ? JSON_STRING_MAX(text.len) : 2);
+    if (text.len <= 4096) {
+        if (to) {
+            buffer->len += (size_t)(json_put_string(to, text) - to);
+        }
+        return;
+    }
+    buffer_append_char(buffer, '"');
+    while (text.len && !buffer->failed) {
+        size_t part = text.len < 4096 ? text.len : 4096;
+        /* Not through a UTF-8 sequence: up to three continuation bytes are left over.
+         */
+        for (int i = 0; i < 3 && part < text.len && (text.data[part] & 0xC0) == 0x80;
+             i++) {
+            part--;
+        }
+        to = buffer_reserve(buffer, JSON_STRING_MAX(part));
+        if (to) {
+            buffer->len +=
+                (size_t)(put_carefully(to, (struct slice){text.data, part}) - to);
+        }
+        text.data += part;
+        text.len -= part;
+    }
+    buffer_append_char(buffer, '"');
 }
 
 void json_append_double(struct buffer *buffer, double value)
 {
-    char text[32];
-    if (!isfinite(value)) {
-        buffer_append_text(buffer, "null");
+    char *to = buffer_reserve(buffer, JSON_NUMBER_MAX);
+    if (to) {
+        buffer->len += (size_t)(json_put_double(to, value) - to);
+    }
+}
+
+void json_append_float(struct buffer *buffer, float value)
+{
+    char *to = buffer_reserve(buffer, JSON_NUMBER_MAX);
+    if (!to) {
         return;
     }
-    if (append_short_decimal(buffer, value)) {
-        return;
+    if (isfinite(value)) {
+        buffer->len += decimal_write_float(to, value);
+    } else {
+        memcpy(to, "null", 4);
+        buffer->len += 4;
     }
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) {
-            break;
-        }
-    }
-    buffer_append_text(buffer, text);
 }

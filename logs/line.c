@@ -3,207 +3,269 @@
 #include <math.h>
 
 #include "common/crc32c.h"
+#include "common/decimal.h"
 #include "common/json_text.h"
 
-#define APPEND_LITERAL(buffer, text) buffer_append((buffer), (text), sizeof(text) - 1)
+/* What a line takes beside its strings and numbers: all keys, and the marks of one
+ * assignment, item or model. */
+#define KEYS_MAX  256
+#define MARKS_MAX 24
 
-static void append_head(struct buffer *b, enum event_type type, int64_t ts_us,
-                        struct slice id)
+#define PUT_LITERAL(at, text)                                                          \
+    (memcpy((at), (text), sizeof(text) - 1), (at) + sizeof(text) - 1)
+
+static char *put_int(char *at, int64_t value)
+{
+    return at + decimal_write_int(at, value);
+}
+
+/* Upper bound of the line's length, so that memory is asked for once a line. */
+static size_t line_bound(const struct event *e)
+{
+    size_t strings = e->id.len + e->user.len + e->config.len + e->model.len +
+                     e->event.len + e->item.len + e->request.len + e->text.len +
+                     e->version.len;
+    size_t n_marks = 0;
+    for (int i = 0; i < e->n_assignments; i++) {
+        strings += e->assignments[i].experiment.len + e->assignments[i].arm.len;
+        n_marks++;
+    }
+    for (int i = 0; i < e->n_attributes; i++) {
+        strings += e->attributes[i].name.len + e->attributes[i].text.len;
+        n_marks++;
+    }
+    for (int i = 0; i < e->n_items; i++) {
+        strings += e->items[i].id.len;
+        n_marks += 2; /* two numbers */
+    }
+    for (int i = 0; i < e->n_models; i++) {
+        strings += e->models[i].name.len + e->models[i].hash.len;
+        n_marks++;
+    }
+    return JSON_STRING_MAX(strings) + n_marks * (MARKS_MAX + JSON_NUMBER_MAX) +
+           4 * (size_t)DECIMAL_SIZE + KEYS_MAX;
+}
+
+static char *put_head(char *at, enum event_type type, int64_t ts_us, struct slice id)
 {
     switch (type) {
     case EVENT_CONFIG:
-        APPEND_LITERAL(b, "{\"type\":\"config\",\"ts\":");
+        at = PUT_LITERAL(at, "{\"type\":\"config\",\"ts\":");
         break;
     case EVENT_EXPOSURE:
-        APPEND_LITERAL(b, "{\"type\":\"exposure\",\"ts\":");
+        at = PUT_LITERAL(at, "{\"type\":\"exposure\",\"ts\":");
         break;
     case EVENT_FEEDBACK:
-        APPEND_LITERAL(b, "{\"type\":\"feedback\",\"ts\":");
+        at = PUT_LITERAL(at, "{\"type\":\"feedback\",\"ts\":");
         break;
     }
-    buffer_append_int(b, ts_us);
-    APPEND_LITERAL(b, ",\"id\":");
-    json_append_string(b, id);
+    at = put_int(at, ts_us);
+    at = PUT_LITERAL(at, ",\"id\":");
+    return json_put_string(at, id);
 }
 
-static void append_assignments(struct buffer *b, const struct event *e)
+static char *put_assignments(char *at, const struct event *e)
 {
-    APPEND_LITERAL(b, ",\"assignments\":{");
+    at = PUT_LITERAL(at, ",\"assignments\":{");
     for (int i = 0; i < e->n_assignments; i++) {
         const struct event_assignment *a = &e->assignments[i];
         if (i > 0) {
-            buffer_append_char(b, ',');
+            *at++ = ',';
         }
-        json_append_string(b, a->experiment);
-        APPEND_LITERAL(b, ":[");
-        json_append_string(b, a->arm);
-        buffer_append_char(b, ',');
-        json_append_double(b, a->probability);
+        at = json_put_string(at, a->experiment);
+        at = PUT_LITERAL(at, ":[");
+        at = json_put_string(at, a->arm);
+        *at++ = ',';
+        at = json_put_double(at, a->probability);
         if (a->is_forced) {
-            APPEND_LITERAL(b, ",\"forced\"");
+            at = PUT_LITERAL(at, ",\"forced\"");
         }
-        buffer_append_char(b, ']');
+        *at++ = ']';
     }
-    buffer_append_char(b, '}');
+    *at++ = '}';
+    return at;
 }
 
-static void append_attributes(struct buffer *b, const struct event *e)
+static char *put_attributes(char *at, const struct event *e)
 {
-    APPEND_LITERAL(b, ",\"attributes\":{");
+    at = PUT_LITERAL(at, ",\"attributes\":{");
     for (int i = 0; i < e->n_attributes; i++) {
         const struct event_attribute *a = &e->attributes[i];
         if (i > 0) {
-            buffer_append_char(b, ',');
+            *at++ = ',';
         }
-        json_append_string(b, a->name);
-        buffer_append_char(b, ':');
+        at = json_put_string(at, a->name);
+        *at++ = ':';
         switch (a->type) {
         case EVENT_ATTRIBUTE_STRING:
-            json_append_string(b, a->text);
+            at = json_put_string(at, a->text);
             break;
         case EVENT_ATTRIBUTE_NUMBER:
-            json_append_double(b, a->number);
+            at = json_put_double(at, a->number);
             break;
         case EVENT_ATTRIBUTE_BOOLEAN:
-            buffer_append_text(b, a->boolean ? "true" : "false");
+            at = a->boolean ? PUT_LITERAL(at, "true") : PUT_LITERAL(at, "false");
             break;
         }
     }
-    buffer_append_char(b, '}');
+    *at++ = '}';
+    return at;
 }
 
-static void append_items(struct buffer *b, const struct event *e)
+static char *put_items(char *at, const struct event *e)
 {
     bool is_sampled = false;
-    APPEND_LITERAL(b, ",\"items\":[");
+    at = PUT_LITERAL(at, ",\"items\":[");
     for (int i = 0; i < e->n_items; i++) {
         if (i > 0) {
-            buffer_append_char(b, ',');
+            *at++ = ',';
         }
-        json_append_string(b, e->items[i].id);
+        at = json_put_string(at, e->items[i].id);
         is_sampled |= !isnan(e->items[i].propensity);
     }
-    APPEND_LITERAL(b, "],\"scores\":[");
+    at = PUT_LITERAL(at, "],\"scores\":[");
     for (int i = 0; i < e->n_items; i++) {
         if (i > 0) {
-            buffer_append_char(b, ',');
+            *at++ = ',';
         }
-        json_append_double(b, e->items[i].score);
+        at = json_put_double(at, e->items[i].score);
     }
     if (is_sampled) {
-        APPEND_LITERAL(b, "],\"propensities\":[");
+        at = PUT_LITERAL(at, "],\"propensities\":[");
         for (int i = 0; i < e->n_items; i++) {
             if (i > 0) {
-                buffer_append_char(b, ',');
+                *at++ = ',';
             }
-            json_append_double(b, e->items[i].propensity);
+            at = json_put_double(at, e->items[i].propensity);
         }
     }
-    buffer_append_char(b, ']');
+    *at++ = ']';
+    return at;
 }
 
-static void append_exposure(struct buffer *b, const struct event *e)
+static char *put_exposure(char *at, const struct event *e)
 {
-    APPEND_LITERAL(b, ",\"user\":");
-    json_append_string(b, e->user);
-    append_assignments(b, e);
+    at = PUT_LITERAL(at, ",\"user\":");
+    at = json_put_string(at, e->user);
+    at = put_assignments(at, e);
     if (e->n_attributes) {
-        append_attributes(b, e);
+        at = put_attributes(at, e);
     }
-    APPEND_LITERAL(b, ",\"hash\":");
-    buffer_append_int(b, e->hash_version);
-    APPEND_LITERAL(b, ",\"config\":");
-    json_append_string(b, e->config);
+    at = PUT_LITERAL(at, ",\"hash\":");
+    at = put_int(at, e->hash_version);
+    at = PUT_LITERAL(at, ",\"config\":");
+    at = json_put_string(at, e->config);
     if (e->model.len) {
-        APPEND_LITERAL(b, ",\"model\":");
-        json_append_string(b, e->model);
-        append_items(b, e);
+        at = PUT_LITERAL(at, ",\"model\":");
+        at = json_put_string(at, e->model);
+        at = put_items(at, e);
     }
     if (e->latency_us >= 0) {
-        APPEND_LITERAL(b, ",\"latency_us\":");
-        buffer_append_int(b, e->latency_us);
+        at = PUT_LITERAL(at, ",\"latency_us\":");
+        at = put_int(at, e->latency_us);
     }
+    return at;
 }
 
-static void append_feedback(struct buffer *b, const struct event *e)
+static char *put_feedback(char *at, const struct event *e)
 {
-    APPEND_LITERAL(b, ",\"user\":");
-    json_append_string(b, e->user);
-    APPEND_LITERAL(b, ",\"event\":");
-    json_append_string(b, e->event);
+    at = PUT_LITERAL(at, ",\"user\":");
+    at = json_put_string(at, e->user);
+    at = PUT_LITERAL(at, ",\"event\":");
+    at = json_put_string(at, e->event);
     if (e->has_value) {
-        APPEND_LITERAL(b, ",\"value\":");
-        json_append_double(b, e->value);
+        at = PUT_LITERAL(at, ",\"value\":");
+        at = json_put_double(at, e->value);
     }
     if (e->item.len) {
-        APPEND_LITERAL(b, ",\"item\":");
-        json_append_string(b, e->item);
+        at = PUT_LITERAL(at, ",\"item\":");
+        at = json_put_string(at, e->item);
     }
     if (e->request.len) {
-        APPEND_LITERAL(b, ",\"request\":");
-        json_append_string(b, e->request);
+        at = PUT_LITERAL(at, ",\"request\":");
+        at = json_put_string(at, e->request);
     }
+    return at;
 }
 
-void line_append_config_body(struct buffer *b, const struct event *config)
+static char *put_config_body(char *at, const struct event *config)
 {
-    APPEND_LITERAL(b, ",\"config\":");
-    json_append_string(b, config->config);
-    APPEND_LITERAL(b, ",\"text\":");
-    json_append_string(b, config->text);
-    APPEND_LITERAL(b, ",\"models\":{");
+    at = PUT_LITERAL(at, ",\"config\":");
+    at = json_put_string(at, config->config);
+    at = PUT_LITERAL(at, ",\"text\":");
+    at = json_put_string(at, config->text);
+    at = PUT_LITERAL(at, ",\"models\":{");
     for (int i = 0; i < config->n_models; i++) {
         if (i > 0) {
-            buffer_append_char(b, ',');
+            *at++ = ',';
         }
-        json_append_string(b, config->models[i].name);
-        buffer_append_char(b, ':');
-        json_append_string(b, config->models[i].hash);
+        at = json_put_string(at, config->models[i].name);
+        *at++ = ':';
+        at = json_put_string(at, config->models[i].hash);
     }
-    APPEND_LITERAL(b, "},\"version\":");
-    json_append_string(b, config->version);
+    at = PUT_LITERAL(at, "},\"version\":");
+    return json_put_string(at, config->version);
 }
 
-void line_append_crc(struct buffer *b, size_t start)
+void line_append_config_body(struct buffer *buffer, const struct event *config)
+{
+    char *at = buffer_reserve(buffer, line_bound(config));
+    if (at) {
+        buffer->len += (size_t)(put_config_body(at, config) - at);
+    }
+}
+
+static char *put_crc(char *at, const char *start)
 {
     static const char digits[] = "0123456789abcdef";
-    char end[LINE_CRC_LEN + 1] = ",\"crc\":\"xxxxxxxx\"}";
-    if (b->failed) {
-        return;
-    }
-    const uint32_t crc = crc32c(0, b->data + start, b->len - start);
+    const uint32_t crc = crc32c(0, start, (size_t)(at - start));
+    at = PUT_LITERAL(at, ",\"crc\":\"");
     for (int i = 0; i < 8; i++) {
-        end[8 + i] = digits[crc >> (28 - 4 * i) & 0xF];
+        at[i] = digits[crc >> (28 - 4 * i) & 0xF];
     }
-    end[LINE_CRC_LEN] = '\n';
-    buffer_append(b, end, sizeof end);
+    return PUT_LITERAL(at + 8, "\"}\n");
+}
+
+void line_append_crc(struct buffer *buffer, size_t start)
+{
+    char *at = buffer_reserve(buffer, LINE_CRC_LEN + 1);
+    if (at) {
+        buffer->len += (size_t)(put_crc(at, buffer->data + start) - at);
+    }
 }
 
 void line_append_config(struct buffer *buffer, int64_t ts_us, struct slice id,
                         struct slice body)
 {
     const size_t start = buffer->len;
-    append_head(buffer, EVENT_CONFIG, ts_us, id);
-    buffer_append(buffer, body.data, body.len);
-    line_append_crc(buffer, start);
+    char *at =
+        buffer_reserve(buffer, KEYS_MAX + DECIMAL_SIZE + JSON_STRING_MAX(id.len));
+    if (at) {
+        buffer->len += (size_t)(put_head(at, EVENT_CONFIG, ts_us, id) - at);
+        buffer_append(buffer, body.data, body.len);
+        line_append_crc(buffer, start);
+    }
 }
 
 void line_append(struct buffer *buffer, const struct event *event)
 {
-    const size_t start = buffer->len;
-    append_head(buffer, event->type, event->ts_us, event->id);
+    char *const start = buffer_reserve(buffer, line_bound(event));
+    if (!start) {
+        return;
+    }
+    char *at = put_head(start, event->type, event->ts_us, event->id);
     switch (event->type) {
     case EVENT_CONFIG:
-        line_append_config_body(buffer, event);
+        at = put_config_body(at, event);
         break;
     case EVENT_EXPOSURE:
-        append_exposure(buffer, event);
+        at = put_exposure(at, event);
         break;
     case EVENT_FEEDBACK:
-        append_feedback(buffer, event);
+        at = put_feedback(at, event);
         break;
     }
-    line_append_crc(buffer, start);
+    buffer->len += (size_t)(put_crc(at, start) - start);
 }
 
 static int hex_digit(char c)

@@ -92,6 +92,10 @@ static int make_locks(struct log *log, struct error *error)
         log->shards[i].log = log;
         log->shards[i].index = i;
         log->shards[i].committer.done_fd = -1;
+        log->shards[i].id_prefix_len =
+            snprintf(log->shards[i].id_prefix, sizeof log->shards[i].id_prefix,
+                     "%s-%" PRIx64 ".%x.", log->identity.node, log->identity.n_starts,
+                     (unsigned)i);
         pthread_mutex_init(&log->shards[i].lock, NULL);
     }
     log->has_lock = true;
@@ -238,9 +242,16 @@ struct log_shard *log_shard_get(struct log *log, int shard)
 
 int log_shard_next_id(struct log_shard *shard, char id[EVENT_ID_SIZE])
 {
-    return snprintf(id, EVENT_ID_SIZE, "%s-%" PRIx64 ".%x.%" PRIx64,
-                    shard->log->identity.node, shard->log->identity.n_starts,
-                    (unsigned)shard->index, shard->n_ids++);
+    static const char digits[] = "0123456789abcdef";
+    uint64_t rest = shard->n_ids++;
+    const int n_digits = rest ? (67 - __builtin_clzll(rest)) / 4 : 1;
+    memcpy(id, shard->id_prefix, sizeof shard->id_prefix);
+    char *end = id + shard->id_prefix_len + n_digits;
+    *end = '\0';
+    for (char *at = end; at > id + shard->id_prefix_len; rest >>= 4) {
+        *--at = digits[rest & 0xF];
+    }
+    return (int)(end - id);
 }
 
 int log_shard_append(struct log_shard *shard, const struct event *event,

@@ -38,9 +38,11 @@ struct shard_counters {
 struct log_shard {
     struct log *log;
     int index;
-    struct buffer batch; /* these three are the owner thread's alone */
+    struct buffer batch; /* these are the owner thread's alone */
     int64_t n_batch;     /* events in it */
     uint64_t n_ids;
+    char id_prefix[24]; /* NODE-START.SHARD., as short as 32-bit starts make it */
+    int id_prefix_len;
     pthread_mutex_t lock; /* guards `segment` against the keeper */
     struct segment *segment;
     struct buffer head; /* scratch of whoever commits */

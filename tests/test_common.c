@@ -42,6 +42,37 @@ static void crc32c_in_pieces_is_crc32c_at_once(void **state)
     }
 }
 
+/* One bit at a time, from the polynomial. */
+static uint32_t crc32c_bit_by_bit(const unsigned char *data, size_t len)
+{
+    uint32_t crc = 0xFFFFFFFF;
+    for (size_t i = 0; i < len; i++) {
+        crc ^= data[i];
+        for (int bit = 0; bit < 8; bit++) {
+            crc = crc >> 1 ^ (crc & 1 ? 0x82F63B78 : 0);
+        }
+    }
+    return ~crc;
+}
+
+static void crc32c_is_right_at_every_length(void **state)
+{
+    (void)state;
+    static unsigned char data[7000];
+    struct rng rng;
+    rng_init(&rng, 4, 0);
+    for (size_t i = 0; i < sizeof data; i++) {
+        data[i] = (unsigned char)rng_next(&rng);
+    }
+    for (size_t len = 0; len < 900; len++) {
+        assert_int_equal(crc32c(0, data + len % 9, len),
+                         crc32c_bit_by_bit(data + len % 9, len));
+    }
+    for (size_t len = 900; len < sizeof data; len += 97) {
+        assert_int_equal(crc32c(0, data, len), crc32c_bit_by_bit(data, len));
+    }
+}
+
 static void buffer_grows_and_keeps_what_it_has(void **state)
 {
     (void)state;
@@ -269,6 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crc32c_matches_rfc_3720),
         cmocka_unit_test(crc32c_in_pieces_is_crc32c_at_once),
+        cmocka_unit_test(crc32c_is_right_at_every_length),
         cmocka_unit_test(buffer_grows_and_keeps_what_it_has),
         cmocka_unit_test(json_strings_are_escaped_and_valid_utf8),
         cmocka_unit_test(json_doubles_read_back_the_same),

@@ -65,6 +65,13 @@ struct metric_arm {
     int64_t n_values;          /* for quantiles: single values */
 };
 
+/* Treatment against control on one day after the first exposure: share of units with an
+ * event of the metric on that day, among those observed on all of the days told apart.
+ */
+struct day_effect {
+    double effect_size, ci_lower, ci_upper;
+};
+
 /* Treatment against control among the units first exposed before ts_us, with all that
  * they did since: how the answer settled as units came in. */
 struct series_point {
@@ -105,7 +112,11 @@ struct experiment_result {
     struct metric_result *metrics; /* (n_metrics), in the order of the spec */
     int64_t series_step_us;        /* width of a step of the series */
     int n_series;
-    int64_t *enrolled; /* (n_series, n_arms) units first exposed in each step */
+    int64_t *enrolled;         /* (n_series, n_arms) units first exposed in each step */
+    double *enrolled_expected; /* (n_series, n_arms) by the weights of their time */
+    struct day_effect *days; /* (n_days) of the first treatment on the primary metric */
+    int n_days;              /* 0 when the log is too short to tell days apart */
+    int64_t n_days_units;    /* units that were observed on all of them */
     enum verdict verdict;
     int winner;           /* arm the verdict is about, or -1 */
     const char *headline; /* one sentence: who, by how much, how sure */

@@ -17,6 +17,16 @@ MUST_CHECK int analysis_trust(struct analysis *analysis,
                               struct experiment_result *result,
                               const struct unit_table *table, struct error *error);
 
+/* Adds one check with a sentence made of `format`. */
+MUST_CHECK int analysis_add_check(struct analysis *analysis,
+                                  struct experiment_result *result, struct check check,
+                                  const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* Checks that look at time and behaviour: days, novelty, bots, clocks. */
+MUST_CHECK int analysis_trust_time(struct analysis *analysis,
+                                   struct experiment_result *result,
+                                   const struct unit_table *table, struct error *error);
+
 /* Fills verdict, headline, advice and reasons. */
 MUST_CHECK int analysis_decide(struct analysis *analysis,
                                struct experiment_result *result, struct error *error);

@@ -83,6 +83,8 @@ static int make_room(struct analysis *analysis, struct experiment_result *result
     const size_t n = (size_t)result->n_series;
     result->enrolled =
         arena_zeroed(&analysis->arena, n * (size_t)spec->n_arms, sizeof(int64_t));
+    result->enrolled_expected =
+        arena_zeroed(&analysis->arena, n * (size_t)spec->n_arms, sizeof(double));
     for (int m = 0; m < spec->n_metrics; m++) {
         for (int a = 1; a < spec->n_arms; a++) {
             struct contrast *contrast = &result->metrics[m].contrasts[a - 1];
@@ -95,7 +97,19 @@ static int make_room(struct analysis *analysis, struct experiment_result *result
             }
         }
     }
-    return result->enrolled ? 0 : -1;
+    return result->enrolled && result->enrolled_expected ? 0 : -1;
+}
+
+static void count_arrival(struct experiment_result *result,
+                          const struct unit_table *table, int unit, int step)
+{
+    const struct analysis_experiment *spec = result->spec;
+    const int w = table->config[unit];
+    result->enrolled[step * spec->n_arms + table->arm[unit]]++;
+    for (int a = 0; a < spec->n_arms; a++) {
+        result->enrolled_expected[step * spec->n_arms + a] +=
+            w >= 0 ? spec->weights[w].weights[a] : spec->arms[a].weight;
+    }
 }
 
 int analysis_series(struct analysis *analysis, struct experiment_result *result,
@@ -125,9 +139,9 @@ int analysis_series(struct analysis *analysis, struct experiment_result *result,
         goto out;
     }
     for (int i = 0; i < table->n_units; i++) {
-        const int64_t step =
-            arrivals[i].ts_us / result->series_step_us - first / result->series_step_us;
-        result->enrolled[step * n_arms + table->arm[arrivals[i].unit]]++;
+        count_arrival(result, table, arrivals[i].unit,
+                      (int)(arrivals[i].ts_us / result->series_step_us -
+                            first / result->series_step_us));
     }
     for (int m = 0; m < result->spec->n_metrics; m++) {
         if (result->spec->metrics[m].kind != ANALYSIS_QUANTILE) {

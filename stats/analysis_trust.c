@@ -9,11 +9,8 @@
 
 #define CROSSOVER_WARNING 0.01 /* share of units in two arms above which to warn */
 
-static int add_check(struct analysis *analysis, struct experiment_result *result,
-                     struct check check, const char *format, ...) PRINTF_LIKE(4, 5);
-
-static int add_check(struct analysis *analysis, struct experiment_result *result,
-                     struct check check, const char *format, ...)
+int analysis_add_check(struct analysis *analysis, struct experiment_result *result,
+                       struct check check, const char *format, ...)
 {
     char text[512];
     va_list args;
@@ -37,7 +34,8 @@ static int check_sample_ratio(struct analysis *analysis,
     struct srm_result srm;
     if (result->n_units == 0) {
         check.status = CHECK_NOTE;
-        return add_check(analysis, result, check, "nobody has been exposed yet");
+        return analysis_add_check(analysis, result, check,
+                                  "nobody has been exposed yet");
     }
     uint64_t counts[SRM_MAX_ARMS];
     double weights[SRM_MAX_ARMS];
@@ -52,19 +50,19 @@ static int check_sample_ratio(struct analysis *analysis,
     check.p_value = srm.p_value;
     if (srm.is_mismatch) {
         check.status = CHECK_FAILED;
-        return add_check(
+        return analysis_add_check(
             analysis, result, check,
             "arm %s has %" PRId64 " units where its weight promises %.1f (chi-square "
             "%.4g, p = %.3g, limit %g): units were lost, doubled or assigned wrongly",
             spec->arms[srm.worst_arm].name, result->arm_units[srm.worst_arm],
             srm.worst_expected, srm.statistic, srm.p_value, SRM_DEFAULT_LIMIT);
     }
-    return add_check(analysis, result, check,
-                     "arms hold the shares that were configured (chi-square %.4g, "
-                     "p = %.3g, limit %g)%s",
-                     srm.statistic, srm.p_value, SRM_DEFAULT_LIMIT,
-                     srm.is_approximate_ok ? ""
-                                           : "; too few units for this to mean much");
+    return analysis_add_check(
+        analysis, result, check,
+        "arms hold the shares that were configured (chi-square %.4g, "
+        "p = %.3g, limit %g)%s",
+        srm.statistic, srm.p_value, SRM_DEFAULT_LIMIT,
+        srm.is_approximate_ok ? "" : "; too few units for this to mean much");
 }
 
 static int check_log(struct analysis *analysis, struct experiment_result *result)
@@ -75,16 +73,18 @@ static int check_log(struct analysis *analysis, struct experiment_result *result
     if (evidence->n_damaged) {
         check.status = CHECK_FAILED;
         const struct evidence_damage *first = &evidence->damage[0];
-        return add_check(analysis, result, check,
-                         "%" PRId64 " damaged place%s, the first in %s at byte %" PRId64
-                         " (%" PRId64 " bytes: %s): what stood there is unknown",
-                         evidence->n_damaged, evidence->n_damaged == 1 ? "" : "s",
-                         evidence->n_damage_listed ? first->file : "?",
-                         evidence->n_damage_listed ? first->offset : 0,
-                         evidence->n_damage_listed ? first->size : 0,
-                         evidence->n_damage_listed ? first->reason : "?");
+        return analysis_add_check(
+            analysis, result, check,
+            "%" PRId64 " damaged place%s, the first in %s at byte %" PRId64 " (%" PRId64
+            " bytes: %s): what stood there is unknown",
+            evidence->n_damaged, evidence->n_damaged == 1 ? "" : "s",
+            evidence->n_damage_listed ? first->file : "?",
+            evidence->n_damage_listed ? first->offset : 0,
+            evidence->n_damage_listed ? first->size : 0,
+            evidence->n_damage_listed ? first->reason : "?");
     }
-    return add_check(analysis, result, check, "every line passed its checksum");
+    return analysis_add_check(analysis, result, check,
+                              "every line passed its checksum");
 }
 
 static int check_crossover(struct analysis *analysis, struct experiment_result *result)
@@ -92,18 +92,20 @@ static int check_crossover(struct analysis *analysis, struct experiment_result *
     struct check check = {"crossover units", CHECK_OK, NULL, NAN, NULL};
     const double all = (double)(result->n_units + result->n_crossover);
     if (result->n_crossover == 0) {
-        return add_check(analysis, result, check, "no unit was seen in two arms");
+        return analysis_add_check(analysis, result, check,
+                                  "no unit was seen in two arms");
     }
     const double share = (double)result->n_crossover / all;
     check.status = share > CROSSOVER_WARNING ? CHECK_WARNING : CHECK_NOTE;
-    return add_check(analysis, result, check,
-                     "%" PRId64 " units (%.2f %%) were seen in two arms and are left "
-                     "out%s",
-                     result->n_crossover, 100 * share,
-                     share > CROSSOVER_WARNING
-                         ? "; so many can bias the comparison: were weights, seed or "
-                           "layer changed while it ran?"
-                         : "");
+    return analysis_add_check(
+        analysis, result, check,
+        "%" PRId64 " units (%.2f %%) were seen in two arms and are left "
+        "out%s",
+        result->n_crossover, 100 * share,
+        share > CROSSOVER_WARNING
+            ? "; so many can bias the comparison: were weights, seed or "
+              "layer changed while it ran?"
+            : "");
 }
 
 static int check_counts(struct analysis *analysis, struct experiment_result *result)
@@ -111,49 +113,52 @@ static int check_counts(struct analysis *analysis, struct experiment_result *res
     const struct evidence *evidence = &analysis->evidence;
     struct check check = {"forced units", CHECK_NOTE, NULL, NAN, NULL};
     if (result->n_forced &&
-        add_check(analysis, result, check,
-                  "%" PRId64
-                  " units were forced into an arm by the config and are left "
-                  "out",
-                  result->n_forced) != 0) {
+        analysis_add_check(analysis, result, check,
+                           "%" PRId64
+                           " units were forced into an arm by the config and are left "
+                           "out",
+                           result->n_forced) != 0) {
         return -1;
     }
     check.name = "unknown arms";
     check.status = CHECK_OK;
     if (result->n_unknown_arm) {
         check.status = CHECK_WARNING;
-        if (add_check(analysis, result, check,
-                      "%" PRId64 " units were exposed to an arm that the newest config "
-                      "does not have; they are left out",
-                      result->n_unknown_arm) != 0) {
+        if (analysis_add_check(analysis, result, check,
+                               "%" PRId64
+                               " units were exposed to an arm that the newest config "
+                               "does not have; they are left out",
+                               result->n_unknown_arm) != 0) {
             return -1;
         }
     }
     check.name = "conflicting duplicates";
     if (evidence->n_conflicts) {
         check.status = CHECK_WARNING;
-        if (add_check(analysis, result, check,
-                      "%" PRId64 " ids came with different contents; the earliest "
-                      "event of each counts",
-                      evidence->n_conflicts) != 0) {
+        if (analysis_add_check(analysis, result, check,
+                               "%" PRId64
+                               " ids came with different contents; the earliest "
+                               "event of each counts",
+                               evidence->n_conflicts) != 0) {
             return -1;
         }
     }
     check.name = "feedback without exposure";
     check.status = evidence->n_unexposed ? CHECK_NOTE : CHECK_OK;
-    if (add_check(analysis, result, check,
-                  "%" PRId64
-                  " feedback events from users who were never exposed; %" PRId64
-                  " before their user's first exposure",
-                  evidence->n_unexposed, result->n_feedback_early) != 0) {
+    if (analysis_add_check(
+            analysis, result, check,
+            "%" PRId64 " feedback events from users who were never exposed; %" PRId64
+            " before their user's first exposure",
+            evidence->n_unexposed, result->n_feedback_early) != 0) {
         return -1;
     }
     if (evidence->n_bad_values) {
         check.name = "unusable values";
         check.status = CHECK_WARNING;
-        if (add_check(analysis, result, check,
-                      "%" PRId64 " values beyond 2^40 in magnitude were not counted",
-                      evidence->n_bad_values) != 0) {
+        if (analysis_add_check(analysis, result, check,
+                               "%" PRId64
+                               " values beyond 2^40 in magnitude were not counted",
+                               evidence->n_bad_values) != 0) {
             return -1;
         }
     }
@@ -163,7 +168,6 @@ static int check_counts(struct analysis *analysis, struct experiment_result *res
 int analysis_trust(struct analysis *analysis, struct experiment_result *result,
                    const struct unit_table *table, struct error *error)
 {
-    (void)table;
     result->checks = arena_zeroed(&analysis->arena, CHECKS_MAX, sizeof *result->checks);
     if (!result->checks) {
         return analysis_no_memory(result, error);
@@ -175,5 +179,5 @@ int analysis_trust(struct analysis *analysis, struct experiment_result *result,
         check_counts(analysis, result) != 0) {
         return analysis_no_memory(result, error);
     }
-    return 0;
+    return analysis_trust_time(analysis, result, table, error);
 }

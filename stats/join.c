@@ -561,12 +561,16 @@ static int count_event(struct join *join, const struct event *event, uint64_t co
         evidence->n_unexposed++;
         return 0;
     }
+    int64_t first_us = INT64_MAX;
     for (int e = 0; e < join->n_experiments; e++) {
         if (join->experiments[e].spec) {
             struct join_unit *unit = &join->experiments[e].units[user];
             unit->n_feedback += event->ts_us >= unit->first_ts_us;
+            first_us = unit->first_ts_us < first_us ? unit->first_ts_us : first_us;
         }
     }
+    evidence->n_skewed +=
+        event->request.len && first_us != INT64_MAX && event->ts_us < first_us;
     return add_to_targets(join, id_map_find(join->event_names, event->event), user,
                           event->ts_us, event->has_value ? event->value : 1);
 }
@@ -587,7 +591,8 @@ static int copy_event(struct join *join, struct event *event)
         arena_zeroed(&join->arena, (size_t)event->n_assignments, sizeof *assignments);
     if (!assignments || copy_slice(join, &event->id) != 0 ||
         copy_slice(join, &event->user) != 0 || copy_slice(join, &event->event) != 0 ||
-        copy_slice(join, &event->model) != 0) {
+        copy_slice(join, &event->model) != 0 ||
+        copy_slice(join, &event->request) != 0) {
         return no_memory(join);
     }
     for (int i = 0; i < event->n_assignments; i++) {

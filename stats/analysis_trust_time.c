@@ -1,0 +1,285 @@
+/* analysis_trust_time.c - trust checks that look at when things happened and at how
+ * much a unit did: sample ratio by time, novelty, bots, clocks.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "stats/analysis_parts.h"
+#include "stats/effect.h"
+#include "stats/mean.h"
+#include "stats/srm.h"
+
+#define DAY_US         INT64_C(86400000000)
+#define MAX_DAYS       14    /* after the first exposure that are compared */
+#define NOVELTY_LIMIT  0.01  /* p of the trend below which it is said */
+#define SKEW_WARNING   0.001 /* share of feedback */
+#define BOT_EXPOSURES  100   /* exposures, and ... */
+#define BOT_MULTIPLE   20    /* ... times the median: more of both is bot-like */
+#define MIN_DAY_EVENTS 20    /* in each arm, for a day to be compared */
+#define MIN_STEP_UNITS 5     /* expected in every arm, for the chi-square of a step */
+
+/* The smallest sample-ratio p of any step, times the number of steps (Bonferroni). */
+static int check_steps(struct analysis *analysis, struct experiment_result *result,
+                       struct error *error)
+{
+    const int n_arms = result->spec->n_arms;
+    struct check check = {"sample ratio over time", CHECK_OK,
+                          "chi-square test against the configured weights, Bonferroni "
+                          "over steps of time",
+                          NAN, NULL};
+    int n_tested = 0;
+    double least = 1;
+    for (int step = 0; step < result->n_series && n_arms <= SRM_MAX_ARMS; step++) {
+        uint64_t counts[SRM_MAX_ARMS];
+        double smallest = INFINITY;
+        const double *expected = &result->enrolled_expected[step * n_arms];
+        for (int a = 0; a < n_arms; a++) {
+            counts[a] = (uint64_t)result->enrolled[step * n_arms + a];
+            smallest = fmin(smallest, expected[a]);
+        }
+        struct srm_result srm;
+        if (smallest < MIN_STEP_UNITS) {
+            continue;
+        }
+        if (srm_test(counts, expected, n_arms, SRM_DEFAULT_LIMIT, &srm, error) != 0) {
+            return -1;
+        }
+        n_tested++;
+        least = fmin(least, srm.p_value);
+    }
+    if (n_tested == 0) {
+        return 0;
+    }
+    check.p_value = fmin(1, least * n_tested);
+    check.status = check.p_value < SRM_DEFAULT_LIMIT ? CHECK_WARNING : CHECK_OK;
+    return analysis_add_check(
+        analysis, result, check,
+        check.status == CHECK_OK
+            ? "%d steps of time, each as configured (smallest adjusted p = %.3g)"
+            : "of %d steps of time one is far from the configured weights (adjusted "
+              "p = %.3g): assignment or logging broke for a while",
+        n_tested, check.p_value);
+}
+
+static int compare_counts(const void *a, const void *b)
+{
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int check_bots(struct analysis *analysis, struct experiment_result *result,
+                      const struct unit_table *table, struct error *error)
+{
+    struct check check = {"bot-like units", CHECK_OK, NULL, NAN, NULL};
+    if (table->n_units == 0) {
+        return 0;
+    }
+    uint32_t *counts = malloc((size_t)table->n_units * sizeof *counts);
+    if (!counts) {
+        return analysis_no_memory(result, error);
+    }
+    for (int i = 0; i < table->n_units; i++) {
+        counts[i] = table->n_exposures[i];
+    }
+    qsort(counts, (size_t)table->n_units, sizeof *counts, compare_counts);
+    const uint32_t median = counts[table->n_units / 2];
+    const uint64_t limit = (uint64_t)median * BOT_MULTIPLE > BOT_EXPOSURES
+                               ? (uint64_t)median * BOT_MULTIPLE
+                               : BOT_EXPOSURES;
+    int64_t n_bots = 0, n_exposures = 0;
+    for (int i = 0; i < table->n_units; i++) {
+        if (counts[i] > limit) {
+            n_bots++;
+            n_exposures += counts[i];
+        }
+    }
+    free(counts);
+    check.status = n_bots ? CHECK_NOTE : CHECK_OK;
+    return analysis_add_check(analysis, result, check,
+                              "%" PRId64 " units have more than %" PRIu64
+                              " exposures (%d and %d times the median of %" PRIu32
+                              "): %" PRId64 " exposures; they are counted like others",
+                              n_bots, limit, BOT_EXPOSURES, BOT_MULTIPLE, median,
+                              n_exposures);
+}
+
+static int check_clocks(struct analysis *analysis, struct experiment_result *result)
+{
+    const struct evidence *evidence = &analysis->evidence;
+    struct check check = {"clocks", CHECK_OK, NULL, NAN, NULL};
+    if ((double)evidence->n_skewed > SKEW_WARNING * (double)evidence->n_feedback) {
+        check.status = CHECK_WARNING;
+    } else if (evidence->n_skewed) {
+        check.status = CHECK_NOTE;
+    }
+    return analysis_add_check(analysis, result, check,
+                              "%" PRId64
+                              " feedback events answer a request but are dated before "
+                              "their user's first exposure",
+                              evidence->n_skewed);
+}
+
+/* How many days after the first exposure can be compared: inside the window, and past
+ * for at least half of the units. */
+static int choose_days(const struct experiment_result *result,
+                       const struct unit_table *table)
+{
+    const struct analysis_metric *metric =
+        &result->spec->metrics[result->spec->primary];
+    int n_days = MAX_DAYS;
+    if (metric->window_us > 0 && metric->window_us / DAY_US < n_days) {
+        n_days = (int)(metric->window_us / DAY_US);
+    }
+    for (; n_days > 1; n_days--) {
+        int64_t n = 0;
+        for (int i = 0; i < table->n_units; i++) {
+            n += table->first_ts_us[i] + n_days * DAY_US <= table->last_ts_us;
+        }
+        if (2 * n >= table->n_units) {
+            return n_days;
+        }
+    }
+    return 0;
+}
+
+static bool is_there_on_all(const struct unit_table *table, int unit, int n_days)
+{
+    return table->arm[unit] < 2 &&
+           table->first_ts_us[unit] + n_days * DAY_US <= table->last_ts_us;
+}
+
+/* Shares of control's and the first treatment's units with an event on each day. */
+static void sum_days(const struct unit_table *table, const uint32_t *days, int n_days,
+                     struct ratio_sum by_day[2][MAX_DAYS])
+{
+    for (int i = 0; i < table->n_units; i++) {
+        for (int d = 0; is_there_on_all(table, i, n_days) && d < n_days; d++) {
+            ratio_sum_add(&by_day[table->arm[i]][d], (double)(days[i] >> d & 1), 1);
+        }
+    }
+}
+
+/* Days are compared while both arms have some events on them; users who never come back
+ * leave nothing to compare. */
+static int busy_days(struct ratio_sum by_day[2][MAX_DAYS], int n_days)
+{
+    int d = 0;
+    while (d < n_days &&
+           by_day[0][d].mean_x * (double)by_day[0][d].n_units >= MIN_DAY_EVENTS &&
+           by_day[1][d].mean_x * (double)by_day[1][d].n_units >= MIN_DAY_EVENTS) {
+        d++;
+    }
+    return d;
+}
+
+/* The slope over days of ln(share) in one arm. Its variance is that of the units' own
+ * contributions (delta method), so that the days of one unit may be correlated. */
+static struct estimate slope_of(const struct unit_table *table, const uint32_t *days,
+                                int arm, const struct ratio_sum *by_day, int n_all,
+                                int n_days)
+{
+    const double middle = (n_days - 1) / 2.0;
+    double weight[MAX_DAYS], squares = 0, value = 0;
+    struct mean_sum units = {0};
+    for (int d = 0; d < n_days; d++) {
+        squares += (d - middle) * (d - middle);
+    }
+    for (int d = 0; d < n_days; d++) {
+        weight[d] = (d - middle) / squares;
+        value += weight[d] * log(by_day[d].mean_x);
+    }
+    for (int i = 0; i < table->n_units; i++) {
+        double own = 0;
+        if (table->arm[i] != arm || !is_there_on_all(table, i, n_all)) {
+            continue;
+        }
+        for (int d = 0; d < n_days; d++) {
+            own += weight[d] * (double)(days[i] >> d & 1) / by_day[d].mean_x;
+        }
+        mean_sum_add(&units, own);
+    }
+    const struct mean_sample sample = mean_sum_sample(&units);
+    struct estimate estimate = mean_estimate(&sample);
+    estimate.value = value;
+    return estimate;
+}
+
+static int keep_days(struct analysis *analysis, struct experiment_result *result,
+                     struct ratio_sum by_day[2][MAX_DAYS], int n_days)
+{
+    result->days = arena_zeroed(&analysis->arena, (size_t)n_days, sizeof *result->days);
+    if (!result->days) {
+        return -1;
+    }
+    result->n_days = n_days;
+    result->n_days_units = (int64_t)(by_day[0][0].n_units + by_day[1][0].n_units);
+    for (int d = 0; d < n_days; d++) {
+        const struct effect effect =
+            effect_compare(analysis_estimate(ANALYSIS_PROPORTION, &by_day[0][d]),
+                           analysis_estimate(ANALYSIS_PROPORTION, &by_day[1][d]),
+                           1 - result->spec->alpha, ALTERNATIVE_TWO_SIDED);
+        result->days[d] =
+            (struct day_effect){effect.effect_size, effect.ci_lower, effect.ci_upper};
+    }
+    return 0;
+}
+
+static int check_novelty(struct analysis *analysis, struct experiment_result *result,
+                         const struct unit_table *table, struct error *error)
+{
+    const struct analysis_experiment *spec = result->spec;
+    struct check check = {"novelty and primacy", CHECK_OK,
+                          "delta method on the trend of ln(treatment / control) over "
+                          "days since first exposure",
+                          NAN, NULL};
+    struct ratio_sum by_day[2][MAX_DAYS] = {0};
+    if (spec->primary < 0 || table->n_units == 0 || spec->n_arms < 2 ||
+        !table->metrics[spec->primary].days) {
+        return 0;
+    }
+    const uint32_t *days = table->metrics[spec->primary].days;
+    const int n_all = choose_days(result, table);
+    sum_days(table, days, n_all, by_day);
+    const int n_days = busy_days(by_day, n_all);
+    if (n_days < 2) {
+        return analysis_add_check(analysis, result, check,
+                                  "no trend to see: units act on one day only, or the "
+                                  "log is too short");
+    }
+    if (keep_days(analysis, result, by_day, n_days) != 0) {
+        return analysis_no_memory(result, error);
+    }
+    const struct effect effect =
+        effect_compare(slope_of(table, days, 0, by_day[0], n_all, n_days),
+                       slope_of(table, days, 1, by_day[1], n_all, n_days),
+                       1 - spec->alpha, ALTERNATIVE_TWO_SIDED);
+    if (!effect.is_testable) {
+        return analysis_add_check(analysis, result, check,
+                                  "the trend over %d days cannot be tested", n_days);
+    }
+    check.p_value = effect.p_value;
+    check.status = effect.p_value < NOVELTY_LIMIT ? CHECK_NOTE : CHECK_OK;
+    return analysis_add_check(
+        analysis, result, check,
+        "the ratio of the arms changes by %+.3g %% a day over the first %d days "
+        "(p = %.3g)%s",
+        100 * expm1(effect.effect_size), n_days, effect.p_value,
+        check.status == CHECK_OK ? "; no trend is shown"
+                                 : ": what was measured may not be what stays");
+}
+
+int analysis_trust_time(struct analysis *analysis, struct experiment_result *result,
+                        const struct unit_table *table, struct error *error)
+{
+    if (check_steps(analysis, result, error) != 0 ||
+        check_novelty(analysis, result, table, error) != 0 ||
+        check_bots(analysis, result, table, error) != 0 ||
+        check_clocks(analysis, result) != 0) {
+        if (error && error->code == ERROR_NONE) {
+            analysis_no_memory(result, error); /* for a sentence */
+        }
+        return -1;
+    }
+    return 0;
+}

@@ -94,6 +94,10 @@ struct metric {
     char *denominator; /* event of the denominator for METRIC_RATIO, else NULL */
     int64_t window_us; /* after the unit's first exposure; 0 = no limit */
     enum direction direction;
+    double margin; /* as a guardrail: worsening tolerated, a share of control's value;
+                      0 = only proven harm breaches it */
+    double cap;    /* of METRIC_MEAN and METRIC_COUNT: values above this quantile of all
+                      units are lowered to it; 1 = none */
     int line;
 };
 
@@ -105,6 +109,16 @@ struct arm {
     unsigned overrides; /* which keys of `serving` this arm sets: enum serving_key */
     struct serving serving; /* only the keys in `overrides` mean something */
     int line;
+};
+
+/* How p-values of several metrics or arms are corrected for their number. */
+enum correction_choice {
+    CHOICE_HOLM,
+    CHOICE_HOCHBERG,
+    CHOICE_BONFERRONI,
+    CHOICE_BH,
+    CHOICE_BY,
+    CHOICE_NONE
 };
 
 enum experiment_status { STATUS_DRAFT, STATUS_RUNNING, STATUS_PAUSED, STATUS_STOPPED };
@@ -143,6 +157,9 @@ struct experiment {
     int n_guardrails;
     double alpha; /* in (0, 1) */
     bool sequential;
+    enum correction_choice correction;
+    int64_t
+        minimum_time_us; /* no shipping before the experiment ran that long; 0 = none */
     struct arm *arms; /* (n_arms), in the order of the file; the first is the control */
     int n_arms;
     int line; /* of the section in the file */

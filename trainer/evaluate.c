@@ -50,7 +50,8 @@ struct trial {
     struct evaluate_report *report;
 };
 
-/* How a subject scores: score = [user vector, 1 or item_bias] . items[i]. */
+/* How a subject scores: the model by [user vector, item_bias] . items[i], a baseline by
+ * items[i]. */
 struct scorer {
     const char *name;
     bool is_model;
@@ -58,6 +59,7 @@ struct scorer {
     int32_t n_known;   /* the first items of the catalogue; the rest have no score */
     int32_t n_columns; /* factors + 1 */
     float *items;      /* (n_known, n_columns) */
+    struct ranking_order order; /* of a baseline, which scores the same for everybody */
 };
 
 struct workspace {
@@ -241,33 +243,36 @@ static int scorer_of_model(struct scorer *s, const struct trial *t)
 static int scorer_of_items(struct scorer *s, const struct trial *t, const char *name,
                            bool predicts_ratings)
 {
+    const size_t n = (size_t)t->n_catalogue + 1;
     *s = (struct scorer){.name = name,
                          .predicts_ratings = predicts_ratings,
                          .n_known = t->n_catalogue,
                          .n_columns = 1};
-    s->items = malloc(((size_t)t->n_catalogue + 1) * sizeof *s->items);
-    if (!s->items) {
+    s->items = malloc(n * sizeof *s->items);
+    s->order.by_score = malloc(n * sizeof *s->order.by_score);
+    s->order.position = malloc(n * sizeof *s->order.position);
+    s->order.doubled_below = malloc(n * sizeof *s->order.doubled_below);
+    struct ranking_scored *scratch = malloc(n * sizeof *scratch);
+    if (!s->items || !s->order.by_score || !s->order.position ||
+        !s->order.doubled_below || !scratch) {
+        free(scratch);
         return -1;
     }
     for (int32_t i = 0; i < t->n_catalogue; i++) {
         s->items[i] =
             (float)(predicts_ratings ? t->item_mean[i] : (double)n_trained(t, i));
     }
+    ranking_sort(s->items, t->n_catalogue, scratch, &s->order);
+    free(scratch);
     return 0;
 }
 
-/* Fills row `row` of the block with the vector of a person. */
-static void fill_user(const struct trial *t, const struct scorer *s,
-                      const struct person *person, float *row)
+static void scorer_release(struct scorer *s)
 {
-    if (s->is_model) {
-        const size_t k = (size_t)t->model->n_factors;
-        memcpy(row, t->model->user_factors + (size_t)person->model_user * k,
-               k * sizeof *row);
-        row[k] = (float)t->config->item_bias;
-    } else {
-        row[0] = 1;
-    }
+    free(s->items);
+    free(s->order.by_score);
+    free(s->order.position);
+    free(s->order.doubled_below);
 }
 
 /* ---- ratings predicted ---- */
@@ -353,7 +358,7 @@ static void measure_ranking(const struct trial *t, const struct scorer *s,
 {
     const struct ranking_cutoffs cut = {(int32_t)t->config->k,
                                         (int32_t)t->config->recall_k};
-    struct ranking_case c = {.scores = scores};
+    struct ranking_case c = {.scores = scores, .order = s->is_model ? NULL : &s->order};
     struct outcome *o = &t->outcomes[person];
     gather_case(t, s, &t->people[person], w, &c);
     if (c.n_positives + c.n_unknown_positives == 0) {
@@ -371,24 +376,38 @@ static void measure_ranking(const struct trial *t, const struct scorer *s,
     }
 }
 
-static void measure_block(const struct trial *t, const struct scorer *s, int32_t block,
-                          struct workspace *w)
+/* All users of a block by one matrix product. */
+static void score_block(const struct trial *t, const struct scorer *s, int32_t first,
+                        int32_t n, struct workspace *w)
 {
-    const int32_t first = block * BLOCK_USERS;
-    const int32_t left = t->n_ranked - first;
-    const int32_t n = left < BLOCK_USERS ? left : BLOCK_USERS;
+    const size_t k = (size_t)t->model->n_factors;
     for (int32_t j = 0; j < n; j++) {
-        fill_user(t, s, &t->people[t->ranked[first + j]],
-                  w->users + (size_t)j * (size_t)s->n_columns);
+        const size_t user = (size_t)t->people[t->ranked[first + j]].model_user;
+        float *row = w->users + (size_t)j * (k + 1);
+        memcpy(row, t->model->user_factors + user * k, k * sizeof *row);
+        row[k] = (float)t->config->item_bias;
     }
     if (s->n_known > 0) {
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, s->n_known,
                     s->n_columns, 1, w->users, s->n_columns, s->items, s->n_columns, 0,
                     w->scores, s->n_known);
     }
+}
+
+static void measure_block(const struct trial *t, const struct scorer *s, int32_t block,
+                          struct workspace *w)
+{
+    const int32_t first = block * BLOCK_USERS;
+    const int32_t left = t->n_ranked - first;
+    const int32_t n = left < BLOCK_USERS ? left : BLOCK_USERS;
+    if (s->is_model) {
+        score_block(t, s, first, n, w);
+    }
     for (int32_t j = 0; j < n; j++) {
+        /* A baseline's row is shared; the measuring leaves it as it was. */
+        const size_t row = s->is_model ? (size_t)j : 0;
         measure_ranking(t, s, t->ranked[first + j], w,
-                        w->scores + (size_t)j * (size_t)s->n_known);
+                        w->scores + row * (size_t)s->n_known);
     }
 }
 
@@ -411,12 +430,13 @@ static struct workspace *workspaces_new(const struct trial *t, const struct scor
 {
     const size_t k = (size_t)(t->config->k > t->config->recall_k ? t->config->k
                                                                  : t->config->recall_k);
+    const size_t n_rows = s->is_model ? BLOCK_USERS : 1;
     const size_t n_known = (size_t)s->n_known, n_catalogue = (size_t)t->n_catalogue,
                  n_positives = (size_t)t->max_positives + 1;
     struct workspace *w = calloc((size_t)n, sizeof *w);
     for (int i = 0; w && i < n; i++) {
         w[i].users = malloc(BLOCK_USERS * (size_t)s->n_columns * sizeof *w->users);
-        w[i].scores = malloc((BLOCK_USERS * n_known + 1) * sizeof *w->scores);
+        w[i].scores = malloc((n_rows * n_known + 1) * sizeof *w->scores);
         w[i].excluded = malloc((n_catalogue + 1) * sizeof *w->excluded);
         w[i].positives = malloc(n_positives * sizeof *w->positives);
         w[i].stamp = calloc(n_catalogue + 1, sizeof *w->stamp);
@@ -426,6 +446,9 @@ static struct workspace *workspaces_new(const struct trial *t, const struct scor
             !w[i].stamp || !w[i].scratch.top || !w[i].scratch.levels) {
             workspaces_free(w, n);
             return NULL;
+        }
+        if (!s->is_model) {
+            memcpy(w[i].scores, s->items, n_known * sizeof *w->scores);
         }
     }
     return w;
@@ -574,7 +597,7 @@ static int measure_all(struct trial *t)
         if (rc == 0) {
             rc = measure_subject(t, &s, &t->report->subject[i]);
         }
-        free(s.items);
+        scorer_release(&s);
     }
     return rc;
 }

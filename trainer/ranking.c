@@ -12,34 +12,50 @@ struct counts {
     int64_t less, equal;
 };
 
-/* Integer counts come out the same however wide the vectors are. */
-static inline __attribute__((always_inline)) struct counts
-count_body(const float *scores, int32_t n, float level)
+/* Levels that are counted in one pass over the scores: enough that the comparisons, not
+ * the loads, set the pace. */
+#define LEVELS 4
+
+/* Adds to n[j] how many scores are below and at level[j]. Whole numbers come out the
+ * same however wide the vectors are. */
+static inline __attribute__((always_inline)) void count_body(const float *scores,
+                                                             int32_t n_scores,
+                                                             const float level[LEVELS],
+                                                             struct counts n[LEVELS])
 {
-    int32_t less = 0, equal = 0;
-    for (int32_t i = 0; i < n; i++) {
-        less += scores[i] < level;
-        equal += scores[i] == level;
+    int32_t less[LEVELS] = {0}, equal[LEVELS] = {0};
+    for (int32_t i = 0; i < n_scores; i++) {
+        for (int j = 0; j < LEVELS; j++) {
+            less[j] += scores[i] < level[j];
+            equal[j] += scores[i] == level[j];
+        }
     }
-    return (struct counts){less, equal};
+    for (int j = 0; j < LEVELS; j++) {
+        n[j].less += less[j];
+        n[j].equal += equal[j];
+    }
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) static struct counts count_avx2(const float *scores,
-                                                                int32_t n, float level)
+__attribute__((target("avx2"))) static void count_avx2(const float *scores,
+                                                       int32_t n_scores,
+                                                       const float level[LEVELS],
+                                                       struct counts n[LEVELS])
 {
-    return count_body(scores, n, level);
+    count_body(scores, n_scores, level, n);
 }
 #endif
 
-static struct counts count(const float *scores, int32_t n, float level)
+static void count_levels(const float *scores, int32_t n_scores,
+                         const float level[LEVELS], struct counts n[LEVELS])
 {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2")) {
-        return count_avx2(scores, n, level);
+        count_avx2(scores, n_scores, level, n);
+        return;
     }
 #endif
-    return count_body(scores, n, level);
+    count_body(scores, n_scores, level, n);
 }
 
 int32_t ranking_top(const float *scores, int32_t n_items, int32_t k, int32_t *top)
@@ -85,14 +101,23 @@ static int32_t levels_below(const float *levels, int32_t n, float x)
 }
 
 /* Twice the sum over positives of (items below + half the items level with it), all
- * items counted, excluded ones and positives too. */
+ * items counted: positives too, and excluded ones as below everything. */
 static int64_t doubled_wins(const struct ranking_case *c, const float *levels)
 {
     int64_t doubled = 0;
     if (c->n_positives <= MAX_PASSES) {
-        for (int32_t j = 0; j < c->n_positives; j++) {
-            const struct counts n = count(c->scores, c->n_items, levels[j]);
-            doubled += 2 * n.less + n.equal;
+        for (int32_t first = 0; first < c->n_positives; first += LEVELS) {
+            const int32_t left = c->n_positives - first;
+            const int32_t n_levels = left < LEVELS ? left : LEVELS;
+            struct counts n[LEVELS] = {{0}};
+            float level[LEVELS];
+            for (int32_t j = 0; j < LEVELS; j++) {
+                level[j] = levels[first + (j < n_levels ? j : 0)];
+            }
+            count_levels(c->scores, c->n_items, level, n);
+            for (int32_t j = 0; j < n_levels; j++) {
+                doubled += 2 * n[j].less + n[j].equal;
+            }
         }
         return doubled;
     }
@@ -108,6 +133,22 @@ static int64_t doubled_wins(const struct ranking_case *c, const float *levels)
     return doubled;
 }
 
+/* The same from the order: excluded items leave their place and go below. */
+static int64_t doubled_wins_in_order(const struct ranking_case *c)
+{
+    const float *scores = c->order->scores;
+    int64_t doubled = 0;
+    for (int32_t j = 0; j < c->n_positives; j++) {
+        const int32_t p = c->positives[j];
+        doubled += c->order->doubled_below[p];
+        for (int32_t e = 0; e < c->n_excluded; e++) {
+            const float s = scores[c->excluded[e]];
+            doubled += 2 - 2 * (s < scores[p]) - (s == scores[p]);
+        }
+    }
+    return doubled;
+}
+
 static double measure_auc(const struct ranking_case *c, const float *levels)
 {
     const int64_t known = c->n_positives, positives = known + c->n_unknown_positives;
@@ -119,18 +160,17 @@ static double measure_auc(const struct ranking_case *c, const float *levels)
     }
     /* Excluded items are below every positive; among themselves the positives make
      * known^2 / 2 wins, whatever their order. */
-    int64_t doubled =
-        doubled_wins(c, levels) - 2 * known * c->n_excluded - known * known;
+    int64_t doubled = c->order ? doubled_wins_in_order(c) : doubled_wins(c, levels);
+    doubled -= 2 * known * c->n_excluded + known * known;
     doubled += 2 * known * unknown_negatives;
     doubled += c->n_unknown_positives * unknown_negatives;
     return (double)doubled / 2 / ((double)positives * (double)negatives);
 }
 
-static double measure_reciprocal_rank(const struct ranking_case *c)
+/* The rank of the best positive, from 1. */
+static int64_t rank_of_best(const struct ranking_case *c)
 {
-    if (c->n_positives == 0) {
-        return 0;
-    }
+    const float nothing = -INFINITY;
     int32_t best = c->positives[0];
     for (int32_t j = 1; j < c->n_positives; j++) {
         const int32_t p = c->positives[j];
@@ -139,9 +179,19 @@ static double measure_reciprocal_rank(const struct ranking_case *c)
             best = p;
         }
     }
-    const struct counts n = count(c->scores, c->n_items, c->scores[best]);
-    const struct counts before = count(c->scores, best, c->scores[best]);
-    return 1 / (double)(1 + c->n_items - n.less - n.equal + before.equal);
+    if (c->order) {
+        const int32_t *position = c->order->position;
+        int64_t rank = 1 + position[best];
+        for (int32_t e = 0; e < c->n_excluded; e++) {
+            rank -= position[c->excluded[e]] < position[best];
+        }
+        return rank;
+    }
+    const float level[LEVELS] = {c->scores[best], nothing, nothing, nothing};
+    struct counts all[LEVELS] = {{0}}, before[LEVELS] = {{0}};
+    count_levels(c->scores, c->n_items, level, all);
+    count_levels(c->scores, best, level, before);
+    return 1 + c->n_items - all[0].less - all[0].equal + before[0].equal;
 }
 
 static bool is_positive(const struct ranking_case *c, int32_t item)
@@ -181,6 +231,18 @@ static void measure_top(const struct ranking_case *c, const struct ranking_cutof
     metrics->recall = (double)recalled / positives;
 }
 
+static int32_t top_in_order(const struct ranking_case *c, int32_t k, int32_t *top)
+{
+    int32_t n = 0;
+    for (int32_t r = 0; r < c->n_items && n < k; r++) {
+        const int32_t i = c->order->by_score[r];
+        if (c->scores[i] > -INFINITY) {
+            top[n++] = i;
+        }
+    }
+    return n;
+}
+
 void ranking_measure(const struct ranking_case *c, const struct ranking_cutoffs *cut,
                      struct ranking_scratch *scratch, struct ranking_metrics *metrics)
 {
@@ -193,8 +255,47 @@ void ranking_measure(const struct ranking_case *c, const struct ranking_cutoffs 
     }
     qsort(scratch->levels, (size_t)c->n_positives, sizeof *scratch->levels,
           compare_floats);
-    scratch->n_top = ranking_top(c->scores, c->n_items, k, scratch->top);
+    scratch->n_top = c->order ? top_in_order(c, k, scratch->top)
+                              : ranking_top(c->scores, c->n_items, k, scratch->top);
     metrics->auc = measure_auc(c, scratch->levels);
-    metrics->reciprocal_rank = measure_reciprocal_rank(c);
+    metrics->reciprocal_rank = c->n_positives ? 1 / (double)rank_of_best(c) : 0;
     measure_top(c, cut, scratch, metrics);
+    for (int32_t j = 0; c->order && j < c->n_excluded; j++) {
+        c->scores[c->excluded[j]] = c->order->scores[c->excluded[j]];
+    }
+}
+
+static int compare_scored(const void *a, const void *b)
+{
+    const struct ranking_scored *x = a, *y = b;
+    if (x->score != y->score) {
+        return x->score < y->score ? 1 : -1;
+    }
+    return (x->item > y->item) - (x->item < y->item);
+}
+
+void ranking_sort(const float *scores, int32_t n_items, struct ranking_scored *scratch,
+                  struct ranking_order *order)
+{
+    for (int32_t i = 0; i < n_items; i++) {
+        scratch[i] = (struct ranking_scored){scores[i], i};
+    }
+    qsort(scratch, (size_t)n_items, sizeof *scratch, compare_scored);
+    for (int32_t r = 0, end = 0; r < n_items; r++) {
+        const int32_t i = scratch[r].item;
+        const int32_t first =
+            r == 0 || scratch[r].score != scratch[r - 1].score ? r : -1;
+        order->by_score[r] = i;
+        order->position[i] = r;
+        if (first >= 0) { /* of a run of equal scores, [r, end) */
+            for (end = r; end < n_items && scratch[end].score == scratch[r].score;
+                 end++) {
+            }
+            for (int32_t t = r; t < end; t++) {
+                order->doubled_below[scratch[t].item] =
+                    2 * (int64_t)(n_items - end) + end - r;
+            }
+        }
+    }
+    order->scores = scores;
 }

@@ -20,8 +20,19 @@
 
 #include <stdint.h>
 
+/* What can be worked out once when many users share one row of scores. */
+struct ranking_order {
+    const float *scores;    /* (n_items) the row */
+    int32_t *by_score;      /* (n_items) items, best first, ties by index */
+    int32_t *position;      /* (n_items) its inverse */
+    int64_t *doubled_below; /* (n_items) 2 x items scored lower + items scored equal */
+};
+
 struct ranking_case {
-    float *scores; /* (n_items), finite; those of excluded items become -INFINITY */
+    /* (n_items), finite; those of excluded items become -INFINITY, and what they were
+     * again where `order` is given. */
+    float *scores;
+    const struct ranking_order *order; /* of `scores`; NULL: they are this user's own */
     int32_t n_items;
     const int32_t *excluded; /* (n_excluded) distinct items: not candidates */
     int32_t n_excluded;
@@ -51,6 +62,16 @@ struct ranking_scratch {
 /* Needs at least one positive, known or not. Allocates nothing. */
 void ranking_measure(const struct ranking_case *c, const struct ranking_cutoffs *cut,
                      struct ranking_scratch *scratch, struct ranking_metrics *metrics);
+
+struct ranking_scored {
+    float score;
+    int32_t item;
+};
+
+/* Fills `order`, whose arrays the caller provides, as scratch (n_items). `scores` must
+ * live as long as `order`. */
+void ranking_sort(const float *scores, int32_t n_items, struct ranking_scored *scratch,
+                  struct ranking_order *order);
 
 /* The best `k` of scores (n_items) into `top`, in order; -INFINITY is never among them.
  * Returns how many there are. */

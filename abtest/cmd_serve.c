@@ -20,21 +20,28 @@
 #define SPARE_FDS       64 /* log segments, models, listeners, event queues */
 
 /* One line of JSON an event on standard error, for journald and its like. */
-static void tell(void *context, const char *event, const struct error *error)
+static void tell_as(const char *level, const char *event, const char *message)
 {
-    (void)context;
     struct buffer line = {0};
     buffer_append_text(&line, "{\"ts\":");
     buffer_append_int(&line, clock_wall_us());
-    buffer_append_text(&line, ",\"level\":\"error\",\"event\":");
+    buffer_append_text(&line, ",\"level\":");
+    json_append_string(&line, slice_of(level));
+    buffer_append_text(&line, ",\"event\":");
     json_append_string(&line, slice_of(event));
     buffer_append_text(&line, ",\"message\":");
-    json_append_string(&line, slice_of(error->message));
+    json_append_string(&line, slice_of(message));
     buffer_append_text(&line, "}\n");
     if (!line.failed) {
         fwrite(line.data, 1, line.len, stderr);
     }
     buffer_free(&line);
+}
+
+static void tell(void *context, const char *event, const struct error *error)
+{
+    (void)context;
+    tell_as("error", event, error->message);
 }
 
 /* The live report is `abtest analyze` on the log so far. */
@@ -104,6 +111,29 @@ static void announce(const struct config *config, int port)
     fflush(stdout); /* whoever started us waits for this line */
 }
 
+/* SIGHUP: what it did, or every reason why not, goes to standard error. */
+static void reload(struct server *server)
+{
+    struct config_problems problems = {0};
+    struct error error = {0};
+    if (server_reload(server, &problems, &error) == 0) {
+        struct serve_state *state = server_state(server);
+        char message[64];
+        snprintf(message, sizeof message, "serving config %s", state->config->hash);
+        tell_as("info", "reload", message);
+        serve_state_unref(state);
+    } else {
+        tell_as("error", "reload", error.message);
+    }
+    for (int i = 0; i < problems.n; i++) {
+        char message[600];
+        snprintf(message, sizeof message, "line %d: %s", problems.items[i].line,
+                 problems.items[i].message);
+        tell_as(problems.items[i].is_warning ? "warning" : "error", "config", message);
+    }
+    config_problems_free(&problems);
+}
+
 /* Serves until a signal comes. The signals are blocked in every thread. */
 static int run(struct server_options *options, struct serve_state *state,
                const sigset_t *signals)
@@ -122,7 +152,9 @@ static int run(struct server_options *options, struct serve_state *state,
         goto out;
     }
     announce(config, server_port(server));
-    sigwait(signals, &signal_number);
+    while (sigwait(signals, &signal_number) == 0 && signal_number == SIGHUP) {
+        reload(server);
+    }
     if (server_stop(server, &error) != 0) {
         complain("serve", "%s", error.message);
         goto out;
@@ -153,7 +185,8 @@ int cmd_serve(int argc, char **argv)
             "Serves recommendations over HTTP, with every user in an arm of each "
             "running experiment and\nevery exposure and feedback event in the "
             "log. The first line of standard output says where it\nlistens. "
-            "SIGTERM or SIGINT ends it cleanly. Trouble is told on standard "
+            "SIGTERM or SIGINT ends it cleanly, SIGHUP reads the config again. Trouble "
+            "is told on standard "
             "error, one JSON line each.",
         .options = options,
         .n_options = sizeof options / sizeof options[0],
@@ -181,7 +214,9 @@ int cmd_serve(int argc, char **argv)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    server.config_path = path;
     server.http.host = config->host;
     server.http.port = port >= 0 ? (int)port : config->port;
     server.http.inherited_fd = passed_socket();

@@ -101,12 +101,40 @@ static bool is_audience_changed(const struct experiment *was,
     return !was->audience_text || strcmp(was->audience_text, is->audience_text) != 0;
 }
 
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* What is set up once, when the server starts. */
+static void check_fixed(const struct config *before, const struct config *after,
+                        struct problem_list *list)
+{
+    const struct server_config *was = &before->server, *is = &after->server;
+    const struct log_config *log_was = &before->log, *log_is = &after->log;
+    const char *changed =
+        !is_same_text(was->host, is->host) || was->port != is->port ? "[server] listen"
+        : was->threads != is->threads                               ? "[server] threads"
+        : !is_same_text(log_was->directory, log_is->directory)      ? "[log] directory"
+        : log_was->fsync != log_is->fsync                           ? "[log] fsync"
+        : log_was->segment_size != log_is->segment_size     ? "[log] segment_size"
+        : log_was->segment_age_us != log_is->segment_age_us ? "[log] segment_age"
+                                                            : NULL;
+    if (changed) {
+        problems_add(list, 0,
+                     "%s cannot change while the server runs (restart it, or change it "
+                     "back)",
+                     changed);
+    }
+}
+
 int reload_check(const struct config *before, const struct config *after,
                  const char *name, struct config_problems *problems,
                  struct error *error)
 {
     const int first = problems->n;
     struct problem_list list = {.problems = problems};
+    check_fixed(before, after, &list);
     for (int i = 0; i < after->n_experiments; i++) {
         const struct experiment *is = &after->experiments[i];
         const int at = config_find_experiment(before, slice_of(is->name));

@@ -20,7 +20,8 @@
 int reload_count_moved(const struct config *before, int index_before,
                        const struct config *after, int index_after);
 
-/* Adds an error, at its line in `after`, for each experiment of both configs that keeps
+/* Adds an error for a change of [server] or [log], which a running server cannot take
+ * up, and, at its line in `after`, for each experiment of both configs that keeps
  * its seed and would move units; an experiment whose audience changed from one
  * condition to another counts too, since nobody can say whom that moves. Returns 0, or
  * -1 with ERROR_INVALID (the first of them) or ERROR_NOMEM. `name` is the file's, for

@@ -182,6 +182,7 @@ static void log_free(struct log *log)
         segment_free(log->shards[i].segment);
         buffer_free(&log->shards[i].batch);
         buffer_free(&log->shards[i].head);
+        buffer_free(&log->shards[i].config_body);
         if (log->has_lock) {
             committer_free(&log->shards[i].committer);
             pthread_mutex_destroy(&log->shards[i].lock);
@@ -277,6 +278,40 @@ int log_shard_append(struct log_shard *shard, const struct event *event,
     return 0;
 }
 
+int log_shard_set_config(struct log_shard *shard, const struct event *config,
+                         struct error *error)
+{
+    struct buffer body = {0};
+    struct buffer *batch = &shard->batch;
+    const size_t before = batch->len;
+    char id[EVENT_ID_SIZE];
+    const int id_len = log_shard_next_id(shard, id);
+    line_append_config_body(&body, config);
+    if (!body.failed && body.len <= LOG_LINE_MAX - 256) {
+        line_append_config(batch, clock_wall_us(), (struct slice){id, (size_t)id_len},
+                           buffer_slice(&body));
+    }
+    if (body.failed || batch->failed || batch->len == before) {
+        const bool is_too_long = !body.failed && !batch->failed;
+        error_set(error, is_too_long ? ERROR_INVALID : ERROR_NOMEM,
+                  is_too_long
+                      ? "log: a config of %zu bytes is above the limit of a line"
+                      : "log: no memory for a config of %zu bytes",
+                  body.len);
+        batch->failed = false;
+        batch->len = before;
+        buffer_free(&body);
+        return -1;
+    }
+    pthread_mutex_lock(&shard->lock);
+    const struct buffer old = shard->config_body;
+    shard->config_body = body;
+    pthread_mutex_unlock(&shard->lock);
+    struct buffer dropped = old;
+    buffer_free(&dropped);
+    return 0;
+}
+
 /* Opens a segment with its config line. */
 static int begin_segment(struct log_shard *shard, struct error *error)
 {
@@ -290,8 +325,10 @@ static int begin_segment(struct log_shard *shard, struct error *error)
     const int id_len = snprintf(id, sizeof id, "%s-%" PRIx64 ".s.%" PRIx64,
                                 log->identity.node, log->identity.n_starts, sequence);
     buffer_clear(&shard->head);
+    const struct buffer *config =
+        shard->config_body.len ? &shard->config_body : &log->config_body;
     line_append_config(&shard->head, now_us, (struct slice){id, (size_t)id_len},
-                       buffer_slice(&log->config_body));
+                       buffer_slice(config));
     if (shard->head.failed) {
         error_set(error, ERROR_NOMEM, "%s: no memory for a segment's first line",
                   log->directory);

@@ -69,6 +69,13 @@ int log_shard_next_id(struct log_shard *shard, char id[EVENT_ID_SIZE]);
 MUST_CHECK int log_shard_append(struct log_shard *shard, const struct event *event,
                                 struct error *error);
 
+/* From now on the shard's segments begin with this config, and the open one gets it as
+ * a line before the events appended after this: a reload. Only from the shard's own
+ * thread; waits for a commit of the shard that is under way. -1 with ERROR_NOMEM or
+ * ERROR_INVALID (too long for a line); the shard is then as it was. */
+MUST_CHECK int log_shard_set_config(struct log_shard *shard, const struct event *config,
+                                    struct error *error);
+
 /* Writes the batch. 0: it is in the file (and on disk under LOG_SYNC_ALWAYS). -1 with
  * ERROR_IO: nothing of it counts; the batch is dropped, and the caller must not confirm
  * any of its events. */

@@ -43,9 +43,10 @@ struct log_shard {
     uint64_t n_ids;
     char id_prefix[24]; /* NODE-START.SHARD., as short as 32-bit starts make it */
     int id_prefix_len;
-    pthread_mutex_t lock; /* guards `segment` against the keeper */
+    pthread_mutex_t lock; /* guards `segment` against the keeper, and `config_body` */
     struct segment *segment;
-    struct buffer head; /* scratch of whoever commits */
+    struct buffer config_body; /* set since log_open; empty: the log's */
+    struct buffer head;        /* scratch of whoever commits */
     struct committer committer;
     struct shard_counters counters;
 };

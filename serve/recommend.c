@@ -31,31 +31,40 @@ static int user_of_query(struct http_exchange *x, struct slice *user)
     return check_user(x, "user", *user);
 }
 
-int allot(struct http_exchange *x, struct slice user, struct allotment *allotment)
+int allot(struct http_exchange *x, struct slice user,
+          const struct attribute_value *attributes, struct allotment *allotment)
 {
     const struct config *config = x->state->config;
     const size_t n = (size_t)config->n_experiments;
-    int *arms = server_scratch(x, SCRATCH_ARMS, (n + 1) * sizeof *arms);
+    struct assignment *all = server_scratch(x, SCRATCH_ARMS, (n + 1) * sizeof *all);
     struct event_assignment *assignments =
-        arms ? server_scratch(x, SCRATCH_ASSIGNMENTS, (n + 1) * sizeof *assignments)
-             : NULL;
+        all ? server_scratch(x, SCRATCH_ASSIGNMENTS, (n + 1) * sizeof *assignments)
+            : NULL;
     if (!assignments) {
         return -1;
     }
-    *allotment = (struct allotment){.arms = arms, .assignments = assignments};
+    const struct assignment_request request = {user, clock_wall_us(), attributes};
+    *allotment = (struct allotment){
+        .all = all,
+        .assignments = assignments,
+        .attributes = attributes,
+        .serving = config->serving,
+    };
+    config_assign(config, &request, all);
     for (size_t i = 0; i < n; i++) {
         const struct experiment *experiment = &config->experiments[i];
-        const struct assignment assigned = experiment_assign(experiment, user);
-        arms[i] = assigned.arm;
-        if (assigned.arm != ARM_NONE) {
-            assignments[allotment->n_assignments++] = (struct event_assignment){
-                .experiment = slice_of(experiment->name),
-                .arm = slice_of(experiment->arms[assigned.arm].name),
-                .probability = assigned.probability,
-            };
+        if (all[i].arm == ARM_NONE) {
+            continue;
         }
+        const struct arm *arm = &experiment->arms[all[i].arm];
+        serving_override(&allotment->serving, arm);
+        assignments[allotment->n_assignments++] = (struct event_assignment){
+            .experiment = slice_of(experiment->name),
+            .arm = slice_of(arm->name),
+            .probability = all[i].probability,
+            .is_forced = all[i].reason == REASON_FORCED,
+        };
     }
-    allotment->serving = config_resolve(config, arms);
     return 0;
 }
 
@@ -134,6 +143,7 @@ int log_exposure(struct http_exchange *x, struct slice user,
             .propensity = (double)NAN,
         };
     }
+    struct event_attribute attributes[CONFIG_MAX_ATTRIBUTES];
     const int id_len = log_shard_next_id(x->log, id);
     const struct event event = {
         .type = EVENT_EXPOSURE,
@@ -142,6 +152,9 @@ int log_exposure(struct http_exchange *x, struct slice user,
         .user = user,
         .assignments = allotment->assignments,
         .n_assignments = allotment->n_assignments,
+        .attributes = attributes,
+        .n_attributes =
+            attributes_to_events(x->state->config, allotment->attributes, attributes),
         .hash_version = ASSIGNMENT_HASH_VERSION,
         .config = {x->state->config->hash, HASH_TEXT_LEN},
         .model = slice_of(list->label),
@@ -214,13 +227,15 @@ static void answer(struct http_exchange *x, struct slice user,
 void route_recommend(struct http_exchange *x)
 {
     struct slice user;
+    struct attribute_values attributes;
     struct allotment allotment;
     struct list list;
     char id[EVENT_ID_SIZE] = "";
     int64_t k = 0;
     if (user_of_query(x, &user) != 0 ||
         http_query_int(x, "k", 1, TOPK_MAX, 0, &k) != 0 ||
-        allot(x, user, &allotment) != 0) {
+        attributes_of_query(x, &attributes) != 0 ||
+        allot(x, user, attributes.items, &allotment) != 0) {
         return;
     }
     if (k) {
@@ -239,8 +254,10 @@ void route_recommend(struct http_exchange *x)
 void route_assignments(struct http_exchange *x)
 {
     struct slice user;
+    struct attribute_values attributes;
     struct allotment allotment;
-    if (user_of_query(x, &user) != 0 || allot(x, user, &allotment) != 0) {
+    if (user_of_query(x, &user) != 0 || attributes_of_query(x, &attributes) != 0 ||
+        allot(x, user, attributes.items, &allotment) != 0) {
         return;
     }
     struct buffer *body = http_answer(x, 200, HTTP_JSON);

@@ -7,15 +7,17 @@
 #ifndef SERVE_RECOMMEND_H
 #define SERVE_RECOMMEND_H
 
+#include "serve/attributes.h"
 #include "serve/server.h"
 
 #define MAX_USER_LEN 256 /* bytes of a user's id */
 
 struct allotment {
-    const int *arms; /* (n_experiments): ARM_NONE where the unit takes no part */
-    struct event_assignment *assignments; /* of those where it does */
+    const struct assignment *all;         /* (n_experiments) */
+    struct event_assignment *assignments; /* of those where it takes part */
     int n_assignments;
-    struct serving serving; /* [serving] with the arms' overrides */
+    const struct attribute_value *attributes; /* what the audiences saw; may be NULL */
+    struct serving serving;                   /* [serving] with the arms' overrides */
 };
 
 struct list {
@@ -33,6 +35,7 @@ MUST_CHECK int check_user(struct http_exchange *x, const char *name, struct slic
 
 /* Each of these answers 503 and returns -1 when memory runs out. */
 MUST_CHECK int allot(struct http_exchange *x, struct slice user,
+                     const struct attribute_value *attributes,
                      struct allotment *allotment);
 MUST_CHECK int list_items(struct http_exchange *x, struct slice user,
                           const struct serving *serving, struct list *list);

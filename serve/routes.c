@@ -6,6 +6,7 @@
 #include "serve/feedback.h"
 #include "serve/health.h"
 #include "serve/recommend.h"
+#include "serve/reload.h"
 
 #define GET  HTTP_METHOD_GET
 #define POST HTTP_METHOD_POST
@@ -18,6 +19,7 @@ static const struct route routes[] = {
     {GET,  "/v1/assignments", route_assignments},
     {GET,  "/v1/experiments", route_experiments},
     {GET,  "/v1/experiments/{experiment}/report", route_report},
+    {POST, "/v1/reload", route_reload},
     {GET,  "/healthz", route_healthz},
     {GET,  "/readyz", route_readyz},
     {GET,  "/metrics", route_metrics},

@@ -8,6 +8,7 @@
 #define SERVE_SERVE_H
 
 #include "serve/http.h"   /* IWYU pragma: export */
+#include "serve/reload.h" /* IWYU pragma: export */
 #include "serve/server.h" /* IWYU pragma: export */
 #include "serve/state.h"  /* IWYU pragma: export */
 #include "serve/topk.h"   /* IWYU pragma: export */

@@ -17,6 +17,7 @@
 struct desk {
     _Alignas(64) struct serve_state *state; /* a reference */
     unsigned state_version;
+    unsigned logged_version; /* whose config the shard has */
     void *scratch[N_SCRATCH];
     size_t scratch_size[N_SCRATCH];
     struct topk_result topk;
@@ -28,24 +29,92 @@ struct server {
     struct log *log;
     struct desk *desks; /* (n_workers) */
     struct dedup *dedup;
+    pthread_mutex_t reload_lock; /* one reload at a time */
     pthread_mutex_t state_lock;
     struct serve_state *state; /* under state_lock */
     atomic_uint state_version;
     bool is_open;
 };
 
+/* ---- the config in the log ---- */
+
+/* The config event of a state; *models is for the caller to free. */
+static int config_event(const struct server *server, const struct serve_state *state,
+                        struct event *event, struct event_model **models,
+                        struct error *error)
+{
+    const struct config *config = state->config;
+    *models = calloc((size_t)config->n_models + 1, sizeof **models);
+    if (!*models) {
+        error_set(error, ERROR_NOMEM, "no memory for the log's config");
+        return -1;
+    }
+    for (int i = 0; i < config->n_models; i++) {
+        const struct slice label = slice_of(state->models[i].label);
+        (*models)[i].name = slice_of(config->models[i].name);
+        (*models)[i].hash =
+            (struct slice){label.data + label.len - HASH_TEXT_LEN, HASH_TEXT_LEN};
+    }
+    *event = (struct event){.type = EVENT_CONFIG,
+                            .config = slice_of(config->hash),
+                            .text = {config->text, config->text_len},
+                            .models = *models,
+                            .n_models = config->n_models,
+                            .version = slice_of(server->options.version)};
+    return 0;
+}
+
+static int log_config(const struct server *server, int worker,
+                      const struct serve_state *state, struct error *error)
+{
+    struct event_model *models = NULL;
+    struct event event;
+    int rc = config_event(server, state, &event, &models, error);
+    if (rc == 0) {
+        rc = log_shard_set_config(log_shard_get(server->log, worker), &event, error);
+    }
+    free(models);
+    return rc;
+}
+
 /* ---- hooks ---- */
+
+static void on_trouble(void *context, const char *event, const struct error *error)
+{
+    const struct server *server = context;
+    if (server->options.trouble) {
+        server->options.trouble(server->options.trouble_context, event, error);
+    }
+}
+
+/* Takes up the state that a reload left. What it logs from then on refers to the new
+ * config, which is therefore put into the log first; when that cannot be, the worker
+ * stays with the old state and tries again at its next tick. */
+static void change_state(struct server *server, int worker, unsigned version)
+{
+    struct desk *desk = &server->desks[worker];
+    struct serve_state *state = server_state(server);
+    struct error error = {0};
+    if (desk->logged_version != version) {
+        if (log_config(server, worker, state, &error) != 0) {
+            serve_state_unref(state);
+            on_trouble(server, "reload", &error);
+            return;
+        }
+        desk->logged_version = version;
+    }
+    serve_state_unref(desk->state);
+    desk->state = state;
+    desk->state_version = version;
+}
 
 static void on_tick(void *context, struct http_exchange *x)
 {
     struct server *server = context;
     struct desk *desk = &server->desks[x->worker];
     const unsigned version = atomic_load(&server->state_version);
-    if (desk->state_version != version || !desk->state) {
-        struct serve_state *state = server_state(server);
-        serve_state_unref(desk->state);
-        desk->state = state;
-        desk->state_version = version;
+    if (desk->state_version != version) {
+        change_state(server, x->worker, version);
     }
     x->server = server;
     x->state = desk->state;
@@ -79,14 +148,6 @@ static void on_aside_end(void *context, struct http_exchange *x)
     x->state = x->retained = NULL;
 }
 
-static void on_trouble(void *context, const char *event, const struct error *error)
-{
-    const struct server *server = context;
-    if (server->options.trouble) {
-        server->options.trouble(server->options.trouble_context, event, error);
-    }
-}
-
 static void on_log_report(void *context, const char *message)
 {
     struct error error;
@@ -105,35 +166,21 @@ static enum log_sync sync_of(enum fsync_policy policy)
 
 static int open_log(struct server *server, struct error *error)
 {
-    const struct serve_state *state = server->state;
-    const struct config *config = state->config;
-    struct event_model *models = calloc((size_t)config->n_models + 1, sizeof *models);
-    if (!models) {
-        error_set(error, ERROR_NOMEM, "no memory for the log");
-        return -1;
-    }
-    for (int i = 0; i < config->n_models; i++) {
-        const struct slice label = slice_of(state->models[i].label);
-        models[i].name = slice_of(config->models[i].name);
-        models[i].hash =
-            (struct slice){label.data + label.len - HASH_TEXT_LEN, HASH_TEXT_LEN};
-    }
-    const struct log_options options = {
+    const struct config *config = server->state->config;
+    struct event_model *models = NULL;
+    struct log_options options = {
         .directory = config->log.directory,
         .sync = sync_of(config->log.fsync),
         .segment_size = config->log.segment_size,
         .segment_age_us = config->log.segment_age_us,
         .n_shards = server->options.http.n_workers,
-        .config = {.type = EVENT_CONFIG,
-                   .config = slice_of(config->hash),
-                   .text = {config->text, config->text_len},
-                   .models = models,
-                   .n_models = config->n_models,
-                   .version = slice_of(server->options.version)},
         .report = on_log_report,
         .report_context = server,
     };
-    const int rc = log_open(&options, &server->log, error);
+    int rc = config_event(server, server->state, &options.config, &models, error);
+    if (rc == 0) {
+        rc = log_open(&options, &server->log, error);
+    }
     free(models);
     return rc;
 }
@@ -150,14 +197,20 @@ int server_open(const struct server_options *options, struct serve_state *state,
     }
     server->options = *options;
     pthread_mutex_init(&server->state_lock, NULL);
+    pthread_mutex_init(&server->reload_lock, NULL);
     server->state = serve_state_ref(state);
     server->desks = aligned_alloc(64, n_workers * sizeof *server->desks);
+    if (server->desks) {
+        memset(server->desks, 0, n_workers * sizeof *server->desks);
+    }
     server->dedup = dedup_new(DEDUP_IDS, options->http.n_workers, error);
     if (!server->desks || !server->dedup) {
         error_set(error, ERROR_NOMEM, "no memory for %zu workers", n_workers);
         goto fail;
     }
-    memset(server->desks, 0, n_workers * sizeof *server->desks);
+    for (size_t i = 0; i < n_workers; i++) {
+        server->desks[i].state = serve_state_ref(state);
+    }
     http.hooks = (struct http_hooks){
         .context = server,
         .on_tick = on_tick,
@@ -219,6 +272,7 @@ void server_free(struct server *server)
     dedup_free(server->dedup);
     serve_state_unref(server->state);
     pthread_mutex_destroy(&server->state_lock);
+    pthread_mutex_destroy(&server->reload_lock);
     free(server);
 }
 
@@ -240,6 +294,11 @@ struct serve_state *server_state(struct server *server)
     struct serve_state *state = serve_state_ref(server->state);
     pthread_mutex_unlock(&server->state_lock);
     return state;
+}
+
+pthread_mutex_t *server_reload_lock(struct server *server)
+{
+    return &server->reload_lock;
 }
 
 const struct server_options *server_options(const struct server *server)

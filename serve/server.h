@@ -2,6 +2,7 @@
 #ifndef SERVE_SERVER_H
 #define SERVE_SERVER_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,6 +18,7 @@ struct server;
 struct server_options {
     struct http_options http; /* hooks are filled in by the server */
     const char *version;      /* of the program, for the log */
+    const char *config_path;  /* read again by a reload; NULL: it cannot be */
 
     /* Makes the live report of one experiment: the same JSON as `abtest analyze`.
      * Called on a side thread with what is being served. Appends to *json. NULL: there
@@ -53,6 +55,9 @@ void server_replace_state(struct server *server, struct serve_state *state);
 /* A reference to what is being served now; the caller gives it back with
  * serve_state_unref. Any thread. */
 struct serve_state *server_state(struct server *server);
+
+/* Held by the reload that is under way. */
+pthread_mutex_t *server_reload_lock(struct server *server);
 
 const struct server_options *server_options(const struct server *server);
 

@@ -158,6 +158,24 @@ static void an_audience_may_be_dropped_but_not_changed(void **state)
     config_problems_free(&problems);
 }
 
+static void server_and_log_need_a_restart(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "[server]\nlisten = 127.0.0.1:1\n", "[server]\nthreads = 3\n",
+        "[log]\ndirectory = other\n",       "[log]\nfsync = no\n",
+        "[log]\nsegment_size = 1MiB\n",     "[log]\nsegment_age = 2h\n"};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        char text[256];
+        struct config_problems problems = {0};
+        snprintf(text, sizeof text, "[model m]\nfile = m\n%s", lines[i]);
+        assert_int_equal(check("[model m]\nfile = m\n", text, &problems), -1);
+        assert_non_null(
+            strstr(problems.items[0].message, "cannot change while the server runs"));
+        config_problems_free(&problems);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +183,7 @@ int main(void)
         cmocka_unit_test(what_moves_units_is_counted),
         cmocka_unit_test(a_move_is_refused_with_its_number),
         cmocka_unit_test(a_new_seed_a_draft_and_a_stop_may_change_all),
+        cmocka_unit_test(server_and_log_need_a_restart),
         cmocka_unit_test(an_audience_may_be_dropped_but_not_changed),
     };
     return cmocka_run_group_tests_name("config reload", tests, NULL, NULL);

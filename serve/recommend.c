@@ -99,22 +99,25 @@ int list_items(struct http_exchange *x, struct slice user,
 {
     const struct serve_model *served = &x->state->models[serving->model];
     struct topk_result *result = server_topk_result(x);
-    struct topk_query query = {
-        .user = model_find_user(served->model, user),
-        .item_bias = serving->item_bias,
-        .k = serving->k,
-    };
+    struct topk_query query = {.item_bias = serving->item_bias, .k = serving->k};
+    const int32_t index = model_find_user(served->model, user);
     query.seen = serve_state_seen(x->state, serving->model, user, &query.n_seen);
     *list = (struct list){.model = served,
                           .label = served->label,
                           .items = result->items,
                           .scores = result->scores};
-    if (query.user < 0) {
+    if (index < 0) {
         list->fallback = "popular";
         list->label = served->popular_label;
         list_popular(served, query.k, query.seen, query.n_seen, result);
     } else {
-        topk_find(served->topk, &query, result);
+        void *scratch =
+            server_scratch(x, SCRATCH_TOPK, topk_scratch_size(served->topk));
+        if (!scratch) {
+            return -1;
+        }
+        topk_query_user(served->model, index, &query);
+        topk_find(served->topk, &query, scratch, result, NULL);
     }
     list->n = result->n;
     return 0;

@@ -75,7 +75,13 @@ MUST_CHECK int server_log(struct http_exchange *x, const struct event *event);
 
 /* Memory of this thread that lives until the route returns; `what` are the uses that
  * must not disturb each other. Answers 503 and returns NULL when there is none. */
-enum server_scratch { SCRATCH_ARMS, SCRATCH_ASSIGNMENTS, SCRATCH_ITEMS, N_SCRATCH };
+enum server_scratch {
+    SCRATCH_ARMS,
+    SCRATCH_ASSIGNMENTS,
+    SCRATCH_ITEMS,
+    SCRATCH_TOPK,
+    N_SCRATCH
+};
 void *server_scratch(struct http_exchange *x, enum server_scratch what, size_t size);
 
 struct topk_result *server_topk_result(struct http_exchange *x);

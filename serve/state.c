@@ -121,7 +121,7 @@ static int load_model(struct serve_state *state, int i, struct error *error)
         return -1;
     }
     if (make_labels(served, error) != 0 || rank_popular(served, error) != 0 ||
-        topk_new(served->model, &served->topk, error) != 0) {
+        topk_new(served->model, NULL, &served->topk, error) != 0) {
         return -1;
     }
     return state->ratings ? translate_seen(served, state->ratings, error) : 0;

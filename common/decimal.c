@@ -17,21 +17,54 @@ static const char digit_pairs[] = "0001020304050607080910111213141516171819"
 
 static inline int count_digits(uint64_t value)
 {
-    int n = 1;
-    for (; value >= 10000; value /= 10000) {
-        n += 4;
-    }
-    return n + (value >= 10) + (value >= 100) + (value >= 1000);
+    static const uint64_t powers[] = {0,
+                                      10,
+                                      100,
+                                      1000,
+                                      10000,
+                                      100000,
+                                      1000000,
+                                      10000000,
+                                      100000000,
+                                      1000000000,
+                                      10000000000,
+                                      100000000000,
+                                      1000000000000,
+                                      10000000000000,
+                                      100000000000000,
+                                      1000000000000000,
+                                      10000000000000000,
+                                      100000000000000000,
+                                      1000000000000000000,
+                                      10000000000000000000U};
+    /* log10(2) is just above 1233 / 4096, so this is the count or one less. */
+    const int n = ((64 - __builtin_clzll(value | 1)) * 1233) >> 12;
+    return n + (value >= powers[n]);
+}
+
+/* Eight digits with leading zeros. Thirty-two bits, and no division waits for another.
+ */
+static inline void put_eight(char *to, uint32_t value)
+{
+    const uint32_t high = value / 10000, low = value % 10000;
+    memcpy(to, digit_pairs + 2 * (high / 100), 2);
+    memcpy(to + 2, digit_pairs + 2 * (high % 100), 2);
+    memcpy(to + 4, digit_pairs + 2 * (low / 100), 2);
+    memcpy(to + 6, digit_pairs + 2 * (low % 100), 2);
 }
 
 /* The last n digits of `value`, with leading zeros, at to[0..n). */
 static inline void put_digits(char *to, uint64_t value, int n)
 {
-    for (; n >= 2; n -= 2, value /= 100) {
-        memcpy(to + n - 2, digit_pairs + 2 * (value % 100), 2);
+    for (; n >= 8; n -= 8, value /= 100000000) {
+        put_eight(to + n - 8, (uint32_t)(value % 100000000));
+    }
+    uint32_t rest = (uint32_t)value; /* below 10^8 now, or its digits do not count */
+    for (; n >= 2; n -= 2, rest /= 100) {
+        memcpy(to + n - 2, digit_pairs + 2 * (rest % 100), 2);
     }
     if (n) {
-        to[0] = (char)('0' + value % 10);
+        to[0] = (char)('0' + rest % 10);
     }
 }
 
@@ -171,38 +204,35 @@ static size_t put_exponent(char *to, int exponent)
 /* Lays the digits out as %.Ng does, N = max(precision, number of digits). */
 static size_t put_decimal(char *to, struct decimal d, int precision)
 {
-    char digits[20];
     while (d.digits % 10 == 0) {
         d.digits /= 10;
         d.exponent++;
     }
     const int n = count_digits(d.digits);
     const int point = d.exponent + n; /* digits before the point */
-    put_digits(digits, d.digits, n);
-    if (point < -3 || point > (n > precision ? n : precision)) {
-        size_t len = 1;
-        to[0] = digits[0];
-        if (n > 1) {
-            to[1] = '.';
-            memcpy(to + 2, digits + 1, (size_t)n - 1);
-            len = (size_t)n + 1;
+    if (point > 0 && point < n) {
+        put_digits(to + 1, d.digits, n);
+        for (int i = 0; i < point; i++) { /* one or two bytes; memmove is a call */
+            to[i] = to[i + 1];
         }
+        to[point] = '.';
+        return (size_t)n + 1;
+    }
+    if (point < -3 || point > (n > precision ? n : precision)) {
+        put_digits(to + 1, d.digits, n);
+        to[0] = to[1];
+        to[1] = '.';
+        const size_t len = n > 1 ? (size_t)n + 1 : 1;
         return len + put_exponent(to + len, point - 1);
     }
     if (point <= 0) {
         memcpy(to, "0.000", 5);
-        memcpy(to + 2 - point, digits, (size_t)n);
+        put_digits(to + 2 - point, d.digits, n);
         return (size_t)(2 - point + n);
     }
-    if (point >= n) {
-        memcpy(to, digits, (size_t)n);
-        memset(to + n, '0', (size_t)(point - n));
-        return (size_t)point;
-    }
-    memcpy(to, digits, (size_t)point);
-    to[point] = '.';
-    memcpy(to + point + 1, digits + point, (size_t)(n - point));
-    return (size_t)n + 1;
+    put_digits(to, d.digits, n);
+    memset(to + n, '0', (size_t)(point - n));
+    return (size_t)point;
 }
 
 size_t decimal_write_double(char to[DECIMAL_SIZE], double value)
@@ -257,36 +287,10 @@ struct number {
     bool is_negative;
 };
 
-/* Eight digits at once, after Lemire's fast_double_parser: pairs, then fours, then all
- * eight are joined by multiplying. */
-static inline bool take_eight(const char *at, uint64_t *digits)
-{
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    uint64_t word;
-    memcpy(&word, at, sizeof word);
-    if ((word & 0xF0F0F0F0F0F0F0F0) != 0x3030303030303030 ||
-        ((word + 0x0606060606060606) & 0xF0F0F0F0F0F0F0F0) != 0x3030303030303030) {
-        return false;
-    }
-    word -= 0x3030303030303030;
-    word = word * 10 + (word >> 8);
-    const uint64_t mask = 0x000000FF000000FF;
-    word = ((word & mask) * 0x000F424000000064 +
-            ((word >> 16) & mask) * 0x0000271000000001) >>
-           32;
-    *digits = *digits * 100000000 + (uint32_t)word;
-    return true;
-#else
-    (void)at;
-    (void)digits;
-    return false;
-#endif
-}
-
 static inline const char *take_digits(const char *at, const char *end,
                                       struct number *number)
 {
-    while (end - at >= 8 && number->digits && take_eight(at, &number->digits)) {
+    while (end - at >= 8 && number->digits && decimal_take_eight(at, &number->digits)) {
         number->n_digits += 8;
         at += 8;
     }

@@ -10,8 +10,10 @@
 #ifndef COMMON_DECIMAL_H
 #define COMMON_DECIMAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define DECIMAL_SIZE 32 /* bytes that hold whatever is written here */
 
@@ -23,6 +25,35 @@ size_t decimal_write_int(char to[DECIMAL_SIZE], int64_t value);
  * that reads back the same would, but with fewer digits where fewer do. */
 size_t decimal_write_double(char to[DECIMAL_SIZE], double value);
 size_t decimal_write_float(char to[DECIMAL_SIZE], float value);
+
+/* When the eight bytes at `at` are all digits, appends them to *digits and returns
+ * true: *digits = *digits * 10^8 + them. Pairs, then fours, then all eight are joined
+ * by multiplying, as in Lemire's fast_double_parser. False elsewhere than on
+ * little-endian machines, where a caller's loop over single digits then does the work.
+ */
+static inline bool decimal_take_eight(const char *at, uint64_t *digits)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    if ((word & 0xF0F0F0F0F0F0F0F0) != 0x3030303030303030 ||
+        ((word + 0x0606060606060606) & 0xF0F0F0F0F0F0F0F0) != 0x3030303030303030) {
+        return false;
+    }
+    const uint64_t mask = 0x000000FF000000FF;
+    word -= 0x3030303030303030;
+    word = word * 10 + (word >> 8);
+    word = ((word & mask) * 0x000F424000000064 +
+            ((word >> 16) & mask) * 0x0000271000000001) >>
+           32;
+    *digits = *digits * 100000000 + (uint32_t)word;
+    return true;
+#else
+    (void)at;
+    (void)digits;
+    return false;
+#endif
+}
 
 /* Reads the JSON number that begins at `at` and stops at or before `end`. Returns where
  * it ended and the nearest double in *value, or NULL when there is no JSON number, it

@@ -51,8 +51,9 @@ struct event_model {
 /* Where an event that was read stands. */
 struct event_place {
     const char *file; /* path of the segment */
+    int32_t segment;  /* its place among the segments that are read, from 0 */
     int64_t offset; /* of the line, bytes from the start of the uncompressed segment */
-    int64_t line;   /* 1-based number of the line */
+    int64_t line;   /* 1-based number of the line; 0 when lines were not counted */
     struct slice text; /* the line as it stands there, checksum included, no newline */
 };
 

@@ -215,14 +215,19 @@ void line_append_config_body(struct buffer *buffer, const struct event *config)
     }
 }
 
-static char *put_crc(char *at, const char *start)
+static void crc_text(uint32_t crc, char text[8])
 {
     static const char digits[] = "0123456789abcdef";
+    for (int i = 0; i < 8; i++) {
+        text[i] = digits[crc >> (28 - 4 * i) & 0xF];
+    }
+}
+
+static char *put_crc(char *at, const char *start)
+{
     const uint32_t crc = crc32c(0, start, (size_t)(at - start));
     at = PUT_LITERAL(at, ",\"crc\":\"");
-    for (int i = 0; i < 8; i++) {
-        at[i] = digits[crc >> (28 - 4 * i) & 0xF];
-    }
+    crc_text(crc, at);
     return PUT_LITERAL(at + 8, "\"}\n");
 }
 
@@ -268,14 +273,6 @@ void line_append(struct buffer *buffer, const struct event *event)
     buffer->len += (size_t)(put_crc(at, start) - start);
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 const char *line_check_crc(struct slice line)
 {
     if (line.len < LINE_CRC_LEN) {
@@ -283,16 +280,10 @@ const char *line_check_crc(struct slice line)
     }
     const size_t len = line.len - LINE_CRC_LEN;
     const char *end = line.data + len;
-    uint32_t written = 0;
+    char text[8];
     if (memcmp(end, ",\"crc\":\"", 8) != 0 || memcmp(end + 16, "\"}", 2) != 0) {
         return "line does not end with a checksum";
     }
-    for (int i = 0; i < 8; i++) {
-        const int digit = hex_digit(end[8 + i]);
-        if (digit < 0) {
-            return "checksum is not eight hexadecimal digits";
-        }
-        written = written << 4 | (uint32_t)digit;
-    }
-    return written == crc32c(0, line.data, len) ? NULL : "checksum does not match";
+    crc_text(crc32c(0, line.data, len), text);
+    return memcmp(text, end + 8, 8) == 0 ? NULL : "checksum does not match";
 }

@@ -5,10 +5,16 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
+#include "common/decimal.h"
 #include "logs/line.h"
 #include "logs/parse_internal.h"
+#include "logs/reader.h"
 
+/* The LINE_CRC_LEN bytes behind `end` may be read, too. */
 struct cursor {
     const char *at;
     const char *end; /* where `,"crc":` begins */
@@ -33,6 +39,11 @@ void line_parser_free(struct line_parser *parser)
     }
 }
 
+void line_parser_skip(struct line_parser *parser, unsigned skip)
+{
+    parser->skip = skip;
+}
+
 bool parser_grow(void **array, size_t *capacity, size_t n, size_t element_size)
 {
     if (n < *capacity) {
@@ -48,9 +59,41 @@ bool parser_grow(void **array, size_t *capacity, size_t n, size_t element_size)
     return true;
 }
 
-static inline bool literal(struct cursor *c, const char *text, size_t len)
+/* memcmp() == 0 for a length known at compile time, as loads that overlap: gcc calls
+ * the function for lengths above a few bytes. */
+__attribute__((always_inline)) static inline bool same(const char *a, const char *b,
+                                                       size_t len)
 {
-    if ((size_t)(c->end - c->at) < len || memcmp(c->at, text, len) != 0) {
+    if (len >= 8) {
+        uint64_t x, y, differ = 0;
+        for (size_t i = 0; i + 8 < len; i += 8) {
+            memcpy(&x, a + i, 8);
+            memcpy(&y, b + i, 8);
+            differ |= x ^ y;
+        }
+        memcpy(&x, a + len - 8, 8);
+        memcpy(&y, b + len - 8, 8);
+        return (differ | (x ^ y)) == 0;
+    }
+    if (len >= 4) {
+        uint32_t x, y, last_x, last_y;
+        memcpy(&x, a, 4);
+        memcpy(&y, b, 4);
+        memcpy(&last_x, a + len - 4, 4);
+        memcpy(&last_y, b + len - 4, 4);
+        return ((x ^ y) | (last_x ^ last_y)) == 0;
+    }
+    bool is_same = true;
+    for (size_t i = 0; i < len; i++) {
+        is_same &= a[i] == b[i];
+    }
+    return is_same;
+}
+
+__attribute__((always_inline)) static inline bool literal(struct cursor *c,
+                                                          const char *text, size_t len)
+{
+    if (c->end - c->at < (ptrdiff_t)len || !same(c->at, text, len)) {
         return false;
     }
     c->at += len;
@@ -136,28 +179,52 @@ static bool escaped_string(struct cursor *c, const char *start, struct slice *te
     return true;
 }
 
+/* Moves to the first quote, backslash or control character; false when the line ends
+ * before. */
+static inline bool find_special(struct cursor *c)
+{
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    const __m128i last_control = _mm_set1_epi8(0x1F);
+    for (; c->at < c->end; c->at += 16) { /* at most 15 bytes behind the end are read */
+        const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)c->at);
+        const __m128i is_special =
+            _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote),
+                                      _mm_cmpeq_epi8(bytes, backslash)),
+                         _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes));
+        const unsigned mask = (unsigned)_mm_movemask_epi8(is_special);
+        if (mask) {
+            c->at += __builtin_ctz(mask);
+            return c->at < c->end;
+        }
+    }
+    return false;
+#else
+    for (; c->at < c->end; c->at++) {
+        const unsigned char byte = (unsigned char)*c->at;
+        if (byte == '"' || byte == '\\' || byte < 0x20) {
+            return true;
+        }
+    }
+    return false;
+#endif
+}
+
 static inline bool string(struct cursor *c, struct slice *text)
 {
     if (c->at >= c->end || *c->at != '"') {
         return false;
     }
     const char *start = ++c->at;
-    while (c->at < c->end) {
-        const unsigned char byte = (unsigned char)*c->at;
-        if (byte == '"') {
-            *text = (struct slice){start, (size_t)(c->at - start)};
-            c->at++;
-            return true;
-        }
-        if (byte == '\\') {
-            return escaped_string(c, start, text);
-        }
-        if (byte < 0x20) {
-            return false;
-        }
-        c->at++;
+    if (!find_special(c)) {
+        return false;
     }
-    return false;
+    if (*c->at == '"') {
+        *text = (struct slice){start, (size_t)(c->at - start)};
+        c->at++;
+        return true;
+    }
+    return *c->at == '\\' && escaped_string(c, start, text);
 }
 
 /* A whole number of at most 18 digits, so that it cannot overflow. */
@@ -165,9 +232,12 @@ static inline bool whole(struct cursor *c, int64_t *value)
 {
     const bool is_negative = c->at < c->end && *c->at == '-';
     const char *digits = c->at + is_negative, *at = digits;
-    int64_t sum = 0;
+    uint64_t sum = 0;
+    while (c->end - at >= 8 && at - digits < 16 && decimal_take_eight(at, &sum)) {
+        at += 8;
+    }
     while (at < c->end && at - digits < 18 && *at >= '0' && *at <= '9') {
-        sum = sum * 10 + (*at++ - '0');
+        sum = sum * 10 + (uint64_t)(*at++ - '0');
     }
     if (at == digits || (*digits == '0' && at - digits > 1)) {
         return false;
@@ -176,67 +246,18 @@ static inline bool whole(struct cursor *c, int64_t *value)
         (*at == '.' || *at == 'e' || *at == 'E' || (*at >= '0' && *at <= '9'))) {
         return false;
     }
-    *value = is_negative ? -sum : sum;
+    *value = is_negative ? -(int64_t)sum : (int64_t)sum;
     c->at = at;
     return true;
 }
 
-static const double powers_of_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                       1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-
-/* strtod on a copy with a NUL: numbers in a line are short, longer ones are not ours.
- */
-static bool slow_number(struct cursor *c, const char *end, double *value)
-{
-    char copy[48];
-    char *stop = NULL;
-    const size_t len = (size_t)(end - c->at);
-    if (len == 0 || len >= sizeof copy) {
-        return false;
-    }
-    memcpy(copy, c->at, len);
-    copy[len] = '\0';
-    *value = strtod(copy, &stop);
-    c->at = end;
-    return stop == copy + len && isfinite(*value);
-}
-
-/* A JSON number as a double. Digits that fit in 53 bits times or over a power of ten
- * that is exact give the nearest double in one operation (Clinger 1990). */
 static inline bool number(struct cursor *c, double *value)
 {
-    const char *at = c->at;
-    const bool is_negative = at < c->end && *at == '-';
-    uint64_t digits = 0;
-    int n_digits = 0, n_fraction = 0;
-    at += is_negative;
-    const char *first = at;
-    for (; at < c->end && *at >= '0' && *at <= '9'; at++, n_digits++) {
-        digits = digits * 10 + (uint64_t)(*at - '0');
-    }
-    if (n_digits == 0 || (n_digits > 1 && *first == '0')) {
+    const char *end = decimal_read(c->at, c->end, value);
+    if (!end) {
         return false;
     }
-    if (at < c->end && *at == '.') {
-        for (at++; at < c->end && *at >= '0' && *at <= '9'; at++, n_fraction++) {
-            digits = digits * 10 + (uint64_t)(*at - '0');
-        }
-        if (n_fraction == 0) {
-            return false;
-        }
-    }
-    const bool has_exponent = at < c->end && (*at == 'e' || *at == 'E');
-    if (has_exponent || n_digits + n_fraction > 19 || digits > (1ULL << 53) ||
-        n_fraction > 22) {
-        while (at < c->end && *at != ',' && *at != ']' && *at != '}') {
-            at++;
-        }
-        return slow_number(c, at, value);
-    }
-    const double magnitude = (double)digits / powers_of_ten[n_fraction];
-    *value = is_negative ? -magnitude : magnitude;
-    c->at = at;
+    c->at = end;
     return true;
 }
 
@@ -349,21 +370,49 @@ static bool item_numbers(struct cursor *c, size_t n, size_t offset)
     return LITERAL(c, "]");
 }
 
+/* Moves behind the last array of the line, by looking from its end: there is at most
+ * `,"latency_us":N` behind it. */
+static bool skip_arrays(struct cursor *c)
+{
+    static const char key[] = ",\"latency_us\":";
+    const char *at = c->end;
+    while (at > c->at && at[-1] >= '0' && at[-1] <= '9') {
+        at--;
+    }
+    if (at < c->end) {
+        if (at - c->at < (ptrdiff_t)sizeof key - 1 ||
+            !same(at - (sizeof key - 1), key, sizeof key - 1)) {
+            return false;
+        }
+        at -= sizeof key - 1;
+    }
+    if (at <= c->at || at[-1] != ']') {
+        return false;
+    }
+    c->at = at;
+    return true;
+}
+
 static bool items(struct cursor *c, struct event *e)
 {
     size_t n = 0;
-    if (!LITERAL(c, ",\"items\":[") || !item_ids(c, &n) ||
-        !LITERAL(c, ",\"scores\":[") ||
-        !item_numbers(c, n, offsetof(struct event_item, score))) {
+    if (!LITERAL(c, ",\"items\":[")) {
         return false;
     }
-    if (LITERAL(c, ",\"propensities\":[") &&
-        !item_numbers(c, n, offsetof(struct event_item, propensity))) {
+    if (c->parser->skip & LOG_SKIP_ITEMS) {
+        return skip_arrays(c);
+    }
+    if (!item_ids(c, &n) || !LITERAL(c, ",\"scores\":[")) {
         return false;
     }
     e->items = c->parser->items;
     e->n_items = (int)n;
-    return true;
+    if (c->parser->skip & LOG_SKIP_SCORES) {
+        return skip_arrays(c);
+    }
+    return item_numbers(c, n, offsetof(struct event_item, score)) &&
+           (!LITERAL(c, ",\"propensities\":[") ||
+            item_numbers(c, n, offsetof(struct event_item, propensity)));
 }
 
 static bool exposure(struct cursor *c, struct event *e)

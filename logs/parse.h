@@ -20,14 +20,17 @@ struct line_parser;
 MUST_CHECK struct line_parser *line_parser_new(void); /* NULL when memory ran out */
 void line_parser_free(struct line_parser *parser);
 
+/* What the events of this parser need not hold: LOG_SKIP_* of reader.h. */
+void line_parser_skip(struct line_parser *parser, unsigned skip);
+
 enum parse_result {
     PARSE_DONE,
     PARSE_BAD,   /* not an event: *reason says why, valid until the next line */
     PARSE_NOMEM, /* memory ran out */
 };
 
-/* Parses a line (no newline). The event points into the line and into the parser until
- * the next call. */
+/* Parses a line (no newline) whose checksum was found right. The event points into the
+ * line and into the parser until the next call. */
 enum parse_result line_parse(struct line_parser *parser, struct slice line,
                              struct event *event, const char **reason);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "logs/parse_internal.h"
+#include "logs/reader.h"
 
 struct reading {
     struct line_parser *parser;
@@ -171,6 +172,9 @@ static bool get_items(struct reading *r)
     if (!json_is_array(array)) {
         return wrong(r, "items", "is not an array");
     }
+    if (p->skip & LOG_SKIP_ITEMS) {
+        return true;
+    }
     for (size_t i = 0; i < n; i++) {
         const json_t *id = json_array_get(array, i);
         if (!json_is_string(id)) {
@@ -183,6 +187,9 @@ static bool get_items(struct reading *r)
     }
     r->event->items = n ? p->items : NULL;
     r->event->n_items = (int)n;
+    if (p->skip & LOG_SKIP_SCORES) {
+        return true;
+    }
     return get_item_numbers(r, "scores", n, offsetof(struct event_item, score)) &&
            get_item_numbers(r, "propensities", n,
                             offsetof(struct event_item, propensity));

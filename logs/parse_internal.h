@@ -18,6 +18,7 @@ struct line_parser {
     size_t items_capacity;
     struct event_model *models;
     size_t models_capacity;
+    unsigned skip;
     json_t *tree; /* what the general parser's slices point into */
     char reason[160];
     bool no_memory;

@@ -1,273 +1,416 @@
 #include "logs/reader.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "logs/line.h"
-#include "logs/parse.h"
+#include "logs/scan.h"
 #include "logs/segment_name.h"
-#include "logs/source.h"
 
-#define CHUNK_SIZE ((size_t)256 << 10)
+/* A thread takes this much of a plain segment at a time. */
+#define RANGE_SIZE ((int64_t)32 << 20)
 
-static const char too_long[] = "line is longer than the limit of 4 MiB";
+/* A thread remembers so many damages of a range one by one. */
+#define N_DAMAGES_MAX 1000
 
-struct reading {
-    const struct log_visitor *visitor;
-    struct log_statistics total;
-    struct line_parser *parser;
-    char *chunk; /* holds the bytes from chunk_offset on that are not visited yet */
-    size_t chunk_len, chunk_capacity;
-    int64_t chunk_offset;
-    bool is_skipping; /* inside a line that is too long */
-    int64_t skipping_from;
-    int64_t n_lines;
-    struct log_segment segment;
-    struct error *error;
+struct damage_note {
+    int64_t offset, size;
+    char reason[160];
 };
 
-static int visit_damage(struct reading *r, int64_t offset, int64_t size,
-                        const char *reason)
+/* One piece of work and what came of it. */
+struct unit {
+    struct scan_range range;
+    char *file; /* of the first range of a segment, which owns the name */
+    bool is_last_of_segment;
+    struct log_segment found;
+    struct damage_note *notes;
+    int n_notes, notes_capacity;
+    bool has_failed;
+    struct error error;
+};
+
+struct plan {
+    struct unit *units;
+    size_t n, capacity;
+};
+
+struct parallel {
+    struct plan plan;
+    atomic_size_t next;
+    atomic_bool is_stopping;
+};
+
+struct worker {
+    struct parallel *parallel;
+    const struct log_visitor *visitor;
+    struct log_visitor inner; /* as the visitor's, but for damage */
+    struct scanner *scanner;
+    struct unit *unit;
+    pthread_t thread;
+    bool is_running;
+};
+
+static int no_memory(const char *path, struct error *error)
 {
-    r->segment.n_damaged++;
-    r->total.n_damaged++;
-    if (r->visitor->on_damage) {
-        const struct log_damage damage = {r->segment.file, offset, size, reason};
-        return r->visitor->on_damage(r->visitor->context, &damage);
+    error_set(error, ERROR_NOMEM, "%s: no memory to read it", path);
+    return -1;
+}
+
+static char *name_of(const struct segment_entry *entry, bool is_zst)
+{
+    const size_t size = strlen(entry->path) + sizeof ".zst";
+    char *name = malloc(size);
+    if (name) {
+        snprintf(name, size, "%s%s", entry->path, is_zst ? ".zst" : "");
     }
+    return name;
+}
+
+static int add_unit(struct plan *plan, struct unit unit)
+{
+    if (plan->n == plan->capacity) {
+        const size_t capacity = plan->capacity ? 2 * plan->capacity : 64;
+        struct unit *units = realloc(plan->units, capacity * sizeof *units);
+        if (!units) {
+            return -1;
+        }
+        plan->units = units;
+        plan->capacity = capacity;
+    }
+    plan->units[plan->n++] = unit;
     return 0;
 }
 
-static int visit_line(struct reading *r, struct slice line, int64_t offset)
+static void plan_free(struct plan *plan)
 {
-    struct event event;
-    r->n_lines++;
-    const char *reason = line.len > LOG_LINE_MAX ? too_long : line_check_crc(line);
-    if (!reason) {
-        const enum parse_result result = line_parse(r->parser, line, &event, &reason);
-        if (result == PARSE_NOMEM) {
-            error_set(r->error, ERROR_NOMEM, "%s: no memory for line %lld",
-                      r->segment.file, (long long)r->n_lines);
-            return -1;
-        }
-        if (result == PARSE_DONE) {
-            reason = NULL;
-        }
+    for (size_t i = 0; i < plan->n; i++) {
+        free(plan->units[i].file);
+        free(plan->units[i].notes);
     }
-    if (reason) {
-        return visit_damage(r, offset, (int64_t)line.len + 1, reason);
-    }
-    const struct event_place place = {r->segment.file, offset, r->n_lines, line};
-    event.place = &place;
-    r->segment.n_events++;
-    r->total.n_events++;
-    return r->visitor->on_event ? r->visitor->on_event(r->visitor->context, &event) : 0;
+    free(plan->units);
 }
 
-/* Drops the first `n` bytes of the chunk. */
-static void drop(struct reading *r, size_t n)
+/* The ranges of one file; `file` is taken over. */
+static int plan_file(struct plan *plan, char *file, int32_t segment, int64_t range_size)
 {
-    memmove(r->chunk, r->chunk + n, r->chunk_len - n);
-    r->chunk_len -= n;
-    r->chunk_offset += (int64_t)n;
-}
-
-/* Ends a line that was too long, whose newline is at chunk[newline]. */
-static int end_skipping(struct reading *r, size_t newline)
-{
-    const int64_t end = r->chunk_offset + (int64_t)newline + 1;
-    r->is_skipping = false;
-    r->n_lines++;
-    return visit_damage(r, r->skipping_from, end - r->skipping_from, too_long);
-}
-
-/* Visits every whole line of the chunk and keeps what is behind the last newline. */
-static int visit_lines(struct reading *r)
-{
-    size_t start = 0;
-    const char *newline = NULL;
-    while (start < r->chunk_len &&
-           (newline = memchr(r->chunk + start, '\n', r->chunk_len - start)) != NULL) {
-        const size_t end = (size_t)(newline - r->chunk);
-        const int rc =
-            r->is_skipping
-                ? end_skipping(r, end)
-                : visit_line(r, (struct slice){r->chunk + start, end - start},
-                             r->chunk_offset + (int64_t)start);
-        if (rc != 0) {
-            return -1;
-        }
-        start = end + 1;
-    }
-    drop(r, start);
-    if (r->is_skipping) {
-        drop(r, r->chunk_len);
-    } else if (r->chunk_len > LOG_LINE_MAX) {
-        r->is_skipping = true;
-        r->skipping_from = r->chunk_offset;
-        drop(r, r->chunk_len);
-    }
-    return 0;
-}
-
-/* Makes room behind the unfinished line; it is at most LOG_LINE_MAX long here. */
-static int make_room(struct reading *r)
-{
-    if (r->chunk_capacity - r->chunk_len >= CHUNK_SIZE / 2) {
-        return 0;
-    }
-    const size_t capacity = r->chunk_capacity ? 2 * r->chunk_capacity : CHUNK_SIZE;
-    char *chunk = realloc(r->chunk, capacity);
-    if (!chunk) {
-        error_set(r->error, ERROR_NOMEM, "%s: no memory for a long line",
-                  r->segment.file);
+    struct stat status;
+    const size_t len = file ? strlen(file) : 0;
+    if (!file) {
         return -1;
     }
-    r->chunk = chunk;
-    r->chunk_capacity = capacity;
-    return 0;
-}
-
-/* Bytes are lost: the line that is cut by it goes with them. */
-static int visit_gap(struct reading *r, size_t lost)
-{
-    const int64_t from = r->is_skipping ? r->skipping_from : r->chunk_offset;
-    const int64_t end = r->chunk_offset + (int64_t)r->chunk_len + (int64_t)lost;
-    r->is_skipping = false;
-    r->chunk_len = 0;
-    r->chunk_offset = end;
-    return visit_damage(r, from, end - from, "compressed frame does not decompress");
-}
-
-static int end_segment(struct reading *r)
-{
-    const int64_t end = r->chunk_offset + (int64_t)r->chunk_len;
-    const int64_t from = r->is_skipping ? r->skipping_from : r->chunk_offset;
-    r->segment.n_bytes = end;
-    r->segment.torn_bytes = end - from;
-    r->total.n_bytes += end;
-    r->total.n_segments++;
-    r->total.n_torn_tails += end > from;
-    return r->visitor->on_segment
-               ? r->visitor->on_segment(r->visitor->context, &r->segment)
-               : 0;
-}
-
-static int read_source(struct reading *r, const char *path, struct source *source)
-{
-    r->segment = (struct log_segment){.file = path};
-    r->chunk_len = 0;
-    r->chunk_offset = 0;
-    r->n_lines = 0;
-    r->is_skipping = false;
-    for (;;) {
-        size_t len = 0;
-        if (make_room(r) != 0) {
-            return -1;
-        }
-        switch (source_read(source, r->chunk + r->chunk_len,
-                            r->chunk_capacity - r->chunk_len, &len, r->error)) {
-        case SOURCE_BYTES:
-            r->chunk_len += len;
-            if (visit_lines(r) != 0) {
-                return -1;
+    const bool is_zst = len > 4 && strcmp(file + len - 4, ".zst") == 0;
+    const int64_t size = is_zst || stat(file, &status) != 0 ? 0 : status.st_size;
+    int64_t start = 0;
+    do {
+        const bool is_last = size - start <= range_size;
+        const struct unit unit = {
+            .range = {file, segment, start, is_last ? INT64_MAX : start + range_size},
+            .file = start == 0 ? file : NULL,
+            .is_last_of_segment = is_last,
+        };
+        if (add_unit(plan, unit) != 0) {
+            if (start == 0) {
+                free(file);
             }
-            break;
-        case SOURCE_GAP:
-            if (visit_gap(r, len) != 0) {
-                return -1;
-            }
-            break;
-        case SOURCE_END:
-            return end_segment(r);
-        case SOURCE_FAILED:
             return -1;
         }
-    }
+        start += range_size;
+    } while (start < size);
+    return 0;
 }
 
-static int read_file(struct reading *r, const char *path)
-{
-    struct source *source = NULL;
-    if (source_open(path, &source, r->error) != 0) {
-        return -1;
-    }
-    const int rc = read_source(r, path, source);
-    source_close(source);
-    return rc;
-}
-
-/* Reads the plain file if it is there (it is whole where both are: compressing ends by
- * removing it), else the compressed one. */
-static int read_entry(struct reading *r, const struct segment_entry *entry)
-{
-    struct error first = {0};
-    struct source *source = NULL;
-    int rc = -1;
-    char *compressed = NULL;
-    if (entry->is_plain && source_open(entry->path, &source, &first) == 0) {
-        rc = read_source(r, entry->path, source);
-        source_close(source);
-        return rc;
-    }
-    if (first.code && first.code != ERROR_NOT_FOUND) {
-        error_set(r->error, first.code, "%s", first.message);
-        return -1;
-    }
-    const size_t len = strlen(entry->path);
-    compressed = malloc(len + sizeof ".zst");
-    if (!compressed) {
-        error_set(r->error, ERROR_NOMEM, "%s: no memory for its name", entry->path);
-        return -1;
-    }
-    memcpy(compressed, entry->path, len);
-    memcpy(compressed + len, ".zst", sizeof ".zst");
-    rc = read_file(r, compressed);
-    free(compressed);
-    return rc;
-}
-
-static int read_directory(struct reading *r, const char *path)
+static int plan_directory(struct plan *plan, const char *path, int64_t range_size,
+                          struct error *error)
 {
     struct segment_list list;
-    if (segment_list_read(path, &list, r->error) != 0) {
+    if (segment_list_read(path, &list, error) != 0) {
         return -1;
     }
     int rc = 0;
     for (size_t i = 0; i < list.n && rc == 0; i++) {
-        rc = read_entry(r, &list.items[i]);
+        /* The plain file if it is there: it is whole where both are, since compressing
+         * ends by removing it. */
+        const struct segment_entry *entry = &list.items[i];
+        rc = plan_file(plan, name_of(entry, !entry->is_plain), (int32_t)i, range_size);
     }
     segment_list_free(&list);
-    return rc;
+    return rc == 0 ? 0 : no_memory(path, error);
 }
 
-int log_read(const char *path, const struct log_visitor *visitor,
-             struct log_statistics *statistics, struct error *error)
+static int make_plan(struct plan *plan, const char *path, int64_t range_size,
+                     struct error *error)
 {
-    struct reading r = {.visitor = visitor, .error = error};
     struct stat status;
-    int rc = -1;
-
     if (stat(path, &status) != 0) {
         error_set(error, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_IO,
                   "%s: cannot read: %s", path, strerror(errno));
         return -1;
     }
-    r.parser = line_parser_new();
-    if (!r.parser) {
-        error_set(error, ERROR_NOMEM, "%s: no memory to read it", path);
+    if (S_ISDIR(status.st_mode)) {
+        return plan_directory(plan, path, range_size, error);
+    }
+    return plan_file(plan, strdup(path), 0, range_size) == 0 ? 0
+                                                             : no_memory(path, error);
+}
+
+/* Reads a range. A plain file that is gone since it was listed was compressed
+ * meanwhile; its bytes stand at the same offsets. */
+static int scan_unit(struct scanner *scanner, struct unit *unit,
+                     const struct log_visitor *visitor, struct error *error)
+{
+    struct error first = {0};
+    if (scan(scanner, &unit->range, visitor, &unit->found, &first) == 0) {
+        return 0;
+    }
+    if (first.code != ERROR_NOT_FOUND) {
+        if (first.code) { /* else it was the visitor that stopped */
+            error_set(error, first.code, "%s", first.message);
+        }
+        return -1;
+    }
+    const size_t size = strlen(unit->range.file) + sizeof ".zst";
+    char *compressed = malloc(size);
+    if (!compressed) {
+        return no_memory(unit->range.file, error);
+    }
+    snprintf(compressed, size, "%s.zst", unit->range.file);
+    struct scan_range range = unit->range;
+    range.file = compressed;
+    const int rc = scan(scanner, &range, visitor, &unit->found, error);
+    unit->found.file = unit->range.file;
+    free(compressed);
+    return rc;
+}
+
+/* Adds a range to its segment, which begins anew with each first range. */
+static int end_unit(const struct unit *unit, struct log_segment *segment,
+                    struct log_statistics *total, const struct log_visitor *visitor)
+{
+    if (unit->range.start == 0) {
+        *segment = (struct log_segment){.file = unit->range.file};
+    }
+    segment->n_events += unit->found.n_events;
+    segment->n_bytes += unit->found.n_bytes;
+    segment->n_damaged += unit->found.n_damaged;
+    segment->torn_bytes += unit->found.torn_bytes;
+    total->n_events += unit->found.n_events;
+    total->n_bytes += unit->found.n_bytes;
+    total->n_damaged += unit->found.n_damaged;
+    total->n_torn_tails += unit->found.torn_bytes > 0;
+    if (!unit->is_last_of_segment) {
+        return 0;
+    }
+    total->n_segments++;
+    return visitor->on_segment ? visitor->on_segment(visitor->context, segment) : 0;
+}
+
+int log_read(const char *path, const struct log_visitor *visitor,
+             struct log_statistics *statistics, struct error *error)
+{
+    struct plan plan = {0};
+    struct log_segment segment = {0};
+    struct log_statistics total = {0};
+    struct scanner *scanner = scanner_new(visitor->skip);
+    int rc = -1;
+    if (!scanner) {
+        rc = no_memory(path, error);
         goto out;
     }
-    rc = S_ISDIR(status.st_mode) ? read_directory(&r, path) : read_file(&r, path);
+    if (make_plan(&plan, path, INT64_MAX, error) != 0) {
+        goto out;
+    }
+    for (size_t i = 0; i < plan.n; i++) {
+        struct unit *unit = &plan.units[i];
+        if (scan_unit(scanner, unit, visitor, error) != 0 ||
+            end_unit(unit, &segment, &total, visitor) != 0) {
+            goto out;
+        }
+    }
+    if (statistics) {
+        *statistics = total;
+    }
+    rc = 0;
+
+out:
+    scanner_free(scanner);
+    plan_free(&plan);
+    return rc;
+}
+
+/* Keeps a damage until it is its turn. */
+static int note_damage(void *context, const struct log_damage *damage)
+{
+    struct worker *worker = context;
+    struct unit *unit = worker->unit;
+    if (unit->n_notes == N_DAMAGES_MAX) {
+        struct damage_note *last = &unit->notes[N_DAMAGES_MAX - 1];
+        last->size = damage->offset + damage->size - last->offset;
+        snprintf(last->reason, sizeof last->reason,
+                 "and everything damaged behind it, up to there");
+        return 0;
+    }
+    if (unit->n_notes == unit->notes_capacity) {
+        const int capacity = unit->notes_capacity ? 2 * unit->notes_capacity : 8;
+        struct damage_note *notes =
+            realloc(unit->notes, (size_t)capacity * sizeof *notes);
+        if (!notes) {
+            return no_memory(damage->file, &unit->error);
+        }
+        unit->notes = notes;
+        unit->notes_capacity = capacity;
+    }
+    struct damage_note *note = &unit->notes[unit->n_notes++];
+    note->offset = damage->offset;
+    note->size = damage->size;
+    snprintf(note->reason, sizeof note->reason, "%s", damage->reason);
+    return 0;
+}
+
+static int pass_event(void *context, const struct event *event)
+{
+    const struct worker *worker = context;
+    return worker->visitor->on_event(worker->visitor->context, event);
+}
+
+static void *work(void *context)
+{
+    struct worker *worker = context;
+    struct parallel *parallel = worker->parallel;
+    while (!atomic_load(&parallel->is_stopping)) {
+        const size_t i = atomic_fetch_add(&parallel->next, 1);
+        if (i >= parallel->plan.n) {
+            break;
+        }
+        struct unit *unit = worker->unit = &parallel->plan.units[i];
+        if (scan_unit(worker->scanner, unit, &worker->inner, &unit->error) != 0) {
+            unit->has_failed = true;
+            atomic_store(&parallel->is_stopping, true);
+        }
+    }
+    return NULL;
+}
+
+/* What the threads found, told in the order of segments. */
+static int tell(const struct plan *plan, const struct log_visitor *visitor,
+                struct log_statistics *total)
+{
+    struct log_segment segment = {0};
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct unit *unit = &plan->units[i];
+        for (int j = 0; visitor->on_damage && j < unit->n_notes; j++) {
+            const struct log_damage damage = {unit->range.file, unit->notes[j].offset,
+                                              unit->notes[j].size,
+                                              unit->notes[j].reason};
+            if (visitor->on_damage(visitor->context, &damage) != 0) {
+                return -1;
+            }
+        }
+        if (end_unit(unit, &segment, total, visitor) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int start_workers(struct worker *workers, int n_threads, const char *path,
+                         struct error *error)
+{
+    for (int i = 0; i < n_threads; i++) {
+        struct worker *worker = &workers[i];
+        worker->scanner = scanner_new(worker->visitor->skip);
+        if (!worker->scanner) {
+            return no_memory(path, error);
+        }
+        /* The calling thread is the first worker. */
+        if (i > 0) {
+            const int rc = pthread_create(&worker->thread, NULL, work, worker);
+            if (rc != 0) {
+                error_set(error, ERROR_NOMEM, "%s: cannot start a thread: %s", path,
+                          strerror(rc));
+                return -1;
+            }
+            worker->is_running = true;
+        }
+    }
+    return 0;
+}
+
+static int first_failure(const struct plan *plan, struct error *error)
+{
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct unit *unit = &plan->units[i];
+        if (unit->has_failed) {
+            if (unit->error.code) {
+                error_set(error, unit->error.code, "%s", unit->error.message);
+            }
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int scan_parallel(const char *path, const struct log_visitor *visitors, int n_threads,
+                  int64_t range_size, struct log_statistics *statistics,
+                  struct error *error)
+{
+    struct parallel parallel = {0};
+    struct log_statistics total = {0};
+    int rc = -1;
+    struct worker *workers = calloc((size_t)n_threads, sizeof *workers);
+    if (!workers) {
+        return no_memory(path, error);
+    }
+    if (make_plan(&parallel.plan, path, range_size, error) != 0) {
+        goto out;
+    }
+    for (int i = 0; i < n_threads; i++) {
+        workers[i].parallel = &parallel;
+        workers[i].visitor = &visitors[i];
+        workers[i].inner = (struct log_visitor){
+            .on_event = visitors[i].on_event ? pass_event : NULL,
+            .on_damage = note_damage,
+            .context = &workers[i],
+        };
+    }
+    rc = start_workers(workers, n_threads, path, error);
+    if (rc == 0) {
+        work(&workers[0]);
+    } else {
+        atomic_store(&parallel.is_stopping, true);
+    }
+    for (int i = 1; i < n_threads; i++) {
+        if (workers[i].is_running) {
+            pthread_join(workers[i].thread, NULL);
+        }
+    }
+    if (rc == 0) {
+        rc = first_failure(&parallel.plan, error);
+    }
+    if (rc == 0) {
+        rc = tell(&parallel.plan, &visitors[0], &total);
+    }
     if (rc == 0 && statistics) {
-        *statistics = r.total;
+        *statistics = total;
     }
 
 out:
-    line_parser_free(r.parser);
-    free(r.chunk);
+    for (int i = 0; i < n_threads; i++) {
+        scanner_free(workers[i].scanner);
+    }
+    free(workers);
+    plan_free(&parallel.plan);
     return rc;
+}
+
+int log_read_parallel(const char *path, const struct log_visitor *visitors,
+                      int n_threads, struct log_statistics *statistics,
+                      struct error *error)
+{
+    return scan_parallel(path, visitors, n_threads, RANGE_SIZE, statistics, error);
 }

@@ -40,11 +40,19 @@ struct log_segment {
     int64_t torn_bytes; /* length of a last line without its newline, else 0 */
 };
 
+/* What a visitor does not look at, so that it is not parsed: that is most of a line.
+ * Lines of our own are then not checked there beyond their checksum. */
+enum log_skip {
+    LOG_SKIP_SCORES = 1, /* scores and propensities are NAN */
+    LOG_SKIP_ITEMS = 2,  /* no items, n_items is 0, and no scores */
+};
+
 /* What to call; NULL members are skipped. A non-zero return stops the reading. */
 struct log_visitor {
     int (*on_event)(void *context, const struct event *event);
     int (*on_damage)(void *context, const struct log_damage *damage);
     int (*on_segment)(void *context, const struct log_segment *segment);
+    unsigned skip; /* of enum log_skip, or 0 */
     void *context;
 };
 
@@ -56,5 +64,16 @@ struct log_visitor {
  * *error. */
 MUST_CHECK int log_read(const char *path, const struct log_visitor *visitor,
                         struct log_statistics *statistics, struct error *error);
+
+/* The same with `n_threads` threads (1..1024). visitors[t].on_event is called from
+ * thread t alone; which events come to it is not determined, and the lines of a segment
+ * may go to several threads, so what a visitor gathers must not depend on the order of
+ * events beyond event.place (segment, offset), which is the same at any number of
+ * threads. Damage and segments are told to visitors[0], in order, from the calling
+ * thread, when all events have been visited; of a stretch of 32 MiB, damage beyond the
+ * thousandth is told as one. place.line is 0 for most. */
+MUST_CHECK int log_read_parallel(const char *path, const struct log_visitor *visitors,
+                                 int n_threads, struct log_statistics *statistics,
+                                 struct error *error);
 
 #endif

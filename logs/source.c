@@ -203,3 +203,39 @@ enum source_result source_read(struct source *source, char *to, size_t capacity,
     *len = got > 0 ? (size_t)got : 0;
     return got < 0 ? SOURCE_FAILED : got == 0 ? SOURCE_END : SOURCE_BYTES;
 }
+
+int source_skip(struct source *source, int64_t n, struct error *error)
+{
+    if (!source->zstd) {
+        if (lseek(source->fd, (off_t)n, SEEK_SET) < 0) {
+            error_set(error, ERROR_IO, "%s: cannot seek: %s", source->path,
+                      strerror(errno));
+            return -1;
+        }
+        return 0;
+    }
+    static const size_t step = (size_t)128 << 10;
+    char *ignored = malloc(step);
+    int rc = -1;
+    if (!ignored) {
+        error_set(error, ERROR_NOMEM, "%s: no memory to decompress it", source->path);
+        return -1;
+    }
+    while (n > 0) {
+        size_t len = 0;
+        const enum source_result result = source_read(
+            source, ignored, n < (int64_t)step ? (size_t)n : step, &len, error);
+        if (result == SOURCE_FAILED) {
+            goto out;
+        }
+        if (result == SOURCE_END) {
+            break;
+        }
+        n -= (int64_t)len;
+    }
+    rc = 0;
+
+out:
+    free(ignored);
+    return rc;
+}

@@ -31,4 +31,8 @@ void source_close(struct source *source); /* NULL is allowed */
 enum source_result source_read(struct source *source, char *to, size_t capacity,
                                size_t *len, struct error *error);
 
+/* Moves `n` uncompressed bytes forward from the start of the segment. Compressed bytes
+ * have to be gone through. */
+MUST_CHECK int source_skip(struct source *source, int64_t n, struct error *error);
+
 #endif

@@ -5,15 +5,16 @@
 #include <poll.h>
 #include <pthread.h>
 
+#include "common/hash.h"
+#include "logs/scan.h"
 #include "tests/failing_io.h"
 
 #define N_THREADS 4
 #define N_COMMITS 60
 #define N_BATCH   8
 
-static void *write_events(void *context)
+static void *write_events_of(struct log_shard *shard)
 {
-    struct log_shard *shard = context;
     char id[EVENT_ID_SIZE];
     for (int i = 0; i < N_COMMITS; i++) {
         for (int j = 0; j < N_BATCH; j++) {
@@ -29,6 +30,11 @@ static void *write_events(void *context)
         }
     }
     return NULL;
+}
+
+static void *write_events(void *context)
+{
+    return write_events_of(context);
 }
 
 static void write_in_threads(enum log_sync sync)
@@ -194,6 +200,146 @@ static void committers_survive_failing_disks(void **state)
     run_owners(LOG_SYNC_ALWAYS, 0, true);
 }
 
+/* What a reading saw, independent of its order. */
+struct seen {
+    int64_t n_events;
+    uint64_t sum; /* of a hash of each event's place and text */
+    int64_t n_damages;
+    int64_t n_told;       /* segments */
+    uint64_t damages_sum; /* depends on the order of damages */
+};
+
+static int see_event(void *context, const struct event *event)
+{
+    struct seen *seen = context;
+    const struct event_place *place = event->place;
+    seen->n_events++;
+    seen->sum +=
+        (hash_bytes(place->text.data, place->text.len) ^ (uint64_t)place->offset) *
+        (uint64_t)(2 * place->segment + 1);
+    return 0;
+}
+
+static int see_damage(void *context, const struct log_damage *damage)
+{
+    struct seen *seen = context;
+    seen->n_damages++;
+    seen->damages_sum = seen->damages_sum * 31 + (uint64_t)damage->offset * 7 +
+                        (uint64_t)damage->size +
+                        hash_bytes(damage->file, strlen(damage->file)) +
+                        hash_bytes(damage->reason, strlen(damage->reason));
+    return 0;
+}
+
+static int see_segment(void *context, const struct log_segment *segment)
+{
+    struct seen *seen = context;
+    seen->n_told++;
+    seen->damages_sum = seen->damages_sum * 31 + (uint64_t)segment->n_events +
+                        (uint64_t)segment->n_bytes + (uint64_t)segment->torn_bytes;
+    return 0;
+}
+
+/* Three segments, the first compressed; the others with damage, a line of 300 kB, and a
+ * torn tail. */
+static void make_damaged_log(struct log_directory *directory)
+{
+    char path[256];
+    log_directory_make(directory);
+    struct log_options options = log_test_options(directory);
+    for (int i = 0; i < 3; i++) {
+        struct log *log = NULL;
+        assert_int_equal(log_open(&options, &log, NULL), 0);
+        assert_null(write_events_of(log_shard_get(log, 0)));
+        assert_null(write_events_of(log_shard_get(log, 0)));
+        assert_int_equal(log_close(log, NULL), 0);
+        if (i == 0) {
+            int64_t n = 0;
+            assert_int_equal(log_compact(directory->path, NULL, NULL, &n, NULL), 0);
+        }
+    }
+    assert_true(log_directory_each(directory, ".jsonl", path) >= 1);
+    struct buffer text = {0}, damaged = {0};
+    assert_int_equal(file_read(path, 64 << 20, &text, NULL), 0);
+    for (size_t i = 5000; i < text.len; i += 50000) {
+        text.data[i] ^= 1;
+    }
+    buffer_append(&damaged, text.data, text.len / 2);
+    for (int i = 0; i < 300000; i++) {
+        buffer_append_char(&damaged, 'x');
+    }
+    buffer_append(&damaged, text.data + text.len / 2, text.len / 2 - 77);
+    assert_false(damaged.failed);
+    assert_int_equal(file_replace(path, buffer_slice(&damaged), NULL), 0);
+    buffer_free(&damaged);
+    buffer_free(&text);
+}
+
+static void reading_in_parallel_sees_what_reading_in_order_sees(void **state)
+{
+    (void)state;
+    static const int64_t range_sizes[] = {700, 4096, 77777, 1 << 30};
+    struct log_directory directory;
+    struct log_statistics expected;
+    struct seen in_order = {0};
+    make_damaged_log(&directory);
+    const struct log_visitor visitor = {.on_event = see_event,
+                                        .on_damage = see_damage,
+                                        .on_segment = see_segment,
+                                        .context = &in_order};
+    assert_int_equal(log_read(directory.path, &visitor, &expected, NULL), 0);
+    assert_true(expected.n_damaged > 3 && expected.n_torn_tails == 1);
+
+    for (size_t i = 0; i < sizeof range_sizes / sizeof range_sizes[0]; i++) {
+        for (int n_threads = 1; n_threads <= 4; n_threads += 3) {
+            struct seen seen[4] = {{0}};
+            struct log_visitor visitors[4];
+            struct log_statistics statistics;
+            for (int t = 0; t < n_threads; t++) {
+                visitors[t] = visitor;
+                visitors[t].context = &seen[t];
+            }
+            assert_int_equal(scan_parallel(directory.path, visitors, n_threads,
+                                           range_sizes[i], &statistics, NULL),
+                             0);
+            for (int t = 1; t < n_threads; t++) {
+                seen[0].n_events += seen[t].n_events;
+                seen[0].sum += seen[t].sum;
+                assert_int_equal(seen[t].n_damages + seen[t].n_told, 0);
+            }
+            assert_memory_equal(&statistics, &expected, sizeof expected);
+            assert_memory_equal(&seen[0], &in_order, sizeof in_order);
+        }
+    }
+    log_directory_remove(&directory);
+}
+
+static int stop_at_ten(void *context, const struct event *event)
+{
+    int *n = context;
+    (void)event;
+    return ++*n == 10 ? -1 : 0;
+}
+
+static void a_visitor_can_stop_a_parallel_reading(void **state)
+{
+    (void)state;
+    struct log_directory directory;
+    make_damaged_log(&directory);
+    int n[2] = {0};
+    struct error error = {0};
+    const struct log_visitor visitors[2] = {
+        {.on_event = stop_at_ten, .context = &n[0]},
+        {.on_event = stop_at_ten, .context = &n[1]}};
+
+    assert_int_equal(scan_parallel(directory.path, visitors, 2, 4096, NULL, &error),
+                     -1);
+
+    assert_true(n[0] <= 10 && n[1] <= 10);
+    assert_int_equal(error.code, ERROR_NONE);
+    log_directory_remove(&directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +348,8 @@ int main(void)
         cmocka_unit_test(threads_lose_nothing_with_always),
         cmocka_unit_test(committers_confirm_what_is_on_disk),
         cmocka_unit_test(committers_survive_failing_disks),
+        cmocka_unit_test(reading_in_parallel_sees_what_reading_in_order_sees),
+        cmocka_unit_test(a_visitor_can_stop_a_parallel_reading),
     };
     return cmocka_run_group_tests_name("log_threads", tests, NULL, NULL);
 }

@@ -18,8 +18,9 @@ struct train_options {
     const char *ratings, *model, *test, *history;
     double test_fraction;
     int64_t factors, epochs, seed, threads;
-    double lambda, tau;        /* ALS; tau NAN: from the factors */
-    double learning_rate, reg; /* BPR */
+    const char *regularization;          /* als */
+    double lambda, tau, tau_bias, alpha; /* als; NAN: as the regularisation has it */
+    double learning_rate, reg;           /* BPR */
     double threshold;
     const char *sampling;
     bool json, skip_bad, quiet;
@@ -130,7 +131,7 @@ static int read_ratings(struct run *run, struct error *error)
 
 static int train(struct run *run, struct error *error)
 {
-    const struct training_observer observer = {on_epoch, run};
+    const struct training_observer observer = {.epoch = on_epoch, .context = run};
     buffer_printf(&run->history, "epoch\tloss\ttrain_%s\ttest_%s\tseconds\n",
                   quality_name(run), quality_name(run));
     progress_start(&run->progress, "training");
@@ -169,6 +170,9 @@ static void write_settings(struct run *run)
     if (o->kind == MODEL_ALS) {
         append_number(json, "lambda", run->als.lambda);
         append_number(json, "tau", run->als.tau);
+        append_number(json, "tau_bias", run->als.tau_bias);
+        append_number(json, "alpha", run->als.alpha);
+        buffer_printf(json, ",\"has_mean\":%s", run->als.has_mean ? "true" : "false");
     } else {
         append_number(json, "learning_rate", run->bpr.learning_rate);
         append_number(json, "reg", run->bpr.reg);
@@ -268,14 +272,16 @@ static int run_training(const struct train_options *options, struct run *run)
 static int configure(const struct train_options *o, struct run *run)
 {
     run->options = o;
-    run->als = (struct als_config){
-        .n_factors = (int32_t)o->factors,
-        .n_epochs = (int)o->epochs,
-        .lambda = o->lambda,
-        .tau = isnan(o->tau) ? als_default_tau((int32_t)o->factors) : o->tau,
-        .seed = (uint64_t)o->seed,
-        .n_threads = (int)o->threads,
-    };
+    const bool is_count = strcmp(o->regularization, "count") == 0;
+    run->als =
+        als_config_default(is_count ? ALS_COUNT : ALS_CONSTANT, (int32_t)o->factors);
+    run->als.n_epochs = (int)o->epochs;
+    run->als.lambda = o->lambda;
+    run->als.tau = isnan(o->tau) ? run->als.tau : o->tau;
+    run->als.tau_bias = isnan(o->tau_bias) ? run->als.tau_bias : o->tau_bias;
+    run->als.alpha = isnan(o->alpha) ? run->als.alpha : o->alpha;
+    run->als.seed = (uint64_t)o->seed;
+    run->als.n_threads = (int)o->threads;
     run->bpr = (struct bpr_config){
         .n_factors = (int32_t)o->factors,
         .n_epochs = (int)o->epochs,
@@ -286,6 +292,11 @@ static int configure(const struct train_options *o, struct run *run)
         .seed = (uint64_t)o->seed,
         .n_threads = (int)o->threads,
     };
+    if (!is_count && strcmp(o->regularization, "constant") != 0) {
+        complain("train", "--regularization is constant or count, not \"%s\"",
+                 o->regularization);
+        return -1;
+    }
     if (strcmp(o->sampling, "pairs") != 0 && strcmp(o->sampling, "users") != 0) {
         complain("train", "--sampling is users or pairs, not \"%s\"", o->sampling);
         return -1;
@@ -323,8 +334,14 @@ static enum options_result parse(int argc, char **argv, struct train_options *o,
         {"epochs", OPTION_INT, &o->epochs, "N", "passes over the ratings", 1, 1e6},
         {"lambda", OPTION_NUMBER, &o->lambda, "L", "als: weight of a squared error", 0,
          1e9},
+        {"regularization", OPTION_TEXT, &o->regularization, "constant|count",
+         "als: count scales tau with the ratings of a user or item", 0, 0},
         {"tau", OPTION_NUMBER, &o->tau, "T",
-         "als: weight of a squared factor (default 3 sqrt(K) / 2.5)", 0, 1e9},
+         "als: weight of a squared factor (3 sqrt(K) / 2.5; count: 1.35)", 0, 1e9},
+        {"tau-bias", OPTION_NUMBER, &o->tau_bias, "T",
+         "als: weight of a squared bias (0; count: 1.3)", 0, 1e9},
+        {"alpha", OPTION_NUMBER, &o->alpha, "A",
+         "als: power of the count that scales both (0; count: 0.5)", 0, 2},
         {"learning-rate", OPTION_NUMBER, &o->learning_rate, "R", "bpr: size of a step",
          0, 1e3},
         {"reg", OPTION_NUMBER, &o->reg, "R", "bpr: weight of a squared parameter", 0,
@@ -358,7 +375,7 @@ static enum options_result parse(int argc, char **argv, struct train_options *o,
 
 int cmd_train(int argc, char **argv)
 {
-    const struct als_config als = als_config_default();
+    const struct als_config als = als_config_default(ALS_CONSTANT, 20);
     const struct bpr_config bpr = bpr_config_default();
     const long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
     struct train_options o = {
@@ -367,7 +384,10 @@ int cmd_train(int argc, char **argv)
         .seed = (int64_t)als.seed,
         .threads = n_cores > 0 ? n_cores : 1,
         .lambda = als.lambda,
+        .regularization = "constant",
         .tau = (double)NAN,
+        .tau_bias = (double)NAN,
+        .alpha = (double)NAN,
         .learning_rate = bpr.learning_rate,
         .reg = bpr.reg,
         .threshold = bpr.threshold,

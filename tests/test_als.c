@@ -54,7 +54,7 @@ static double naive_loss(const struct factors *f, const struct ratings *r,
 static struct factors *train(const struct ratings *r, const struct als_config *config,
                              struct log *log)
 {
-    const struct training_observer observer = {note, log};
+    const struct training_observer observer = {.epoch = note, .context = log};
     struct factors *f = NULL;
     struct error error = {0};
     if (als_train(r, NULL, config, &observer, &f, &error) != 0) {
@@ -67,7 +67,7 @@ static void loss_is_the_formula_and_never_rises(void **state)
 {
     (void)state;
     struct ratings *r = planted_ratings(60, 40, 0.4, 0.5, 1);
-    struct als_config config = als_config_default();
+    struct als_config config = als_config_default(ALS_CONSTANT, 20);
     struct log log = {.n = 0};
     config.n_factors = 5;
     config.tau = 0.7;
@@ -92,7 +92,7 @@ static void items_stand_where_the_gradient_is_zero(void **state)
 {
     (void)state;
     struct ratings *r = planted_ratings(50, 30, 0.5, 0.5, 2);
-    struct als_config config = als_config_default();
+    struct als_config config = als_config_default(ALS_CONSTANT, 20);
     struct log log = {.n = 0};
     config.n_factors = 3;
     config.n_epochs = 2;
@@ -132,7 +132,7 @@ static void planted_factors_are_recovered(void **state)
     struct ratings *all = planted_ratings(200, 120, 0.4, 0, 3);
     struct ratings *train_part = NULL, *test = NULL;
     assert_int_equal(split_ratings(all, 0.2, 5, &train_part, &test, NULL), 0);
-    struct als_config config = als_config_default();
+    struct als_config config = als_config_default(ALS_CONSTANT, 20);
     struct log log = {.n = 0};
     config.n_factors = PLANTED_RANK;
     config.tau = 0.01;
@@ -154,7 +154,7 @@ static void ids_without_ratings_get_zeros(void **state)
     struct ratings *all = planted_ratings(12, 9, 0.15, 0.5, 4);
     struct ratings *train_part = NULL, *test = NULL;
     assert_int_equal(split_ratings(all, 0.6, 5, &train_part, &test, NULL), 0);
-    const struct als_config config = als_config_default();
+    const struct als_config config = als_config_default(ALS_CONSTANT, 20);
     struct log log = {.n = 0};
 
     struct factors *f = train(train_part, &config, &log);
@@ -178,7 +178,7 @@ static void observer_can_end_the_training(void **state)
 {
     (void)state;
     struct ratings *r = planted_ratings(20, 10, 0.5, 0.5, 6);
-    const struct als_config config = als_config_default();
+    const struct als_config config = als_config_default(ALS_CONSTANT, 20);
     struct log log = {.stop_after = 3};
 
     struct factors *f = train(r, &config, &log);
@@ -191,7 +191,7 @@ static void observer_can_end_the_training(void **state)
 static void config_check_refuses_what_cannot_be_solved(void **state)
 {
     (void)state;
-    struct als_config config = als_config_default();
+    struct als_config config = als_config_default(ALS_CONSTANT, 20);
     struct error error = {0};
     assert_int_equal(als_config_check(&config, &error), 0);
     assert_close(config.tau, 3 * sqrt(20) / 2.5, 1e-12);
@@ -199,10 +199,10 @@ static void config_check_refuses_what_cannot_be_solved(void **state)
     config.tau = 0;
     assert_int_equal(als_config_check(&config, &error), -1);
     assert_string_equal(error.message, "tau is 0, not above 0");
-    config = als_config_default();
+    config = als_config_default(ALS_CONSTANT, 20);
     config.lambda = (double)NAN;
     assert_int_equal(als_config_check(&config, &error), -1);
-    config = als_config_default();
+    config = als_config_default(ALS_CONSTANT, 20);
     config.n_factors = 0;
     assert_int_equal(als_config_check(&config, &error), -1);
 }

@@ -22,7 +22,7 @@ static void als_is_the_same_at_any_number_of_threads(void **state)
 {
     (void)state;
     struct ratings *r = planted_ratings(300, 200, 0.2, 0.5, 1);
-    struct als_config config = als_config_default();
+    struct als_config config = als_config_default(ALS_CONSTANT, 20);
     config.n_epochs = 3;
     struct factors *f[3] = {NULL, NULL, NULL};
 

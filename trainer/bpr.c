@@ -359,14 +359,27 @@ static int run_epoch(struct state *s, int epoch, struct epoch_report *report,
     return 0;
 }
 
+static void measure(const struct state *s, struct epoch_report *report)
+{
+    const struct bpr_config *config = s->config;
+    const float threshold = (float)config->threshold;
+    unpack(s);
+    report->train_quality = factors_auc(s->factors, s->train, s->train, threshold,
+                                        AUC_USERS, config->n_threads);
+    if (s->test) {
+        report->test_quality = factors_auc(s->factors, s->test, s->train, threshold,
+                                           AUC_USERS, config->n_threads);
+    }
+}
+
 static int run_epochs(struct state *s, const struct training_observer *observer,
                       struct error *error)
 {
-    const float threshold = (float)s->config->threshold;
     for (int epoch = 1; epoch <= s->config->n_epochs; epoch++) {
         struct epoch_report report = {
             .epoch = epoch,
             .n_epochs = s->config->n_epochs,
+            .train_quality = (double)NAN,
             .test_quality = (double)NAN,
         };
         if (run_epoch(s, epoch, &report, error) != 0) {
@@ -375,12 +388,8 @@ static int run_epochs(struct state *s, const struct training_observer *observer,
         if (!observer || !observer->epoch) {
             continue;
         }
-        unpack(s);
-        report.train_quality = factors_auc(s->factors, s->train, s->train, threshold,
-                                           AUC_USERS, s->config->n_threads);
-        if (s->test) {
-            report.test_quality = factors_auc(s->factors, s->test, s->train, threshold,
-                                              AUC_USERS, s->config->n_threads);
+        if (!observer->skips_quality) {
+            measure(s, &report);
         }
         if (!observer->epoch(observer->context, &report)) {
             break;

@@ -21,6 +21,7 @@ struct epoch_report {
 struct training_observer {
     bool (*epoch)(void *context, const struct epoch_report *report);
     void *context;
+    bool skips_quality; /* loss (ALS) and quality are NAN: measuring takes time too */
 };
 
 #endif

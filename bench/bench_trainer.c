@@ -1,0 +1,527 @@
+/* bench_trainer.c - how fast the trainer is, beside the limits of the machine that it
+ * runs on, measured in the same run.
+ *
+ * usage: bench_trainer [--threads N] [--ratings N] [--small FILE] [--quick]
+ *                      [--only PART]
+ *
+ * The large set has the shape of MovieLens (162,541 users, 59,047 items, power laws of
+ * activity and popularity) and is made in memory. Times are the least of several
+ * epochs, in processor time divided by the threads; the wall clock's stand beside them.
+ */
+#include <cblas.h>
+#include <lapacke.h>
+#include <math.h>
+#include <omp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/rng.h"
+#include "trainer/cholesky.h"
+#include "trainer/normal.h"
+#include "trainer/trainer.h"
+
+#define N_USERS 162541
+#define N_ITEMS 59047
+
+char *openblas_get_corename(void);
+
+struct options {
+    int n_threads;
+    int64_t n_ratings;
+    const char *small;
+    bool is_quick;
+    const char *only; /* part of the names of what to run, or NULL */
+};
+
+struct limits {
+    double flops;     /* single precision, fused multiply-adds as two */
+    double bandwidth; /* bytes/s, reading */
+    double gather;    /* bytes/s, random rows of 128 bytes from 20 MB */
+};
+
+static volatile float sink;
+
+/* Seconds that the processor worked for us, all threads together: on a shared machine
+ * the wall clock times the neighbours. Waiting threads sleep (OMP_WAIT_POLICY), so that
+ * this counts no waiting. */
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+__attribute__((noreturn)) static void die(const char *what)
+{
+    fprintf(stderr, "bench_trainer: %s\n", what);
+    exit(1);
+}
+
+static void *need(void *memory)
+{
+    return memory ? memory : (die("no memory"), NULL);
+}
+
+/* ---- limits ---- */
+
+typedef float vector __attribute__((vector_size(32)));
+
+#define FMA_STEPS 20000000
+
+#if defined(__x86_64__)
+__attribute__((target("avx2,fma"), optimize("fp-contract=fast")))
+#endif
+static float
+fma_chain(void)
+{
+    vector sum[12], a, b;
+    for (int l = 0; l < 8; l++) {
+        a[l] = 0.999F;
+        b[l] = 0.001F;
+    }
+    for (int i = 0; i < 12; i++) {
+        sum[i] = a * (float)i;
+    }
+    for (int step = 0; step < FMA_STEPS; step++) {
+#pragma GCC unroll 12
+        for (int i = 0; i < 12; i++) {
+            sum[i] = sum[i] * a + b;
+        }
+    }
+    for (int i = 1; i < 12; i++) {
+        sum[0] += sum[i];
+    }
+    return sum[0][0] + sum[0][5];
+}
+
+static double measure_flops(int n_threads)
+{
+    double best = 0;
+    for (int repeat = 0; repeat < 3; repeat++) {
+        const double begin = now();
+#pragma omp parallel num_threads(n_threads)
+        sink = fma_chain();
+        const double rate =
+            12.0 * 16 * FMA_STEPS * n_threads / (now() - begin) * n_threads;
+        best = fmax(best, rate);
+    }
+    return best;
+}
+
+static double measure_bandwidth(int n_threads)
+{
+    const int64_t n = 64 << 20;
+    float *data = need(malloc((size_t)n * sizeof *data));
+    double best = 0;
+#pragma omp parallel for num_threads(n_threads)
+    for (int64_t i = 0; i < n; i++) {
+        data[i] = (float)i;
+    }
+    for (int repeat = 0; repeat < 4; repeat++) {
+        const double begin = now();
+        float total = 0;
+#pragma omp parallel num_threads(n_threads) reduction(+ : total)
+        {
+            vector sum[4] = {{0}};
+#pragma omp for
+            for (int64_t i = 0; i < n / 32; i++) {
+                const vector *at = (const vector *)(const void *)(data + i * 32);
+                for (int v = 0; v < 4; v++) {
+                    sum[v] += at[v];
+                }
+            }
+            total = sum[0][0] + sum[1][1] + sum[2][2] + sum[3][3];
+        }
+        sink = total;
+        best = fmax(best, (double)n * 4 / (now() - begin) * n_threads);
+    }
+    free(data);
+    return best;
+}
+
+static double measure_gather(int n_threads)
+{
+    const int32_t n_rows = 163840, n_reads = 8 << 20;
+    float *rows = need(normal_alloc((size_t)n_rows * 32));
+    int32_t *at = need(malloc((size_t)n_reads * sizeof *at));
+    struct rng rng;
+    double best = 0;
+    rng_init(&rng, 1, 1);
+    for (int32_t i = 0; i < n_reads; i++) {
+        at[i] = (int32_t)rng_below(&rng, (uint64_t)n_rows);
+    }
+    for (int repeat = 0; repeat < 3; repeat++) {
+        const double begin = now();
+        float total = 0;
+#pragma omp parallel num_threads(n_threads) reduction(+ : total)
+        {
+            vector sum[4] = {{0}};
+#pragma omp for
+            for (int32_t i = 0; i < n_reads; i++) {
+                const vector *row = (const vector *)(const void *)(rows + at[i] * 32);
+                if (i + 16 < n_reads) {
+                    __builtin_prefetch(rows + at[i + 16] * 32);
+                    __builtin_prefetch(rows + at[i + 16] * 32 + 16);
+                }
+                for (int v = 0; v < 4; v++) {
+                    sum[v] += row[v];
+                }
+            }
+            total = sum[0][0] + sum[1][1] + sum[2][2] + sum[3][3];
+        }
+        sink = total;
+        best = fmax(best, (double)n_reads * 128 / (now() - begin) * n_threads);
+    }
+    free(at);
+    normal_free(rows);
+    return best;
+}
+
+/* ---- a set of the shape of MovieLens ---- */
+
+struct shape {
+    double *cumulative; /* (N_ITEMS) popularity */
+    int32_t *stamp;     /* (N_ITEMS) the last user that drew it */
+};
+
+static int32_t draw_item(const struct shape *shape, struct rng *rng)
+{
+    const double x = rng_uniform(rng) * shape->cumulative[N_ITEMS - 1];
+    int32_t low = 0, high = N_ITEMS - 1;
+    while (low < high) {
+        const int32_t middle = (low + high) / 2;
+        if (shape->cumulative[middle] < x) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static struct id_map *number_ids(int32_t n)
+{
+    struct id_map *map = need(id_map_new());
+    for (int32_t i = 0; i < n; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%d", i + 1);
+        if (id_map_add(map, slice_of(id)) != i) {
+            die("no memory");
+        }
+    }
+    return map;
+}
+
+/* Log-normal activity with at least 20 ratings a user, popularity (rank + 150)^-1.6:
+ * the most popular item is rated by about half of the users, as in MovieLens 25M. */
+static struct ratings *make_large(int64_t n_wanted)
+{
+    struct rng rng;
+    struct shape shape = {need(malloc(N_ITEMS * sizeof(double))),
+                          need(calloc(N_ITEMS, sizeof(int32_t)))};
+    int32_t *user = need(malloc((size_t)n_wanted * sizeof *user));
+    int32_t *item = need(malloc((size_t)n_wanted * sizeof *item));
+    float *rating = need(malloc((size_t)n_wanted * sizeof *rating));
+    double *activity = need(malloc(N_USERS * sizeof *activity)), total = 0, sum = 0;
+    struct ratings *ratings = NULL;
+    rng_init(&rng, 1, 7);
+    for (int32_t i = 0; i < N_ITEMS; i++) {
+        shape.cumulative[i] = sum += pow(i + 150, -1.6);
+    }
+    for (int32_t u = 0; u < N_USERS; u++) {
+        total += activity[u] = exp(1.3 * rng_normal(&rng));
+    }
+    int64_t n = 0;
+    for (int32_t u = 0; u < N_USERS && n < n_wanted; u++) {
+        const double share =
+            activity[u] / total * (double)(n_wanted - 20 * (int64_t)N_USERS);
+        int64_t left = (int64_t)(share + 20 + rng_uniform(&rng));
+        left = left < 9000 ? left : 9000;
+        for (int64_t tries = 3 * left; left && tries && n < n_wanted; tries--) {
+            const int32_t i = draw_item(&shape, &rng);
+            if (shape.stamp[i] != u + 1) {
+                shape.stamp[i] = u + 1;
+                user[n] = u;
+                item[n] = i;
+                rating[n++] = 0.5F * (float)(1 + rng_below(&rng, 10));
+                left--;
+            }
+        }
+    }
+    const struct rating_triples triples = {user, item, rating, n};
+    if (ratings_build(&triples, number_ids(N_USERS), number_ids(N_ITEMS), &ratings,
+                      NULL) != 0) {
+        die("no memory");
+    }
+    free(activity);
+    free(rating);
+    free(item);
+    free(user);
+    free(shape.stamp);
+    free(shape.cumulative);
+    return ratings;
+}
+
+/* ---- kernels ---- */
+
+/* Useful operations of one outer product of n columns: a triangle, twice. */
+static double triangle(int n)
+{
+    return (double)n * (n + 1);
+}
+
+static void bench_kernels(int k)
+{
+    const int n = k + 1, stride = normal_stride(n + 1), n_rows = 150;
+    const int repeats = 4000000 / (n * n);
+    float *rows = need(normal_alloc((size_t)n_rows * (size_t)stride));
+    float *sums = need(normal_alloc(8 * (size_t)stride * (size_t)stride));
+    float *matrix = need(normal_alloc((size_t)n * (size_t)n + (size_t)n));
+    float *scratch = need(normal_alloc(cholesky_scratch(n)));
+    float *z = need(normal_alloc(8 * (size_t)n));
+    const float *systems[8];
+    float ridge[8];
+    struct rng rng;
+    double best[4] = {HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL};
+    rng_init(&rng, 1, 2);
+    for (int i = 0; i < n_rows; i++) {
+        for (int f = 0; f <= n; f++) {
+            rows[i * stride + f] = (float)rng_normal(&rng);
+        }
+    }
+    for (int l = 0; l < 8; l++) {
+        systems[l] = sums + (size_t)l * (size_t)stride * (size_t)stride;
+        ridge[l] = 5;
+        normal_add(rows, n_rows, n + 1,
+                   sums + (size_t)l * (size_t)stride * (size_t)stride);
+    }
+    float *spare = need(normal_alloc((size_t)stride * (size_t)stride));
+    for (int round = 0; round < 5; round++) {
+        double begin = now();
+        for (int r = 0; r < repeats; r++) {
+            normal_add(rows, n_rows, n + 1, spare);
+        }
+        best[0] = fmin(best[0], (now() - begin) / repeats);
+        begin = now();
+        for (int r = 0; r < repeats; r++) {
+            cblas_ssyrk(CblasColMajor, CblasUpper, CblasNoTrans, n + 1, n_rows, 1, rows,
+                        stride, 1, spare, stride);
+        }
+        best[1] = fmin(best[1], (now() - begin) / repeats);
+        begin = now();
+        for (int r = 0; r < repeats / 8 + 1; r++) {
+            if (cholesky_solve(systems, n, ridge, ridge, NULL, scratch, z)) {
+                die("not positive definite");
+            }
+        }
+        best[2] = fmin(best[2], (now() - begin) / (repeats / 8 + 1) / 8);
+        begin = now();
+        for (int r = 0; r < repeats; r++) {
+            for (int i = 0; i < n; i++) {
+                memcpy(matrix + i * n, sums + i * stride, (size_t)n * sizeof *sums);
+                matrix[i * n + i] += 5;
+            }
+            memcpy(matrix + n * n, sums + n * stride, (size_t)n * sizeof *sums);
+            if (LAPACKE_sposv(LAPACK_COL_MAJOR, 'U', n, 1, matrix, n, matrix + n * n,
+                              n)) {
+                die("not positive definite");
+            }
+        }
+        best[3] = fmin(best[3], (now() - begin) / repeats);
+    }
+    const double useful = triangle(n + 1) * n_rows;
+    printf("k=%-4d outer products of 150 rows: ours %6.1f, ssyrk %6.1f useful GFLOP/s; "
+           "solve: ours %7.2f, sposv %7.2f us\n",
+           k, useful / best[0] * 1e-9, useful / best[1] * 1e-9, best[2] * 1e6,
+           best[3] * 1e6);
+    normal_free(spare);
+    normal_free(z);
+    normal_free(scratch);
+    normal_free(matrix);
+    normal_free(sums);
+    normal_free(rows);
+}
+
+/* ---- training ---- */
+
+struct timing {
+    double best; /* seconds of an epoch: processor time divided by the threads */
+    double wall; /* by the clock on the wall */
+    int64_t n_samples;
+    int n_threads;
+    double begin;
+};
+
+static bool note_epoch(void *context, const struct epoch_report *report)
+{
+    struct timing *timing = context;
+    const double end = now(), seconds = (end - timing->begin) / timing->n_threads;
+    timing->begin = end;
+    timing->wall = fmin(timing->wall, report->seconds);
+    if (seconds < timing->best) {
+        timing->best = seconds;
+        timing->n_samples = report->n_samples;
+    }
+    return true;
+}
+
+static struct timing als_epoch(const struct ratings *r, int k, int n_epochs,
+                               int n_threads)
+{
+    struct timing timing = {HUGE_VAL, HUGE_VAL, 0, n_threads, now()};
+    const struct training_observer observer = {note_epoch, &timing, true};
+    struct als_config config = als_config_default(ALS_CONSTANT, k);
+    struct factors *factors = NULL;
+    struct error error = {0};
+    config.n_threads = n_threads;
+    config.n_epochs = n_epochs;
+    if (als_train(r, NULL, &config, &observer, &factors, &error) != 0) {
+        die(error.message);
+    }
+    factors_free(factors);
+    return timing;
+}
+
+static struct timing bpr_epoch(const struct ratings *r, int k, int n_epochs,
+                               int n_threads)
+{
+    struct timing timing = {HUGE_VAL, HUGE_VAL, 0, n_threads, now()};
+    const struct training_observer observer = {note_epoch, &timing, true};
+    struct bpr_config config = bpr_config_default();
+    struct factors *factors = NULL;
+    struct error error = {0};
+    config.n_factors = k;
+    config.n_threads = n_threads;
+    config.n_epochs = n_epochs;
+    if (bpr_train(r, NULL, &config, &observer, &factors, &error) != 0) {
+        die(error.message);
+    }
+    factors_free(factors);
+    return timing;
+}
+
+/* The least time that the arithmetic and the gathering of an epoch could take. */
+static double als_floor(const struct ratings *r, int k, const struct limits *limits)
+{
+    const double n = (double)r->n_ratings;
+    const double rows = (double)r->n_users + (double)r->n_items, m = k + 1;
+    const double flops = 2 * n * triangle(k + 2) + rows * (m * m * m / 3 + 2 * m * m);
+    const double bytes = 2 * n * 4 * (k + 2);
+    return fmax(flops / limits->flops, bytes / limits->gather);
+}
+
+static void bench_als(const char *name, const struct ratings *r, int k,
+                      const struct options *options, const struct limits *limits)
+{
+    const int n_epochs = r->n_ratings > 1000000 ? options->is_quick ? 2 : 4 : 50;
+    char what[16];
+    snprintf(what, sizeof what, "als%d", k);
+    if (options->only && !strstr(what, options->only)) {
+        return;
+    }
+    const struct timing t = als_epoch(r, k, n_epochs, options->n_threads);
+    const double floor = als_floor(r, k, limits);
+    printf(
+        "ALS epoch, %-16s k=%-3d %9.4f s (wall %.4f), %6.1f M ratings/s, floor %.4f s: "
+        "%2.0f %% reached\n",
+        name, k, t.best, t.wall, (double)t.n_samples / t.best * 1e-6, floor,
+        100 * floor / t.best);
+    fflush(stdout);
+}
+
+static void bench_bpr(const char *name, const struct ratings *r, int k,
+                      const struct options *options, const struct limits *limits)
+{
+    const int n_epochs = r->n_ratings > 1000000 ? options->is_quick ? 1 : 3 : 50;
+    if (options->only && !strstr("bpr", options->only)) {
+        return;
+    }
+    const struct timing t = bpr_epoch(r, k, n_epochs, options->n_threads);
+    const double rate = (double)t.n_samples / t.best;
+    /* Three rows are read for a sample, two of them at random. */
+    const double limit = limits->gather / (2.0 * 4 * (k + 1));
+    printf(
+        "BPR epoch, %-16s k=%-3d %9.4f s (wall %.4f), %6.1f M samples/s, gather alone "
+        "%.1f M/s: %2.0f %% reached\n",
+        name, k, t.best, t.wall, rate * 1e-6, limit * 1e-6, 100 * rate / limit);
+    fflush(stdout);
+}
+
+/* Both libraries read their variables before main: set them and start again, once. */
+static void prepare(char **argv)
+{
+    if (!getenv("OMP_WAIT_POLICY")) {
+        setenv("OMP_WAIT_POLICY", "passive", 1);
+#if defined(__x86_64__)
+        if (!getenv("OPENBLAS_CORETYPE") && __builtin_cpu_supports("avx2") &&
+            !__builtin_cpu_supports("avx512f")) {
+            setenv("OPENBLAS_CORETYPE", "HASWELL", 1);
+        }
+#endif
+        execv("/proc/self/exe", argv);
+    }
+}
+
+static struct options parse(int argc, char **argv)
+{
+    struct options o = {.n_threads = omp_get_num_procs(), .n_ratings = 22500000};
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--quick") == 0) {
+            o.is_quick = true;
+        } else if (i + 1 == argc) {
+            die("usage: bench_trainer [--threads N] [--ratings N] [--small FILE] "
+                "[--quick] [--only als20|als64|bpr]");
+        } else if (strcmp(argv[i], "--threads") == 0) {
+            o.n_threads = (int)strtol(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--ratings") == 0) {
+            o.n_ratings = strtoll(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--only") == 0) {
+            o.only = argv[++i];
+        } else if (strcmp(argv[i], "--small") == 0) {
+            o.small = argv[++i];
+        }
+    }
+    return o;
+}
+
+int main(int argc, char **argv)
+{
+    prepare(argv);
+    const struct options options = parse(argc, argv);
+    struct limits limits;
+    struct error error = {0};
+    limits.flops = measure_flops(options.n_threads);
+    limits.bandwidth = measure_bandwidth(options.n_threads);
+    limits.gather = measure_gather(options.n_threads);
+    printf("%d threads; limits: FMA %.0f GFLOP/s, memory %.1f GB/s, random gather of "
+           "128-byte rows %.1f GB/s; OpenBLAS kernels: %s\n",
+           options.n_threads, limits.flops * 1e-9, limits.bandwidth * 1e-9,
+           limits.gather * 1e-9, openblas_get_corename());
+    for (int k = 20; k <= 128 && !options.only; k = k == 20 ? 64 : 2 * k) {
+        bench_kernels(k);
+    }
+    fflush(stdout);
+    if (options.small) {
+        struct ratings *small = NULL;
+        if (ratings_load(options.small, &small, &error) != 0) {
+            die(error.message);
+        }
+        bench_als("small", small, 20, &options, &limits);
+        bench_bpr("small", small, 20, &options, &limits);
+        ratings_free(small);
+    }
+    if (options.n_ratings) {
+        struct ratings *large = make_large(options.n_ratings);
+        char name[32];
+        snprintf(name, sizeof name, "%.1f M ratings", (double)large->n_ratings * 1e-6);
+        bench_als(name, large, 20, &options, &limits);
+        bench_als(name, large, 64, &options, &limits);
+        bench_bpr(name, large, 20, &options, &limits);
+        ratings_free(large);
+    }
+    return 0;
+}

@@ -1,0 +1,47 @@
+/* Any bytes at all as a ratings file: read or refused, and what is read is in order. */
+#include <assert.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "trainer/trainer.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void check(const struct ratings *r)
+{
+    assert(r->n_ratings > 0 && r->user_start[r->n_users] == r->n_ratings);
+    assert(r->item_start[r->n_items] == r->n_ratings);
+    for (int32_t u = 0; u < r->n_users; u++) {
+        for (int64_t i = r->user_start[u]; i < r->user_start[u + 1]; i++) {
+            assert(r->user_item[i] >= 0 && r->user_item[i] < r->n_items);
+            assert(i == r->user_start[u] || r->user_item[i] > r->user_item[i - 1]);
+        }
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    static char path[] = "/tmp/abtest_fuzz_ratings_XXXXXX";
+    static FILE *file;
+    if (!file) {
+        file = fdopen(mkstemp(path), "r+b");
+        assert(file);
+    }
+    rewind(file);
+    if (ftruncate(fileno(file), 0) != 0 || fwrite(data, 1, len, file) != len ||
+        fflush(file) != 0) {
+        abort();
+    }
+    struct ratings *r = NULL;
+    struct error error = {0};
+    struct ratings_options options = {.skip_bad = len % 2};
+    if (ratings_load_with(path, &options, &r, &error) == 0) {
+        check(r);
+        ratings_free(r);
+    } else {
+        assert(error.message[0] && !r);
+    }
+    return 0;
+}

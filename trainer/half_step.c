@@ -1,0 +1,244 @@
+#include "trainer/half_step.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/rng.h"
+#include "trainer/cholesky.h"
+#include "trainer/normal.h"
+
+#define GROUP          CHOLESKY_LANES /* rows solved together */
+#define GROUPS_A_TASK  2
+#define PREFETCH       16 /* ratings ahead: a row of Y comes from the third-level cache */
+#define GRAM_PART_ROWS 4096 /* rows of one partial sum of the gramian */
+
+void half_step_by_user(struct half_step *step, const struct ratings *ratings)
+{
+    step->n_rows = ratings->n_users;
+    step->start = ratings->user_start;
+    step->col = ratings->user_item;
+    step->rating = ratings->user_rating;
+}
+
+void half_step_by_item(struct half_step *step, const struct ratings *ratings)
+{
+    step->n_rows = ratings->n_items;
+    step->start = ratings->item_start;
+    step->col = ratings->item_user;
+    step->rating = ratings->item_rating;
+}
+
+/* One thread's memory, in one piece. */
+struct workspace {
+    float *memory;
+    float *rows;  /* (NORMAL_BATCH, stride) */
+    float *sums;  /* (GROUP, stride, stride) */
+    float *z;     /* (GROUP, n) */
+    float *noise; /* (n, GROUP) */
+    float *scratch;
+};
+
+static int workspace_init(struct workspace *w, int n, int stride)
+{
+    const size_t s = (size_t)stride;
+    const size_t rows = NORMAL_BATCH * s, sums = GROUP * s * s, z = GROUP * s;
+    w->memory = normal_alloc(rows + sums + 2 * z + cholesky_scratch(n));
+    if (!w->memory) {
+        return -1;
+    }
+    w->rows = w->memory;
+    w->sums = w->rows + rows;
+    w->z = w->sums + sums;
+    w->noise = w->z + z;
+    w->scratch = w->noise + z;
+    return 0;
+}
+
+static const float *row_of(const struct half_step *step, int64_t at)
+{
+    return step->Y + (size_t)step->col[at] * (size_t)step->stride;
+}
+
+static void prefetch_row(const struct half_step *step, int64_t at, int64_t end)
+{
+    if (at < end) {
+        const char *row = (const char *)row_of(step, at);
+        const size_t bytes = (size_t)step->stride * sizeof(float);
+        for (size_t b = 0; b < bytes; b += 64) {
+            __builtin_prefetch(row + b);
+        }
+    }
+}
+
+/* memcpy of an unknown length is a call; eight floats at a time is not. */
+static inline void copy_row(const float *from, int stride, float *to)
+{
+    for (int f = 0; f < stride; f += NORMAL_LANES) {
+        memcpy(to + f, from + f, NORMAL_LANES * sizeof *to);
+    }
+}
+
+/* Copies the rows of ratings [begin, end) into `rows` as [sqrt(w) y, sqrt(w) x]. */
+static void gather(const struct half_step *step, int64_t begin, int64_t end,
+                   float *rows)
+{
+    const size_t stride = (size_t)step->stride;
+    const int64_t n_ratings = step->start[step->n_rows];
+    const int n = step->n;
+    if (!step->gram) {
+        for (int64_t at = begin; at < end; at++, rows += stride) {
+            const float *y = row_of(step, at);
+            prefetch_row(step, at + PREFETCH, n_ratings);
+            copy_row(y, (int)stride, rows);
+            rows[n] = step->rating[at] - step->mean - y[n];
+        }
+        return;
+    }
+    const float root = sqrtf(step->weight);
+    for (int64_t at = begin; at < end; at++, rows += stride) {
+        const float *y = row_of(step, at);
+        prefetch_row(step, at + PREFETCH, n_ratings);
+        for (int f = 0; f < n; f++) {
+            rows[f] = root * y[f];
+        }
+        rows[n] = root * step->target;
+    }
+}
+
+static void accumulate(const struct half_step *step, int32_t row, float *rows,
+                       float *sums)
+{
+    const size_t size = (size_t)step->stride * (size_t)step->stride * sizeof *sums;
+    if (step->gram) {
+        memcpy(sums, step->gram, size);
+    } else {
+        memset(sums, 0, size);
+    }
+    const int64_t end = step->start[row + 1];
+    for (int64_t at = step->start[row]; at < end; at += NORMAL_BATCH) {
+        const int64_t until = at + NORMAL_BATCH < end ? at + NORMAL_BATCH : end;
+        gather(step, at, until, rows);
+        normal_add(rows, (int)(until - at), step->n + 1, sums);
+    }
+}
+
+static void draw_noise(const struct half_step *step, int32_t row, int lane,
+                       float *noise)
+{
+    struct rng rng;
+    rng_init(&rng, step->seed, step->stream + (uint64_t)row);
+    for (int i = 0; i < step->n; i++) {
+        noise[i * GROUP + lane] = (float)rng_normal(&rng);
+    }
+}
+
+static void store(const struct half_step *step, int32_t row, const float *z)
+{
+    const size_t n = (size_t)step->n;
+    float *x = step->X + (size_t)row * (size_t)step->stride;
+    memcpy(x, z, n * sizeof *x);
+    if (step->has_bias) {
+        x[n] = x[n - 1];
+        x[n - 1] = 1;
+    }
+}
+
+/* Solves rows [first, first + GROUP). Returns the first that cannot be, or -1. */
+static int32_t solve_group(const struct half_step *step, int32_t first,
+                           struct workspace *w)
+{
+    const float *sums[GROUP];
+    float ridge[GROUP], last_ridge[GROUP];
+    const size_t size = (size_t)step->stride * (size_t)step->stride;
+    for (int lane = 0; lane < GROUP; lane++) {
+        const int32_t row = first + lane;
+        float *to = w->sums + (size_t)lane * size;
+        sums[lane] = to;
+        ridge[lane] = last_ridge[lane] = 1;
+        if (row >= step->n_rows ||
+            (step->start[row] == step->start[row + 1] && !step->is_draw)) {
+            memset(to, 0, size * sizeof *to); /* solved by zeros */
+            continue;
+        }
+        accumulate(step, row, w->rows, to);
+        ridge[lane] = step->ridge[row];
+        last_ridge[lane] = step->last_ridge[row];
+        if (step->is_draw) {
+            draw_noise(step, row, lane, w->noise);
+        }
+    }
+    const unsigned bad =
+        cholesky_solve(sums, step->n, ridge, last_ridge,
+                       step->is_draw ? w->noise : NULL, w->scratch, w->z);
+    for (int lane = 0; lane < GROUP && first + lane < step->n_rows; lane++) {
+        if (bad >> lane & 1) {
+            return first + lane;
+        }
+        store(step, first + lane, w->z + (size_t)lane * (size_t)step->n);
+    }
+    return -1;
+}
+
+int half_step_run(const struct half_step *step, const char *what, int n_threads,
+                  struct error *error)
+{
+    int32_t bad_row = -1;
+    int n_failed = 0;
+#pragma omp parallel num_threads(n_threads) reduction(+ : n_failed)
+    {
+        struct workspace w = {0};
+        n_failed = workspace_init(&w, step->n, step->stride) != 0;
+#pragma omp for schedule(dynamic, GROUPS_A_TASK)
+        for (int32_t group = 0; group < (step->n_rows - 1) / GROUP + 1; group++) {
+            const int32_t bad = n_failed ? -1 : solve_group(step, group * GROUP, &w);
+            if (bad >= 0) {
+#pragma omp atomic write
+                bad_row = bad;
+            }
+        }
+        normal_free(w.memory);
+    }
+    if (n_failed) {
+        error_set(error, ERROR_NOMEM, "no memory for the equations of a %s", what);
+        return -1;
+    }
+    if (bad_row >= 0) {
+        error_set(error, ERROR_NUMERIC,
+                  "the equations of %s %d (counted from 0) cannot be solved; raise the "
+                  "regularisation",
+                  what, bad_row);
+        return -1;
+    }
+    return 0;
+}
+
+int half_step_gram(const float *X, int32_t n_rows, int n, int stride, int n_threads,
+                   float *gram, struct error *error)
+{
+    const size_t size = (size_t)stride * (size_t)stride;
+    const int32_t n_parts = n_rows / GRAM_PART_ROWS + 1;
+    float *parts = normal_alloc(size * (size_t)n_parts);
+    if (!parts) {
+        error_set(error, ERROR_NOMEM, "no memory for the gramian");
+        return -1;
+    }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(n_threads)
+    for (int32_t p = 0; p < n_parts; p++) {
+        const int32_t first = p * GRAM_PART_ROWS;
+        const int32_t end =
+            first + GRAM_PART_ROWS < n_rows ? first + GRAM_PART_ROWS : n_rows;
+        for (int32_t at = first; at < end; at += NORMAL_BATCH) {
+            const int32_t m = at + NORMAL_BATCH < end ? NORMAL_BATCH : end - at;
+            normal_add(X + (size_t)at * (size_t)stride, m, n, parts + (size_t)p * size);
+        }
+    }
+    memset(gram, 0, size * sizeof *gram);
+    for (int32_t p = 0; p < n_parts; p++) {
+        for (size_t i = 0; i < size; i++) {
+            gram[i] += parts[(size_t)p * size + i];
+        }
+    }
+    normal_free(parts);
+    return 0;
+}

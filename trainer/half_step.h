@@ -1,0 +1,67 @@
+/* half_step.h - one half step of alternating least squares: every row of one side
+ * solved exactly while the other side stands still. Explicit, implicit and sampled
+ * models differ only in what they put in here.
+ *
+ * A row of X or Y has `stride` = normal_stride(n + 1) floats: the n unknowns of that
+ * side's equations, an offset at [n], zeros. The y of an equation is row[0..n) of the
+ * other side. For row m over its ratings n:
+ *
+ *   z_m = (G + sum_n w y_n y_n^T + diag(ridge_m, .., ridge_m, last_ridge_m))^-1
+ *         (sum_n w x_mn y_n)
+ *
+ * Source: Hu, Koren & Volinsky, ICDM 2008, equation 4 (G, the gramian over all rows,
+ * makes the cost that of the ratings there are); Zhou et al., AAIM 2008 (explicit).
+ */
+#ifndef TRAINER_HALF_STEP_H
+#define TRAINER_HALF_STEP_H
+
+#include <stdint.h>
+
+#include "common/error.h"
+#include "trainer/ratings.h"
+
+struct half_step {
+    int n;      /* unknowns of a row */
+    int stride; /* floats of a row of X and Y */
+
+    int32_t n_rows;       /* of X; the ratings by row: */
+    const int64_t *start; /* (n_rows + 1) */
+    const int32_t *col;   /* row of Y */
+    const float *rating;
+
+    const float *Y;
+    float *X; /* written: unknowns, see `layout` */
+
+    /* Explicit (gram NULL): w = 1, x = rating - mean - Y's offset. Implicit: w =
+     * weight, x = target, whatever the rating is. */
+    float mean;
+    const float *gram; /* (stride, stride), lower triangle, or NULL */
+    float weight, target;
+
+    const float *ridge;      /* (n_rows) > 0 or >= 0 */
+    const float *last_ridge; /* (n_rows) for the last unknown */
+
+    /* Where the last unknown goes: a bias moves to [n] of the row, the offset of the
+     * other side's equations, and 1 takes its place. */
+    bool has_bias;
+
+    bool is_draw; /* draw from the posterior with this precision, not its mean */
+    uint64_t seed, stream; /* of the draws: one stream a row */
+};
+
+/* By user: rows are users. By item: rows are items. */
+void half_step_by_user(struct half_step *step, const struct ratings *ratings);
+void half_step_by_item(struct half_step *step, const struct ratings *ratings);
+
+/* Solves all rows on n_threads > 0 threads; the same bytes at any number. A row without
+ * ratings becomes zeros when there is no prior to draw it from. Fails with ERROR_NOMEM,
+ * or ERROR_NUMERIC naming `what` ("user", "item") and the row that cannot be solved. */
+MUST_CHECK int half_step_run(const struct half_step *step, const char *what,
+                             int n_threads, struct error *error);
+
+/* sums (stride, stride) := sum of row row^T over all rows of X, lower triangle, columns
+ * [0, n). Splits the rows in fixed parts: the same bytes at any number of threads. */
+MUST_CHECK int half_step_gram(const float *X, int32_t n_rows, int n, int stride,
+                              int n_threads, float *gram, struct error *error);
+
+#endif

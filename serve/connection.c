@@ -141,6 +141,9 @@ static bool has_input_left(const struct connection *connection)
 /* All answers are sent: what now? */
 static void sent_all(struct connection *connection)
 {
+    if (connection->n_records > 0) {
+        return; /* more are on their way */
+    }
     if (connection->close_after) {
         if (!connection->linger || connection->saw_end) {
             connection_close(connection);

@@ -70,6 +70,13 @@ struct record {
     int minor;
 };
 
+/* Answers waiting for a commit that is done elsewhere. */
+struct batch {
+    struct buffer out;
+    struct record *records;
+    size_t n_records, record_capacity;
+};
+
 struct phase_list {
     struct connection *head, *tail;
 };
@@ -101,6 +108,10 @@ struct worker {
     struct record *records;
     size_t n_records, record_capacity;
     bool needs_commit;
+    /* While one batch is being committed, answers gather in the next: group commit. */
+    struct batch flying;
+    bool is_flying;
+    struct event *commit_event;
     struct http_exchange tick; /* what exchanges of this tick begin with */
     struct http_exchange exchange;
     pthread_mutex_t done_lock;

@@ -173,18 +173,19 @@ static void settle(struct dedup *dedup, XXH128_hash_t hash, int32_t becomes)
     }
 }
 
-void dedup_settle(struct dedup *dedup, int worker, bool is_logged)
+void dedup_settle(struct dedup *dedup, int worker, size_t n, bool is_logged)
 {
     struct batch *batch = &dedup->batches[worker];
-    if (batch->n == 0) {
+    if (n == 0) {
         return;
     }
     pthread_mutex_lock(&dedup->lock);
-    for (size_t i = 0; i < batch->n; i++) {
+    for (size_t i = 0; i < n; i++) {
         settle(dedup, batch->hashes[i], is_logged ? NOBODY : FORGOTTEN);
     }
     pthread_mutex_unlock(&dedup->lock);
-    batch->n = 0;
+    batch->n -= n;
+    memmove(batch->hashes, batch->hashes + n, batch->n * sizeof *batch->hashes);
 }
 
 size_t dedup_mark(const struct dedup *dedup, int worker)

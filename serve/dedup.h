@@ -30,11 +30,11 @@ void dedup_free(struct dedup *dedup);
 
 enum dedup_result dedup_add(struct dedup *dedup, struct slice id, int worker);
 
-/* The worker's batch is logged, or is not. */
-void dedup_settle(struct dedup *dedup, int worker, bool is_logged);
+/* The first `n` that the worker has added and not settled are logged, or are not. */
+void dedup_settle(struct dedup *dedup, int worker, size_t n, bool is_logged);
 
-/* Takes back what the worker has added since `mark` = dedup_mark(), because the request
- * is refused after all. */
+/* How many the worker has added and not settled. dedup_undo takes back what was added
+ * since then, because the request is refused after all. */
 size_t dedup_mark(const struct dedup *dedup, int worker);
 void dedup_undo(struct dedup *dedup, int worker, size_t mark);
 

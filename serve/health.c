@@ -10,12 +10,18 @@ void route_healthz(struct http_exchange *x)
 
 void route_readyz(struct http_exchange *x)
 {
-    http_answer_bytes(x, 200, HTTP_JSON, slice_of("{\"status\":\"ready\"}\n"));
+    if (server_is_degraded(x->server)) {
+        http_add_header(x, "Retry-After", "1");
+        http_problem(x, 503, "the event log cannot be written");
+    } else {
+        http_answer_bytes(x, 200, HTTP_JSON, slice_of("{\"status\":\"ready\"}\n"));
+    }
 }
 
 void route_metrics(struct http_exchange *x)
 {
-    http_answer_bytes(x, 200, "text/plain; version=0.0.4; charset=utf-8", slice_of(""));
+    server_write_metrics(x->server, http_answer(x, 200, "text/plain; version=0.0.4"));
+    http_answer_end(x);
 }
 
 static void append_member(struct buffer *body, const char *name, const char *value)

@@ -165,7 +165,11 @@ int log_exposure(struct http_exchange *x, struct slice user,
         .n_items = list->n,
         .latency_us = (clock_monotonic_ns() - x->start_ns) / 1000,
     };
-    return server_log(x, &event);
+    if (server_log(x, &event) != 0) {
+        return -1;
+    }
+    server_count_exposure(x, allotment->all, event.latency_us);
+    return 0;
 }
 
 static void append_assignments(struct buffer *body, const struct allotment *allotment)

@@ -1,6 +1,7 @@
 #define _DEFAULT_SOURCE
 #include "serve/server.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -8,16 +9,24 @@
 #include <strings.h>
 
 #include "common/clock.h"
+#include "common/json_text.h"
 #include "serve/dedup.h"
+#include "serve/metrics.h"
 #include "serve/routes.h"
 
-#define DEDUP_IDS 1000000 /* feedback ids remembered, at least */
+/* Without traffic nothing is committed, so a failure must be forgotten some time. */
+#define DEGRADED_NS (5 * INT64_C(1000000000))
+#define DEDUP_IDS   1000000 /* feedback ids remembered, at least */
 
 /* What one worker keeps; on cache lines of its own. */
 struct desk {
     _Alignas(64) struct serve_state *state; /* a reference */
     unsigned state_version;
     unsigned logged_version; /* whose config the shard has */
+    uint64_t flying_batch;   /* the log's number of the batch being committed */
+    size_t n_flying_ids;
+    atomic_int_fast64_t failed_ns;      /* when the last commit failed; 0: it did not */
+    const struct serve_state *slots_of; /* whose arms `slots` are for; not followed */
     void *scratch[N_SCRATCH];
     size_t scratch_size[N_SCRATCH];
     struct topk_result topk;
@@ -29,6 +38,8 @@ struct server {
     struct log *log;
     struct desk *desks; /* (n_workers) */
     struct dedup *dedup;
+    struct metrics *metrics;
+    bool has_committers;
     pthread_mutex_t reload_lock; /* one reload at a time */
     pthread_mutex_t state_lock;
     struct serve_state *state; /* under state_lock */
@@ -106,6 +117,7 @@ static void change_state(struct server *server, int worker, unsigned version)
     serve_state_unref(desk->state);
     desk->state = state;
     desk->state_version = version;
+    desk->slots_of = NULL;
 }
 
 static void on_tick(void *context, struct http_exchange *x)
@@ -127,12 +139,65 @@ static void on_request(void *context, struct http_exchange *x)
     routes_dispatch(x);
 }
 
+/* Notes how a commit ended, for /readyz and for the ids that it held. */
+static void settle(struct server *server, int worker, size_t n_ids, bool is_logged)
+{
+    dedup_settle(server->dedup, worker, n_ids, is_logged);
+    atomic_store(&server->desks[worker].failed_ns,
+                 is_logged ? 0 : clock_monotonic_ns());
+}
+
 static int on_commit(void *context, int worker, struct error *error)
 {
     struct server *server = context;
-    const int rc = log_shard_commit(log_shard_get(server->log, worker), error);
-    dedup_settle(server->dedup, worker, rc == 0);
-    return rc;
+    struct desk *desk = &server->desks[worker];
+    struct log_shard *shard = log_shard_get(server->log, worker);
+    const size_t n_ids = dedup_mark(server->dedup, worker);
+    if (!server->has_committers) {
+        const int rc = log_shard_commit(shard, error);
+        settle(server, worker, n_ids, rc == 0);
+        return rc;
+    }
+    const int rc = log_shard_submit(shard, &desk->flying_batch, error);
+    if (rc != 0 || desk->flying_batch == 0) {
+        settle(server, worker, n_ids, rc == 0);
+        return rc;
+    }
+    desk->n_flying_ids = n_ids;
+    return 1;
+}
+
+static int commit_fd(void *context, int worker)
+{
+    const struct server *server = context;
+    return server->has_committers
+               ? log_shard_done_fd(log_shard_get(server->log, worker))
+               : -1;
+}
+
+static bool on_committed(void *context, int worker, bool *is_committed)
+{
+    struct server *server = context;
+    struct desk *desk = &server->desks[worker];
+    struct log_done done;
+    bool has_landed = false;
+    while (log_shard_reap(log_shard_get(server->log, worker), &done)) {
+        if (done.batch >= desk->flying_batch) {
+            has_landed = true;
+            *is_committed = done.is_committed;
+        }
+    }
+    if (has_landed) {
+        settle(server, worker, desk->n_flying_ids, *is_committed);
+    }
+    return has_landed;
+}
+
+static void on_answer(void *context, int worker, const struct route *route, int status,
+                      size_t bytes)
+{
+    const struct server *server = context;
+    metrics_answer(server->metrics, worker, routes_index(route), status, bytes);
 }
 
 static void on_aside_begin(void *context, struct http_exchange *x)
@@ -176,6 +241,7 @@ static int open_log(struct server *server, struct error *error)
         .n_shards = server->options.http.n_workers,
         .report = on_log_report,
         .report_context = server,
+        .has_committers = server->has_committers,
     };
     int rc = config_event(server, server->state, &options.config, &models, error);
     if (rc == 0) {
@@ -204,7 +270,9 @@ int server_open(const struct server_options *options, struct serve_state *state,
         memset(server->desks, 0, n_workers * sizeof *server->desks);
     }
     server->dedup = dedup_new(DEDUP_IDS, options->http.n_workers, error);
-    if (!server->desks || !server->dedup) {
+    server->metrics = metrics_new(options->http.n_workers, error);
+    server->has_committers = state->config->log.fsync == FSYNC_ALWAYS;
+    if (!server->desks || !server->dedup || !server->metrics) {
         error_set(error, ERROR_NOMEM, "no memory for %zu workers", n_workers);
         goto fail;
     }
@@ -216,6 +284,9 @@ int server_open(const struct server_options *options, struct serve_state *state,
         .on_tick = on_tick,
         .on_request = on_request,
         .on_commit = on_commit,
+        .commit_fd = commit_fd,
+        .on_committed = on_committed,
+        .on_answer = on_answer,
         .on_aside_begin = on_aside_begin,
         .on_aside_end = on_aside_end,
         .on_trouble = on_trouble,
@@ -270,6 +341,7 @@ void server_free(struct server *server)
     }
     free(server->desks);
     dedup_free(server->dedup);
+    metrics_free(server->metrics);
     serve_state_unref(server->state);
     pthread_mutex_destroy(&server->state_lock);
     pthread_mutex_destroy(&server->reload_lock);
@@ -375,4 +447,99 @@ struct topk_result *server_topk_result(struct http_exchange *x)
 struct dedup *server_dedup(struct http_exchange *x)
 {
     return x->server->dedup;
+}
+
+/* Slots of the arms, flat: experiment by experiment. Made anew for another state. */
+static const int *arm_slots(struct http_exchange *x)
+{
+    struct desk *desk = &x->server->desks[x->worker];
+    const struct config *config = x->state->config;
+    size_t n = 1;
+    for (int i = 0; i < config->n_experiments; i++) {
+        n += (size_t)config->experiments[i].n_arms;
+    }
+    if (desk->slots_of == x->state && desk->scratch[SCRATCH_SLOTS]) {
+        return desk->scratch[SCRATCH_SLOTS];
+    }
+    int *slots = realloc(desk->scratch[SCRATCH_SLOTS], n * sizeof *slots);
+    if (!slots) {
+        return NULL;
+    }
+    desk->scratch[SCRATCH_SLOTS] = slots;
+    desk->slots_of = x->state;
+    int at = 0;
+    for (int i = 0; i < config->n_experiments; i++) {
+        const struct experiment *experiment = &config->experiments[i];
+        for (int j = 0; j < experiment->n_arms; j++) {
+            slots[at++] = metrics_slot(x->server->metrics, slice_of(experiment->name),
+                                       slice_of(experiment->arms[j].name));
+        }
+    }
+    return slots;
+}
+
+void server_count_exposure(struct http_exchange *x, const struct assignment *all,
+                           int64_t latency_us)
+{
+    const struct config *config = x->state->config;
+    const int *slots = arm_slots(x);
+    int at = 0;
+    for (int i = 0; slots && i < config->n_experiments; i++) {
+        const int arm = all[i].arm;
+        if (arm != ARM_NONE && slots[at + arm] != METRICS_NO_SLOT) {
+            metrics_exposure(x->server->metrics, x->worker, slots[at + arm],
+                             latency_us);
+        }
+        at += config->experiments[i].n_arms;
+    }
+}
+
+bool server_is_degraded(const struct server *server)
+{
+    bool is_degraded = false;
+    for (int i = 0; i < server->options.http.n_workers; i++) {
+        const int64_t failed_ns = atomic_load(&server->desks[i].failed_ns);
+        is_degraded = is_degraded ||
+                      (failed_ns && clock_monotonic_ns() - failed_ns < DEGRADED_NS);
+    }
+    return is_degraded;
+}
+
+void server_write_metrics(const struct server *server, struct buffer *out)
+{
+    struct log_counters log;
+    uint64_t n_syncs = 0;
+    log_counters_get(server->log, &log);
+    metrics_write(server->metrics, out);
+    metrics_write_one(out, "abtest_http_connections", "gauge", "Open connections.",
+                      http_workers_connections(server->workers));
+    metrics_write_one(out, "abtest_degraded", "gauge",
+                      "1 while the log cannot be written.", server_is_degraded(server));
+    metrics_write_one(out, "abtest_log_events_total", "counter",
+                      "Events in the log since the start.", (double)log.n_events);
+    metrics_write_one(out, "abtest_log_bytes_total", "counter",
+                      "Bytes in the log since the start.", (double)log.n_bytes);
+    metrics_write_one(out, "abtest_log_failed_commits_total", "counter",
+                      "Batches that could not be logged.",
+                      (double)log.n_failed_commits);
+    metrics_write_one(out, "abtest_log_segments_total", "counter",
+                      "Log files begun since the start.", (double)log.n_segments);
+    metrics_write_one(out, "abtest_log_waiting_bytes", "gauge",
+                      "Bytes handed to the log and not durable yet: queue depth.",
+                      (double)log.n_waiting_bytes);
+    buffer_append_text(out, "# HELP abtest_log_sync_seconds How long a sync took.\n"
+                            "# TYPE abtest_log_sync_seconds histogram\n");
+    for (int i = 0; i < LOG_N_SYNC_BUCKETS; i++) {
+        n_syncs += (uint64_t)log.sync_count[i];
+        buffer_append_text(out, "abtest_log_sync_seconds_bucket{le=\"");
+        if (i < LOG_N_SYNC_BUCKETS - 1) {
+            json_append_double(out, (double)(INT64_C(1) << i) / 1e6);
+        } else {
+            buffer_append_text(out, "+Inf");
+        }
+        buffer_printf(out, "\"} %" PRIu64 "\n", n_syncs);
+    }
+    buffer_append_text(out, "abtest_log_sync_seconds_sum ");
+    json_append_double(out, (double)log.sync_ns / 1e9);
+    buffer_printf(out, "\nabtest_log_sync_seconds_count %" PRIu64 "\n", n_syncs);
 }

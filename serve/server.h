@@ -80,11 +80,23 @@ enum server_scratch {
     SCRATCH_ASSIGNMENTS,
     SCRATCH_ITEMS,
     SCRATCH_TOPK,
+    SCRATCH_SLOTS, /* the server's own */
     N_SCRATCH
 };
 void *server_scratch(struct http_exchange *x, enum server_scratch what, size_t size);
 
 struct topk_result *server_topk_result(struct http_exchange *x);
+
+/* Counts an exposure for the arms in it; `all` (n_experiments) as config_assign left
+ * it. */
+void server_count_exposure(struct http_exchange *x, const struct assignment *all,
+                           int64_t latency_us);
+
+/* Whether the last commit of any worker failed, in the last seconds. */
+bool server_is_degraded(const struct server *server);
+
+/* Appends what GET /metrics answers. */
+void server_write_metrics(const struct server *server, struct buffer *out);
 
 struct dedup *server_dedup(struct http_exchange *x);
 

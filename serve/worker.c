@@ -6,6 +6,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,17 +116,43 @@ static void replace_answers(struct worker *worker)
     *to = old;
 }
 
-static void commit(struct worker *worker)
+static void fail_batch(struct worker *worker, const struct error *error)
+{
+    const struct http_hooks *hooks = &worker->owner->options.hooks;
+    if (hooks->on_trouble) {
+        hooks->on_trouble(hooks->context, "log", error);
+    }
+    replace_answers(worker);
+}
+
+/* Swaps the batch that is being filled with the one in flight. */
+static void swap_batches(struct worker *worker)
+{
+    const struct batch filling = {worker->out, worker->records, worker->n_records,
+                                  worker->record_capacity};
+    worker->out = worker->flying.out;
+    worker->records = worker->flying.records;
+    worker->n_records = worker->flying.n_records;
+    worker->record_capacity = worker->flying.record_capacity;
+    worker->flying = filling;
+}
+
+/* True when the batch may be sent now. */
+static bool commit(struct worker *worker)
 {
     const struct http_hooks *hooks = &worker->owner->options.hooks;
     struct error error = {0};
     worker->needs_commit = false;
-    if (hooks->on_commit(hooks->context, worker->index, &error) != 0) {
-        if (hooks->on_trouble) {
-            hooks->on_trouble(hooks->context, "log", &error);
-        }
-        replace_answers(worker);
+    const int rc = hooks->on_commit(hooks->context, worker->index, &error);
+    if (rc > 0) {
+        swap_batches(worker);
+        worker->is_flying = true;
+        return false;
     }
+    if (rc < 0) {
+        fail_batch(worker, &error);
+    }
+    return true;
 }
 
 static void send_records(struct worker *worker)
@@ -161,14 +188,59 @@ static void send_records(struct worker *worker)
     }
 }
 
+/* Sends the batch in flight if its commit has ended. */
+static void land(struct worker *worker)
+{
+    const struct http_hooks *hooks = &worker->owner->options.hooks;
+    bool is_committed = false;
+    if (!worker->is_flying ||
+        !hooks->on_committed(hooks->context, worker->index, &is_committed)) {
+        return;
+    }
+    worker->is_flying = false;
+    swap_batches(worker);
+    if (!is_committed) {
+        struct error error;
+        error_set(&error, ERROR_IO, "a batch of events could not be made durable");
+        fail_batch(worker, &error);
+    }
+    send_records(worker);
+    swap_batches(worker);
+}
+
+static void wait_for_landing(struct worker *worker)
+{
+    const struct http_hooks *hooks = &worker->owner->options.hooks;
+    struct pollfd fd = {.fd = hooks->commit_fd(hooks->context, worker->index),
+                        .events = POLLIN};
+    while (worker->is_flying) {
+        poll(&fd, 1, 100);
+        land(worker);
+    }
+}
+
 void worker_flush(struct worker *worker)
 {
-    if (worker->needs_commit) {
-        commit(worker);
+    if (worker->is_flying && worker->out.len > MAX_BATCH_BYTES) {
+        wait_for_landing(worker); /* the disk does not keep up */
+    }
+    if (worker->is_flying) {
+        return; /* all answers keep their order: these go with the next batch */
+    }
+    if (worker->needs_commit && !commit(worker)) {
+        return;
     }
     if (worker->n_records > 0) {
         send_records(worker);
     }
+}
+
+static void on_commit_done(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    worker_tick(context);
+    land(context);
 }
 
 /* ---- ticks ---- */
@@ -437,7 +509,12 @@ static void *run(void *context)
             break;
         }
     }
-    worker_flush(worker);
+    while (worker->is_flying || worker->n_records > 0) {
+        if (worker->is_flying) {
+            wait_for_landing(worker);
+        }
+        worker_flush(worker);
+    }
     close_all(worker);
     bury(worker);
     return NULL;
@@ -638,6 +715,19 @@ int http_workers_port(const struct http_workers *workers)
     return workers->port;
 }
 
+static int watch_commits(struct worker *worker)
+{
+    const struct http_hooks *hooks = &worker->owner->options.hooks;
+    const int fd =
+        hooks->commit_fd ? hooks->commit_fd(hooks->context, worker->index) : -1;
+    if (fd < 0) {
+        return 0;
+    }
+    worker->commit_event =
+        event_new(worker->base, fd, EV_READ | EV_PERSIST, on_commit_done, worker);
+    return worker->commit_event ? event_add(worker->commit_event, NULL) : -1;
+}
+
 int http_workers_start(struct http_workers *workers, struct error *error)
 {
     workers->aside = aside_new(N_ASIDE_THREADS, error);
@@ -646,7 +736,8 @@ int http_workers_start(struct http_workers *workers, struct error *error)
     }
     for (int i = 0; i < workers->n_workers; i++) {
         struct worker *worker = &workers->workers[i];
-        if (pthread_create(&worker->thread, NULL, run, worker) != 0) {
+        if (watch_commits(worker) != 0 ||
+            pthread_create(&worker->thread, NULL, run, worker) != 0) {
             error_set(error, ERROR_IO, "cannot start thread %d of %d", i + 1,
                       workers->n_workers);
             http_workers_stop(workers);
@@ -676,6 +767,9 @@ static void free_worker(struct worker *worker)
     aside_collect(worker); /* jobs that came back after the thread had ended */
     worker_flush(worker);
     bury(worker);
+    if (worker->commit_event) {
+        event_free(worker->commit_event);
+    }
     if (worker->sweep_event) {
         event_free(worker->sweep_event);
     }
@@ -692,6 +786,8 @@ static void free_worker(struct worker *worker)
     pthread_mutex_destroy(&worker->done_lock);
     free(worker->scratch);
     free(worker->records);
+    free(worker->flying.records);
+    buffer_free(&worker->flying.out);
     buffer_free(&worker->out);
     buffer_free(&worker->extra);
     buffer_free(&worker->replacement);

@@ -33,8 +33,14 @@ struct http_hooks {
      * exchanges of the tick start from. */
     void (*on_tick)(void *context, struct http_exchange *x);
     void (*on_request)(void *context, struct http_exchange *x);
-    /* Makes durable what the exchanges marked needs_commit logged. */
+    /* Makes durable what the exchanges marked needs_commit logged. Returns 0 when that
+     * is done, -1 when it failed, 1 when it is under way: on_committed will tell. */
     int (*on_commit)(void *context, int worker, struct error *error);
+    /* A descriptor that is readable when a commit under way may have ended; -1: commits
+     * are never under way. Asked once, when the workers start. */
+    int (*commit_fd)(void *context, int worker);
+    /* False while the commit is under way still. */
+    bool (*on_committed)(void *context, int worker, bool *is_committed);
     /* An answer is on its way, with this status; route NULL: refused before routing. */
     void (*on_answer)(void *context, int worker, const struct route *route, int status,
                       size_t bytes);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,6 +198,83 @@ static void bench_append(const char *directory, const char *name, struct sample 
     }
 }
 
+/* The same line by snprintf and by jansson, for comparison. */
+static size_t line_by_snprintf(char *to, size_t size, const struct event *e)
+{
+    size_t n = (size_t)snprintf(
+        to, size,
+        "{\"type\":\"exposure\",\"ts\":%" PRId64 ",\"id\":\"%.*s\",\"user\":\"%.*s\","
+        "\"assignments\":{",
+        e->ts_us, (int)e->id.len, e->id.data, (int)e->user.len, e->user.data);
+    for (int i = 0; i < e->n_assignments; i++) {
+        const struct event_assignment *a = &e->assignments[i];
+        n += (size_t)snprintf(to + n, size - n, "%s\"%.*s\":[\"%.*s\",%.15g]",
+                              i ? "," : "", (int)a->experiment.len, a->experiment.data,
+                              (int)a->arm.len, a->arm.data, a->probability);
+    }
+    n += (size_t)snprintf(
+        to + n, size - n,
+        "},\"hash\":2,\"config\":\"%.*s\",\"model\":\"%.*s\",\"items\":[",
+        (int)e->config.len, e->config.data, (int)e->model.len, e->model.data);
+    for (int i = 0; i < e->n_items; i++) {
+        n += (size_t)snprintf(to + n, size - n, "%s\"%.*s\"", i ? "," : "",
+                              (int)e->items[i].id.len, e->items[i].id.data);
+    }
+    for (int i = 0; i < e->n_items; i++) {
+        n += (size_t)snprintf(to + n, size - n, "%s%.17g", i ? "," : "],\"scores\":[",
+                              e->items[i].score);
+    }
+    n += (size_t)snprintf(to + n, size - n, "],\"latency_us\":%" PRId64, e->latency_us);
+    return n +
+           (size_t)snprintf(to + n, size - n, ",\"crc\":\"%08x\"}\n", crc32c(0, to, n));
+}
+
+static size_t line_by_jansson(char *to, size_t size, const struct event *e)
+{
+    json_t *assignments = json_object(), *items = json_array(), *scores = json_array();
+    for (int i = 0; i < e->n_assignments; i++) {
+        const struct event_assignment *a = &e->assignments[i];
+        json_object_setn_new(
+            assignments, a->experiment.data, a->experiment.len,
+            json_pack("[s%f]", a->arm.data, a->arm.len, a->probability));
+    }
+    for (int i = 0; i < e->n_items; i++) {
+        json_array_append_new(items,
+                              json_stringn(e->items[i].id.data, e->items[i].id.len));
+        json_array_append_new(scores, json_real(e->items[i].score));
+    }
+    json_t *line = json_pack("{sssIss%ss%sosiss%ss%sososI}", "type", "exposure", "ts",
+                             (json_int_t)e->ts_us, "id", e->id.data, e->id.len, "user",
+                             e->user.data, e->user.len, "assignments", assignments,
+                             "hash", 2, "config", e->config.data, e->config.len,
+                             "model", e->model.data, e->model.len, "items", items,
+                             "scores", scores, "latency_us", (json_int_t)e->latency_us);
+    size_t n = json_dumpb(line, to, size, JSON_COMPACT);
+    json_decref(line);
+    n--;
+    return n +
+           (size_t)snprintf(to + n, size - n, ",\"crc\":\"%08x\"}\n", crc32c(0, to, n));
+}
+
+static void bench_peer(const char *name,
+                       size_t (*make)(char *to, size_t size, const struct event *e),
+                       struct sample *s)
+{
+    double ns[N_RUNS];
+    char line[4096];
+    size_t sink = 0;
+    for (int run = 0; run < N_RUNS; run++) {
+        const int64_t start = cpu_ns();
+        for (int64_t i = 0; i < 10000; i++) {
+            const struct event event = exposure(s, slice_of("9f3a11c2-1.0.abcd"), i);
+            sink += make(line, sizeof line, &event);
+        }
+        ns[run] = (double)(cpu_ns() - start) / 10000;
+    }
+    printf("append exposure, doubles, by %-9s %6.0f ns/line (%zu bytes)\n", name,
+           median(ns, N_RUNS), sink / (10000 * N_RUNS));
+}
+
 /* Median and 99th percentile of fdatasync after an append of 300 bytes. */
 static void probe_fdatasync(const char *directory)
 {
@@ -260,14 +338,15 @@ static int add_up(void *context, const struct event *event)
     return 0;
 }
 
-static void bench_read(const char *directory, const char *name)
+static void bench_read(const char *directory, const char *name, unsigned skip)
 {
     double seconds[N_RUNS];
     struct sums sums = {0};
     struct log_statistics statistics = {0};
     for (int run = 0; run < N_RUNS; run++) {
         struct error error = {0};
-        const struct log_visitor visitor = {.on_event = add_up, .context = &sums};
+        const struct log_visitor visitor = {
+            .on_event = add_up, .context = &sums, .skip = skip};
         const int64_t start = cpu_ns();
         if (log_read(directory, &visitor, &statistics, &error) != 0) {
             die(directory, error.message);
@@ -328,6 +407,8 @@ int main(int argc, char **argv)
     bench_append(directory, "exposure, 10 rounded to 1e-6", &rounded, false,
                  n / 10 / 64 * 64);
     bench_append(directory, "feedback", &rounded, true, n / 10 / 64 * 64);
+    bench_peer("snprintf", line_by_snprintf, &doubles);
+    bench_peer("jansson", line_by_jansson, &doubles);
     clear(directory);
     probe_fdatasync(directory);
     bench_commit(directory, "no", LOG_SYNC_NO, 1, n / 10, &rounded);
@@ -337,15 +418,19 @@ int main(int argc, char **argv)
     bench_commit(directory, "always", LOG_SYNC_ALWAYS, 256, 256 * 200, &rounded);
     clear(directory);
     bench_commit(directory, "no", LOG_SYNC_NO, 64, n, &doubles);
-    bench_read(directory, "plain, doubles");
+    bench_read(directory, "plain, doubles", 0);
+    bench_read(directory, "the same, no scores", LOG_SKIP_SCORES);
+    bench_read(directory, "the same, no items", LOG_SKIP_ITEMS);
     clear(directory);
     bench_commit(directory, "no", LOG_SYNC_NO, 64, n, &rounded);
-    bench_read(directory, "plain, rounded");
+    bench_read(directory, "plain, rounded", 0);
+    bench_read(directory, "the same, no scores", LOG_SKIP_SCORES);
+    bench_read(directory, "the same, no items", LOG_SKIP_ITEMS);
     int64_t n_compressed = 0;
     if (log_compact(directory, NULL, NULL, &n_compressed, NULL) != 0) {
         die(directory, "cannot compress");
     }
-    bench_read(directory, "compressed, rounded");
+    bench_read(directory, "compressed, no items", LOG_SKIP_ITEMS);
     clear(directory);
     return 0;
 }

@@ -15,6 +15,7 @@
     COMMAND(assign, "the arm of one user, or of each line of standard input") \
     COMMAND(logs, "print, verify and compress a log directory") \
     COMMAND(analyze, "the significance report of a log directory") \
+    COMMAND(stat, "every statistic as a calculator: JSON problems in, answers out") \
     COMMAND(version, "print the version and the libraries it runs on") \
     COMMAND(synth, "write a MovieLens-shaped set of ratings with planted structure") \
     COMMAND(profile, "what a file of ratings holds, with pictures") \

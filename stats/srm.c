@@ -64,3 +64,41 @@ int srm_test(const uint64_t *counts, const double *weights, int n_arms, double l
     *result = r;
     return 0;
 }
+
+/* ln G(a + n) / G(a). */
+static double log_rising(double a, double n)
+{
+    return lgamma(a + n) - lgamma(a);
+}
+
+int srm_sequential(const uint64_t *counts, const double *weights, int n_arms,
+                   double concentration, double limit, struct srm_result *result,
+                   struct error *error)
+{
+    struct srm_result r;
+    if (!(concentration > 0) || !isfinite(concentration)) {
+        error_set(error, ERROR_INVALID, "srm: concentration %g is not above 0",
+                  concentration);
+        return -1;
+    }
+    if (srm_test(counts, weights, n_arms, limit, &r, error) != 0) {
+        return -1;
+    }
+    double weight_total = 0;
+    for (int i = 0; i < n_arms; i++) {
+        weight_total += weights[i];
+    }
+    double log_factor = -log_rising(concentration, (double)r.n_units);
+    for (int i = 0; i < n_arms; i++) {
+        const double share = weights[i] / weight_total, n = (double)counts[i];
+        log_factor += log_rising(concentration * share, n) - n * log(share);
+    }
+    const struct tail_p p = tail_p_from_log(-log_factor);
+    r.statistic = log_factor;
+    r.df = NAN;
+    r.p_value = p.p_value;
+    r.log10_p_value = p.log10_p_value;
+    r.is_mismatch = r.p_value < limit;
+    *result = r;
+    return 0;
+}

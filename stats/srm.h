@@ -45,4 +45,19 @@ struct srm_result {
 MUST_CHECK int srm_test(const uint64_t *counts, const double *weights, int n_arms,
                         double limit, struct srm_result *result, struct error *error);
 
+/* The version that may be looked at as often as one likes: the evidence against the
+ * weights is the Bayes factor of a Dirichlet prior centred on them against them,
+ *     ln B = ln G(a) - ln G(a + n) + sum of (ln G(a_i + n_i) - ln G(a_i) - n_i ln w_i),
+ * a_i = concentration w_i, a their sum; its reciprocal is an always-valid p-value. A
+ * monitor keeps the smallest so far.
+ * Source: M. Lindon & A. Malek, Anytime-valid inference for multinomial count data,
+ * NeurIPS 2022, equation 6. `concentration` > 0: how near to the weights a mismatch is
+ * expected; SRM_CONCENTRATION finds one of a few per cent early.
+ * Fills p_value, log10_p_value, n_units, is_mismatch and the worst arm; statistic is
+ * ln B, df NAN. Errors as srm_test, and for a concentration that is not above 0. */
+#define SRM_CONCENTRATION 10000.0
+MUST_CHECK int srm_sequential(const uint64_t *counts, const double *weights, int n_arms,
+                              double concentration, double limit,
+                              struct srm_result *result, struct error *error);
+
 #endif

@@ -95,6 +95,25 @@ static void nonsense_is_refused(void **state)
     assert_string_equal(error.message, "srm: limit 1 is not between 0 and 1");
 }
 
+/* mpmath 1.2.1, 40 digits, loggamma, at these counts. */
+static void sequential_matches_mpmath(void **state)
+{
+    (void)state;
+    const uint64_t two[] = {5000, 5200}, three[] = {821, 1588, 2610}, none[] = {0, 0};
+    const double even[] = {1, 1}, uneven[] = {0.2, 0.3, 0.5};
+    struct srm_result r;
+
+    assert_int_equal(srm_sequential(two, even, 2, 10000, 0.001, &r, NULL), 0);
+    assert_close(r.statistic, 0.63860282639179007, 1e-9);
+    assert_false(r.is_mismatch);
+    assert_int_equal(srm_sequential(three, uneven, 3, 10000, 0.001, &r, NULL), 0);
+    assert_close(r.statistic, 6.70421670265832, 1e-9);
+    assert_close(r.p_value, exp(-6.70421670265832), 1e-9);
+    assert_int_equal(srm_sequential(none, even, 2, 10000, 0.001, &r, NULL), 0);
+    assert_close(r.p_value, 1, 0);
+    assert_int_equal(srm_sequential(two, even, 2, 0, 0.001, &r, NULL), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +123,7 @@ int main(void)
         cmocka_unit_test(exact_shares_give_p_one),
         cmocka_unit_test(huge_mismatch_keeps_its_logarithm),
         cmocka_unit_test(nonsense_is_refused),
+        cmocka_unit_test(sequential_matches_mpmath),
     };
     return cmocka_run_group_tests_name("srm", tests, NULL, NULL);
 }

@@ -1,0 +1,76 @@
+/* stat_problem.h - reading one JSON problem of `abtest stat` and writing its answer.
+ *
+ * Readers set an error that names the key and what it should hold; a key that is absent
+ * leaves the default where there is one. Writers append `,"key":value` to the answer:
+ * numbers that JSON cannot say (not testable, no bound) are null.
+ */
+#ifndef ABTEST_STAT_PROBLEM_H
+#define ABTEST_STAT_PROBLEM_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buffer.h"
+#include "common/error.h"
+#include "stats/stats.h"
+
+/* One kind of problem. */
+struct stat_kind {
+    const char *name; /* the value of "test" */
+    const char *keys; /* what it may hold besides "test" and "id", space-separated */
+    /* Appends the answer's members; on -1 whatever it appended is thrown away. */
+    int (*solve)(const json_t *problem, struct buffer *answer, struct error *error);
+};
+
+/* The kinds, each table in its own file, ended by a kind without a name. */
+extern const struct stat_kind stat_kinds_compare[];
+extern const struct stat_kind stat_kinds_events[];
+
+/* A choice among words: the index of the text at `key` in `words` (NULL-terminated),
+ * `fallback` when the key is absent. */
+MUST_CHECK int stat_word(const json_t *problem, const char *key,
+                         const char *const *words, int fallback, int *choice,
+                         struct error *error);
+
+/* A number within [min, max]; finite. Required when `fallback` is NAN. */
+MUST_CHECK int stat_number(const json_t *problem, const char *key, double min,
+                           double max, double fallback, double *value,
+                           struct error *error);
+
+/* A whole number from 0 to 2^53, written as one (1000 or 1e3). */
+MUST_CHECK int stat_count(const json_t *value, const char *key, uint64_t *count,
+                          struct error *error);
+
+/* An array of finite numbers, or of at most `max` of them; the caller frees *values,
+ * which is never NULL on success. */
+MUST_CHECK int stat_numbers(const json_t *array, const char *key, double **values,
+                            size_t *n_values, struct error *error);
+
+/* "alternative" (default two-sided) and "level" (default 0.95). */
+struct stat_common {
+    enum alternative alternative;
+    double level;
+};
+MUST_CHECK int stat_common(const json_t *problem, struct stat_common *common,
+                           struct error *error);
+
+/* [successes, trials] at `key`. */
+MUST_CHECK int stat_proportion(const json_t *problem, const char *key,
+                               struct proportion_sample *sample, struct error *error);
+
+void answer_number(struct buffer *answer, const char *key, double value);
+void answer_count(struct buffer *answer, const char *key, uint64_t value);
+void answer_text(struct buffer *answer, const char *key, const char *value);
+void answer_flag(struct buffer *answer, const char *key, bool value);
+void answer_interval(struct buffer *answer, const char *key, double lower,
+                     double upper);
+void answer_numbers(struct buffer *answer, const char *key, const double *values,
+                    size_t n_values);
+void answer_p(struct buffer *answer, double p_value, double log10_p_value);
+void answer_common(struct buffer *answer, const struct stat_common *common);
+
+/* statistic, p, the arms, the effect and its interval. */
+void answer_effect(struct buffer *answer, const struct effect *effect);
+
+#endif

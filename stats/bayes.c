@@ -1,0 +1,290 @@
+#include "stats/bayes.h"
+
+#include <math.h>
+
+#define INTERVALS 1024 /* of Simpson's rule, even */
+#define REACH     12.0 /* standard deviations integrated on each side */
+#define MAX_UNITS 1e12
+#define GAUSSIAN  1e6 /* from as many successes and failures in both arms on */
+#define HALF_PI   1.57079632679489661923
+
+struct beta {
+    double a, b;
+};
+
+static double beta_mean(struct beta x)
+{
+    return x.a / (x.a + x.b);
+}
+
+static double beta_variance(struct beta x)
+{
+    const double n = x.a + x.b;
+    return x.a / n * (x.b / n) / (n + 1);
+}
+
+static bool is_whole(double x)
+{
+    return x == floor(x);
+}
+
+/* ln of term i of Miller's sum for P(y > x): B(a_x + i, b_x + b_y) / ((b_y + i)
+ * B(1 + i, b_y) B(a_x, b_x)). */
+static double log_term(struct beta x, struct beta y, double i)
+{
+    return tail_log_beta_function(x.a + i, x.b + y.b) - log(y.b + i) -
+           tail_log_beta_function(1 + i, y.b) - tail_log_beta_function(x.a, x.b);
+}
+
+/* Term i + 1 over term i. */
+static double term_ratio(struct beta x, struct beta y, double i)
+{
+    return (x.a + i) / (x.a + i + x.b + y.b) * ((y.b + i) / (1 + i));
+}
+
+/* P(Y > X) for whole y.a: the sum of terms 0 to y.a - 1, from the largest outwards. */
+static double greater_by_sum(struct beta x, struct beta y)
+{
+    const double last = y.a - 1;
+    double low = 0, high = last; /* the first i where the terms fall */
+    while (low < high) {
+        const double middle = floor((low + high) / 2);
+        if (term_ratio(x, y, middle) > 1) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    const double peak = low;
+    double sum = 1, term = 1;
+    const int64_t n_up = (int64_t)(last - peak), n_down = (int64_t)peak;
+    for (int64_t k = 0; k < n_up && term > 1e-18 * sum; k++) {
+        term *= term_ratio(x, y, peak + (double)k);
+        sum += term;
+    }
+    term = 1;
+    for (int64_t k = 0; k < n_down && term > 1e-18 * sum; k++) {
+        term /= term_ratio(x, y, peak - (double)k - 1);
+        sum += term;
+    }
+    return fmin(1, exp(log_term(x, y, peak) + log(sum)));
+}
+
+/* P(Y <= at). */
+static double below(struct beta y, double at)
+{
+    if (at <= 0 || at >= 1) {
+        return at <= 0 ? 0 : 1;
+    }
+    return exp(tail_log_beta(y.a, y.b, at, 1 - at));
+}
+
+/* ln base^exponent; 0^0 is 1. */
+static double log_power(double base, double exponent)
+{
+    return exponent == 0 ? 0 : exponent * log(base);
+}
+
+/* P(Y - X <= difference): the posterior of x on the arcsine scale, where its spread is
+ * 1 / (2 sqrt n) whatever the rate, and its density has no poles. */
+static double difference_below(struct beta x, struct beta y, double difference)
+{
+    const double center = asin(sqrt(beta_mean(x)));
+    const double reach = REACH / (2 * sqrt(x.a + x.b));
+    const double low = fmax(0, center - reach), high = fmin(HALF_PI, center + reach);
+    const double step = (high - low) / INTERVALS;
+    const double log_peak =
+        log_power(sin(center), 2 * x.a - 1) + log_power(cos(center), 2 * x.b - 1);
+    double mass = 0, sum = 0;
+    for (int i = 0; i <= INTERVALS; i++) {
+        const double angle = low + i * step;
+        const double s = sin(angle), c = cos(angle);
+        const double weight = i == 0 || i == INTERVALS ? 1 : i % 2 ? 4 : 2;
+        const double density = weight * exp(log_power(s, 2 * x.a - 1) +
+                                            log_power(c, 2 * x.b - 1) - log_peak);
+        mass += density;
+        sum += density * below(y, s * s + difference);
+    }
+    return sum / mass;
+}
+
+static double greater(struct beta x, struct beta y)
+{
+    if (is_whole(y.a)) {
+        return greater_by_sum(x, y);
+    }
+    return 1 - difference_below(x, y, 0);
+}
+
+/* E[max(X - Y, 0)]: what choosing y loses when x was the better. */
+static double loss_of(struct beta y, struct beta x)
+{
+    const struct beta more_x = {x.a + 1, x.b}, more_y = {y.a + 1, y.b};
+    return fmax(0,
+                beta_mean(x) * greater(y, more_x) - beta_mean(y) * greater(more_y, x));
+}
+
+static struct interval credible_difference(struct beta x, struct beta y, double tail)
+{
+    const double mean = beta_mean(y) - beta_mean(x);
+    const double sd = sqrt(beta_variance(x) + beta_variance(y));
+    const double z = tail_normal_quantile_upper(tail);
+    if (fmin(fmin(x.a, x.b), fmin(y.a, y.b)) >= GAUSSIAN) {
+        return (struct interval){mean - z * sd, mean + z * sd};
+    }
+    double bounds[2];
+    for (int side = 0; side < 2; side++) {
+        const double target = side == 0 ? tail : 1 - tail;
+        double low = fmax(-1, mean - 2 * REACH * sd),
+               high = fmin(1, mean + 2 * REACH * sd);
+        for (int i = 0; i < 60 && high - low > 1e-10 * sd; i++) {
+            const double middle = 0.5 * (low + high);
+            if (difference_below(x, y, middle) < target) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        bounds[side] = 0.5 * (low + high);
+    }
+    return (struct interval){bounds[0], bounds[1]};
+}
+
+/* The value below which a beta variable is with probability `target`, by bisection. */
+static double beta_quantile(struct beta x, double target)
+{
+    double low = 0, high = 1;
+    for (int i = 0; i < 200 && high - low > 1e-15 * high; i++) {
+        const double middle = 0.5 * (low + high);
+        if (below(x, middle) < target) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return 0.5 * (low + high);
+}
+
+static struct interval credible_rate(struct beta x, double tail)
+{
+    if (fmin(x.a, x.b) >= GAUSSIAN) {
+        const double half = tail_normal_quantile_upper(tail) * sqrt(beta_variance(x));
+        return (struct interval){beta_mean(x) - half, beta_mean(x) + half};
+    }
+    return (struct interval){beta_quantile(x, tail), beta_quantile(x, 1 - tail)};
+}
+
+static int check(const struct proportion_sample *control,
+                 const struct proportion_sample *treatment, struct beta_prior prior,
+                 struct error *error)
+{
+    /* An empty arm is fine here, so only the rest of proportion_check applies. */
+    const struct proportion_sample c = {control->n_successes,
+                                        control->n_trials ? control->n_trials : 1};
+    const struct proportion_sample t = {treatment->n_successes,
+                                        treatment->n_trials ? treatment->n_trials : 1};
+    if (proportion_check(&c, &t, error) != 0) {
+        return -1;
+    }
+    if (control->n_successes > control->n_trials ||
+        treatment->n_successes > treatment->n_trials) {
+        error_set(error, ERROR_INVALID, "an arm has successes without trials");
+        return -1;
+    }
+    if (!(prior.alpha >= 0.5 && prior.alpha <= 1e6 && prior.beta >= 0.5 &&
+          prior.beta <= 1e6)) {
+        error_set(error, ERROR_INVALID, "prior Beta(%g, %g); give 0.5 to 1e6",
+                  prior.alpha, prior.beta);
+        return -1;
+    }
+    if ((double)control->n_trials > MAX_UNITS ||
+        (double)treatment->n_trials > MAX_UNITS) {
+        error_set(error, ERROR_NUMERIC,
+                  "beta posterior of more than %g units is not precise; use the "
+                  "Gaussian one",
+                  MAX_UNITS);
+        return -1;
+    }
+    return 0;
+}
+
+static struct beta posterior(const struct proportion_sample *sample,
+                             struct beta_prior prior)
+{
+    return (struct beta){prior.alpha + (double)sample->n_successes,
+                         prior.beta + (double)(sample->n_trials - sample->n_successes)};
+}
+
+static double normal_density(double z)
+{
+    return 0.398942280401432678 * exp(-0.5 * z * z);
+}
+
+/* E[max(-D, 0)] of a normal D. */
+static double normal_loss(double mean, double sd)
+{
+    const double z = mean / sd;
+    return fmax(0, sd * normal_density(z) - mean * tail_normal_upper(z));
+}
+
+int bayes_proportions(const struct proportion_sample *control,
+                      const struct proportion_sample *treatment,
+                      struct beta_prior prior, double level,
+                      struct bayes_proportions *result, struct error *error)
+{
+    if (check(control, treatment, prior, error) != 0 ||
+        tail_check_level(level, error) != 0) {
+        return -1;
+    }
+    const struct beta c = posterior(control, prior), t = posterior(treatment, prior);
+    const double tail = (1 - level) / 2;
+    struct bayes_proportions r = {
+        .effect_mean = beta_mean(t) - beta_mean(c),
+        .effect = credible_difference(c, t, tail),
+        .control = credible_rate(c, tail),
+        .treatment = credible_rate(t, tail),
+    };
+    if (fmin(fmin(c.a, c.b), fmin(t.a, t.b)) >= GAUSSIAN) {
+        const double sd = sqrt(beta_variance(c) + beta_variance(t));
+        r.p_better = tail_normal_upper(-r.effect_mean / sd);
+        r.loss_if_treatment = normal_loss(r.effect_mean, sd);
+        r.loss_if_control = normal_loss(-r.effect_mean, sd);
+    } else {
+        r.is_closed_form = is_whole(c.a) && is_whole(t.a);
+        r.p_better = greater(c, t);
+        r.loss_if_treatment = loss_of(t, c);
+        r.loss_if_control = loss_of(c, t);
+    }
+    *result = r;
+    return 0;
+}
+
+int bayes_effect(double effect_size, double standard_error, double prior_mean,
+                 double prior_sd, double level, struct bayes_effect *result,
+                 struct error *error)
+{
+    if (tail_check_level(level, error) != 0) {
+        return -1;
+    }
+    if (!isfinite(effect_size) || !(standard_error > 0) || !isfinite(standard_error) ||
+        !isfinite(prior_mean) || !(prior_sd > 0)) {
+        error_set(error, ERROR_INVALID,
+                  "effect %g +- %g under the prior %g +- %g: spreads must be above 0",
+                  effect_size, standard_error, prior_mean, prior_sd);
+        return -1;
+    }
+    /* Share of the data in the mean; 1 under a flat prior. */
+    const double relative = standard_error / prior_sd;
+    const double weight = 1 / (1 + relative * relative);
+    struct bayes_effect r = {
+        .mean = weight * effect_size + (1 - weight) * prior_mean,
+        .sd = standard_error * sqrt(weight),
+    };
+    const double half = tail_normal_quantile_upper((1 - level) / 2) * r.sd;
+    r.effect = (struct interval){r.mean - half, r.mean + half};
+    r.p_better = tail_normal_upper(-r.mean / r.sd);
+    r.loss_if_treatment = normal_loss(r.mean, r.sd);
+    r.loss_if_control = normal_loss(-r.mean, r.sd);
+    *result = r;
+    return 0;
+}

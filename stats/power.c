@@ -3,10 +3,9 @@
 #include <math.h>
 
 #define MAX_UNITS     1e15
-#define CHI_INTERVALS 400 /* Simpson intervals over the standard deviation's density   \
-                           */
-#define CHI_REACH 10.0
-#define LARGE_DF  1e6 /* from here Student is the normal to six digits */
+#define CHI_INTERVALS 400 /* of Simpson over the density of the standard deviation */
+#define CHI_REACH     10.0
+#define LARGE_DF      1e6 /* from here Student is the normal to six digits */
 
 const char *power_formula_name(enum power_metric metric, double sd_treatment,
                                double sd_control)

@@ -23,6 +23,7 @@
     COMMAND(evaluate, "measure a model on ratings that it has not seen") \
     COMMAND(recommend, "what a user liked beside what a model predicts") \
     COMMAND(fold_in, "add users and items to a model without training it again") \
+    COMMAND(embed, "the items of a model on a plane, by t-SNE or PCA") \
     COMMAND(split, "hold out part of a ratings file for testing") \
     COMMAND(train, "learn a model from ratings: als or bpr") \
     COMMAND(serve, "serve recommendations, assign users to arms, log what happens") \

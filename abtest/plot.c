@@ -15,9 +15,10 @@
 
 extern char **environ;
 
-/* Okabe & Ito (2008): eight colours that the colour-blind tell apart, black last. */
+/* Okabe & Ito (2008): eight colours that the colour-blind tell apart, black last; their
+ * yellow, which vanishes on white, is a brown here. */
 static const char *const palette[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
-                                      "#E69F00", "#56B4E9", "#F0E442", "#000000"};
+                                      "#E69F00", "#56B4E9", "#7A4B00", "#000000"};
 #define GREY "#8A8A8A"
 
 enum format { FORMAT_NONE, FORMAT_TERMINAL, FORMAT_SVG, FORMAT_PNG, FORMAT_PDF };
@@ -184,7 +185,7 @@ static void append_style(struct buffer *out, const struct plot_series *s,
         format = "using 1:2 with lines lw 2 dt 2 lc rgb '%s'";
         break;
     case PLOT_POINTS:
-        format = "using 1:2 with points pt 7 ps 0.5 lc rgb '%s'";
+        format = "using 1:2 with points pt 7 ps 0.4 lc rgb '%s'";
         break;
     case PLOT_DOTS:
         format = "using 1:2 with points pt 7 ps 0.25 lc rgb '%s'";
@@ -239,6 +240,16 @@ static void append_y_tics(struct buffer *out, const struct plot_panel *panel)
     }
 }
 
+static void append_range(struct buffer *out, const char *axis, double low, double high,
+                         const char *automatic)
+{
+    if (low < high) {
+        buffer_printf(out, "set %s [%.10g:%.10g]\n", axis, low, high);
+    } else {
+        buffer_printf(out, "set %s %s\n", axis, automatic);
+    }
+}
+
 static void append_panel(struct buffer *out, const struct plot_panel *panel, int number)
 {
     bool has_key = false, has_bars = false;
@@ -261,7 +272,9 @@ static void append_panel(struct buffer *out, const struct plot_panel *panel, int
     } else {
         buffer_append_text(out, "unset key\n");
     }
-    buffer_append_text(out, has_bars ? "set yrange [0:*]\n" : "set yrange [*:*]\n");
+    append_range(out, "xrange", panel->x_low, panel->x_high, "[*:*]");
+    append_range(out, "yrange", panel->y_low, panel->y_high,
+                 has_bars ? "[0:*]" : "[*:*]");
     for (int i = 0; i < panel->n_series; i++) {
         const struct plot_series *s = &panel->series[i];
         if (n_points(s) == 0) {

@@ -46,6 +46,8 @@ struct plot_panel {
     bool no_x_tics, no_y_tics; /* where the numbers mean nothing */
     bool label_y_tics;         /* the first series' labels name its y values */
     const char *key;           /* gnuplot's place, "top left"; NULL: top right */
+    double x_low, x_high;      /* range; x_low = x_high: from the points */
+    double y_low, y_high;
     int n_series;
     struct plot_series series[PLOT_MAX_SERIES];
 };

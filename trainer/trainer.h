@@ -13,6 +13,8 @@
 #include "trainer/factors.h"       /* IWYU pragma: export */
 #include "trainer/fold_in.h"       /* IWYU pragma: export */
 #include "trainer/model.h"         /* IWYU pragma: export */
+#include "trainer/neighbors.h"     /* IWYU pragma: export */
+#include "trainer/pca.h"           /* IWYU pragma: export */
 #include "trainer/power_law.h"     /* IWYU pragma: export */
 #include "trainer/profile.h"       /* IWYU pragma: export */
 #include "trainer/ranking.h"       /* IWYU pragma: export */
@@ -22,5 +24,6 @@
 #include "trainer/synth.h"         /* IWYU pragma: export */
 #include "trainer/titles.h"        /* IWYU pragma: export */
 #include "trainer/training.h"      /* IWYU pragma: export */
+#include "trainer/tsne.h"          /* IWYU pragma: export */
 
 #endif

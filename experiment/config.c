@@ -62,6 +62,7 @@ void config_free(struct config *config)
     free(config->experiments);
     free(config->server.host);
     free(config->server.admin_token_env);
+    free(config->server.allow_origin);
     free(config->server.admin_token);
     free(config->log.directory);
     free(config->data.ratings);

@@ -456,77 +456,123 @@ void config_add_forced(struct builder *builder, const struct ini_entry *entry,
     forced[experiment->n_forced++] = (struct forced_unit){unit, arm, entry->line};
 }
 
+static void apply_origin(struct builder *builder, const struct ini_entry *entry,
+                         char **to)
+{
+    const char *value = entry->value;
+    const size_t scheme = strncmp(value, "https://", 8) == 0  ? 8
+                          : strncmp(value, "http://", 7) == 0 ? 7
+                                                              : 0;
+    const bool is_origin = scheme && value[scheme] &&
+                           value[scheme + strcspn(value + scheme, "/ ,\t")] == 0;
+    if (!is_origin && strcmp(value, "*") != 0) {
+        problems_add(builder->problems, entry->line,
+                     "%s = %s is not an origin (write * or https://shop.example, "
+                     "without a path)",
+                     entry->key, value);
+        return;
+    }
+    set_text(builder, to, value, strlen(value));
+}
+
+/* The types that are numbers or choices; false when `key` is of another type. */
+static bool apply_scalar(struct builder *builder, const struct config_key *key,
+                         const struct ini_entry *entry, void *at)
+{
+    switch ((int)key->type) {
+    case KEY_INT:
+        apply_int(builder, key, entry, at);
+        return true;
+    case KEY_NUMBER:
+    case KEY_SHARE:
+    case KEY_ALPHA:
+        apply_number(builder, key, entry, at);
+        return true;
+    case KEY_BOOL:
+        apply_bool(builder, entry, at);
+        return true;
+    case KEY_WORD:
+        apply_word(builder, key, entry, at);
+        return true;
+    case KEY_SIZE:
+    case KEY_DURATION:
+        apply_quantity(builder, key, entry, at);
+        return true;
+    case KEY_TIME:
+        apply_time(builder, entry, at);
+        return true;
+    case KEY_MODEL:
+        apply_model(builder, entry, at);
+        return true;
+    case KEY_METRIC:
+        apply_metric(builder, entry, at);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The types that are strings; false when `key` is of another type. */
+static bool apply_string(struct builder *builder, const struct config_key *key,
+                         const struct ini_entry *entry, void *at)
+{
+    switch ((int)key->type) {
+    case KEY_TEXT:
+        set_text(builder, at, entry->value, strlen(entry->value));
+        return true;
+    case KEY_PATH:
+        apply_path(builder, entry, at);
+        return true;
+    case KEY_ORIGIN:
+        apply_origin(builder, entry, at);
+        return true;
+    case KEY_EVENT:
+        apply_event(builder, entry, at);
+        return true;
+    default:
+        return false;
+    }
+}
+
 void config_apply_key(struct builder *builder, const struct config_key *key,
                       const struct ini_entry *entry, void *object)
 {
     void *at = (char *)object + key->offset;
-    struct experiment *experiment = NULL;
     if (entry->value[0] == '\0') {
         problems_add(builder->problems, entry->line,
                      "%s has no value (give it one or remove the line)", key->name);
         return;
     }
-    switch (key->type) {
-    case KEY_TEXT:
-        set_text(builder, at, entry->value, strlen(entry->value));
+    if (apply_scalar(builder, key, entry, at) ||
+        apply_string(builder, key, entry, at)) {
         return;
-    case KEY_PATH:
-        apply_path(builder, entry, at);
-        return;
+    }
+    struct experiment *experiment = object; /* in the cases below that use it */
+    switch ((int)key->type) {
     case KEY_ADDRESS:
         apply_address(builder, entry, object);
         return;
     case KEY_TOKEN:
         apply_token(builder, entry, object);
         return;
-    case KEY_INT:
-        apply_int(builder, key, entry, at);
-        return;
-    case KEY_NUMBER:
-    case KEY_SHARE:
-    case KEY_ALPHA:
-        apply_number(builder, key, entry, at);
-        return;
-    case KEY_BOOL:
-        apply_bool(builder, entry, at);
-        return;
-    case KEY_WORD:
-        apply_word(builder, key, entry, at);
-        return;
-    case KEY_SIZE:
-    case KEY_DURATION:
-        apply_quantity(builder, key, entry, at);
-        return;
     case KEY_KIND:
         apply_kind(builder, entry, object);
-        return;
-    case KEY_EVENT:
-        apply_event(builder, entry, at);
-        return;
-    case KEY_MODEL:
-        apply_model(builder, entry, at);
-        return;
-    case KEY_METRIC:
-        apply_metric(builder, entry, at);
         return;
     case KEY_METRICS:
         apply_metrics(builder, entry, object);
         return;
     case KEY_LAYER:
-        experiment = object;
         apply_range(builder, entry, &experiment->layer, &experiment->layer_start,
                     &experiment->layer_end);
         return;
     case KEY_NAME_SPACE:
-        experiment = object;
         apply_range(builder, entry, &experiment->name_space,
                     &experiment->name_space_start, &experiment->name_space_end);
         return;
     case KEY_AUDIENCE:
         apply_audience(builder, entry, object);
         return;
-    case KEY_TIME:
-        apply_time(builder, entry, at);
-        return;
+    default:
+        break;
     }
 }

@@ -33,6 +33,9 @@ static const struct config_key keys[] = {
      "0", 0},
     {SECTION_SERVER, "admin_token", KEY_TOKEN, 0, NO_RANGE, "", 0},
 
+    {SECTION_SERVER, "allow_origin", KEY_ORIGIN, AT(server_config, allow_origin),
+     NO_RANGE, "", 0},
+
     {SECTION_LOG, "directory", KEY_PATH, AT(log_config, directory), NO_RANGE, "logs",
      0},
     {SECTION_LOG, "fsync", KEY_WORD, AT(log_config, fsync),

@@ -35,6 +35,7 @@ enum key_type {
     KEY_PATH,       /* char *, made relative to the config's directory */
     KEY_ADDRESS,    /* struct server_config */
     KEY_TOKEN,      /* struct server_config: env:NAME */
+    KEY_ORIGIN,     /* char *: "*", or scheme://host[:port] */
     KEY_INT,        /* int in [min, max] */
     KEY_NUMBER,     /* double in [min, max] */
     KEY_SHARE,      /* double in (0, 1] */

@@ -184,13 +184,27 @@ static int days_in_month(int year, int month)
     return days[month - 1] + (month == 2 && is_leap);
 }
 
-/* "THH:MM:SS" with "Z" or "+HH:MM"; seconds after midnight UTC. */
-static bool take_clock(const char *at, int64_t *seconds)
+/* Digits after the point of a second, to microseconds; further ones are dropped. */
+static bool take_fraction(const char **at, int64_t *us)
+{
+    const char *start = *at;
+    int64_t weight = 100000;
+    for (; is_digit(**at); ++*at, weight /= 10) {
+        *us += weight * (**at - '0');
+    }
+    return *at > start;
+}
+
+/* "THH:MM:SS[.FFF]" with "Z" or "+HH:MM"; adds to *us the time after midnight UTC. */
+static bool take_clock(const char *at, int64_t *us)
 {
     int hour = 0, minute = 0, second = 0, offset_hour = 0, offset_minute = 0;
     if (!take_char(&at, 'T') || !take_digits(&at, 2, 0, 23, &hour) ||
         !take_char(&at, ':') || !take_digits(&at, 2, 0, 59, &minute) ||
         !take_char(&at, ':') || !take_digits(&at, 2, 0, 59, &second)) {
+        return false;
+    }
+    if (take_char(&at, '.') && !take_fraction(&at, us)) {
         return false;
     }
     int sign = 0;
@@ -203,24 +217,24 @@ static bool take_clock(const char *at, int64_t *seconds)
     } else if (!take_char(&at, 'Z')) {
         return false;
     }
-    *seconds = hour * 3600 + minute * 60 + second +
-               sign * (offset_hour * 3600 + offset_minute * 60);
+    *us += INT64_C(1000000) * (hour * 3600 + minute * 60 + second +
+                               sign * (offset_hour * 3600 + offset_minute * 60));
     return *at == '\0';
 }
 
 bool config_read_time(const char *text, int64_t *us)
 {
     int year = 0, month = 0, day = 0;
-    int64_t seconds = 0;
+    int64_t clock_us = 0;
     if (!take_digits(&text, 4, 1970, 9999, &year) || !take_char(&text, '-') ||
         !take_digits(&text, 2, 1, 12, &month) || !take_char(&text, '-') ||
         !take_digits(&text, 2, 1, days_in_month(year, month), &day)) {
         return false;
     }
-    if (*text && !take_clock(text, &seconds)) {
+    if (*text && !take_clock(text, &clock_us)) {
         return false;
     }
-    *us = (days_from_civil(year, month, day) * 86400 + seconds) * 1000000;
+    *us = days_from_civil(year, month, day) * INT64_C(86400000000) + clock_us;
     return true;
 }
 

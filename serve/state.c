@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
+
 struct by_count {
     int32_t count, item;
 };
@@ -154,6 +156,7 @@ int serve_state_load(struct config *config, struct serve_state **result,
     }
     atomic_init(&state->n_references, 1);
     state->config = config;
+    state->loaded_us = clock_wall_us();
     state->models = calloc((size_t)config->n_models + 1, sizeof *state->models);
     if (!state->models) {
         error_set(error, ERROR_NOMEM, "no memory for the models");

@@ -35,6 +35,7 @@ struct serve_model {
 struct serve_state {
     atomic_int n_references;
     struct config *config;      /* owned */
+    int64_t loaded_us;          /* wall time */
     struct serve_model *models; /* (config->n_models) */
     struct ratings *ratings;    /* NULL when the config names none */
     struct titles *titles;      /* NULL when the config names none */

@@ -13,6 +13,8 @@
 static const struct stat_kind *const tables[] = {
     stat_kinds_compare,
     stat_kinds_events,
+    stat_kinds_designs,
+    stat_kinds_adjusted,
 };
 #define N_TABLES (sizeof tables / sizeof tables[0])
 

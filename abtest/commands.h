@@ -16,6 +16,7 @@
     COMMAND(replay, "compute every logged arm and list again, name the first that differs") \
     COMMAND(logs, "print, verify and compress a log directory") \
     COMMAND(analyze, "the significance report of a log directory") \
+    COMMAND(power, "sample size, power, smallest detectable effect, days needed") \
     COMMAND(stat, "every statistic as a calculator: JSON problems in, answers out") \
     COMMAND(version, "print the version and the libraries it runs on") \
     COMMAND(synth, "write a MovieLens-shaped set of ratings with planted structure") \

@@ -115,38 +115,12 @@ struct mean_arm {
     struct mean_sample sample;
 };
 
-static int read_summary(const json_t *arm, const char *key, struct mean_sample *sample,
-                        struct error *error)
-{
-    double sd = 0;
-    const json_t *n = json_object_get(arm, "n");
-    if (!json_is_object(arm) || !n || !json_object_get(arm, "mean")) {
-        error_set(error, ERROR_INVALID,
-                  "\"%s\" must be an array of values or {\"n\":, \"mean\":, "
-                  "\"variance\" or \"sd\":}",
-                  key);
-        return -1;
-    }
-    if (stat_count(n, "n", &sample->n_units, error) != 0 ||
-        stat_number(arm, "mean", -1e300, 1e300, NAN, &sample->mean, error) != 0) {
-        return -1;
-    }
-    if (json_object_get(arm, "sd")) {
-        if (stat_number(arm, "sd", 0, 1e150, NAN, &sd, error) != 0) {
-            return -1;
-        }
-        sample->variance = sd * sd;
-        return 0;
-    }
-    return stat_number(arm, "variance", 0, 1e300, NAN, &sample->variance, error);
-}
-
 static int read_mean_arm(const json_t *problem, const char *key, struct mean_arm *arm,
                          struct error *error)
 {
     const json_t *value = json_object_get(problem, key);
     if (!json_is_array(value)) {
-        return read_summary(value, key, &arm->sample, error);
+        return stat_mean_summary(value, key, &arm->sample, error);
     }
     if (stat_numbers(value, key, &arm->values, &arm->n_values, error) != 0) {
         return -1;
@@ -306,6 +280,42 @@ static int solve_ratios(const json_t *problem, struct buffer *answer,
                             answer, error);
 }
 
+struct srm_question {
+    const uint64_t *counts;
+    const double *weights;
+    int n_arms;
+    double limit;
+};
+
+/* The chosen test, and the answer's method and statistic. */
+static int srm_answer(const json_t *problem, const struct srm_question *question,
+                      struct srm_result *r, struct buffer *answer, struct error *error)
+{
+    static const char *const words[] = {"chi-square", "sequential", NULL};
+    int choice = 0;
+    double concentration = 0;
+    if (stat_word(problem, "method", words, 0, &choice, error) != 0 ||
+        stat_number(problem, "concentration", 1e-3, 1e12, SRM_CONCENTRATION,
+                    &concentration, error) != 0) {
+        return -1;
+    }
+    if ((choice == 1
+             ? srm_sequential(question->counts, question->weights, question->n_arms,
+                              concentration, question->limit, r, error)
+             : srm_test(question->counts, question->weights, question->n_arms,
+                        question->limit, r, error)) != 0) {
+        return -1;
+    }
+    answer_text(answer, "method",
+                choice == 1 ? "always-valid multinomial test"
+                            : "chi-square of counts against weights");
+    answer_number(answer, choice == 1 ? "log_bayes_factor" : "statistic", r->statistic);
+    if (choice == 0) {
+        answer_number(answer, "df", r->df);
+    }
+    return 0;
+}
+
 static int solve_srm(const json_t *problem, struct buffer *answer, struct error *error)
 {
     int rc = -1;
@@ -336,12 +346,10 @@ static int solve_srm(const json_t *problem, struct buffer *answer, struct error 
                   n_arms);
         goto out;
     }
-    if (srm_test(counts, weights, (int)n_arms, limit, &r, error) != 0) {
+    const struct srm_question question = {counts, weights, (int)n_arms, limit};
+    if (srm_answer(problem, &question, &r, answer, error) != 0) {
         goto out;
     }
-    answer_text(answer, "method", "chi-square of counts against weights");
-    answer_number(answer, "statistic", r.statistic);
-    answer_number(answer, "df", r.df);
     answer_p(answer, r.p_value, r.log10_p_value);
     answer_number(answer, "limit", limit);
     answer_flag(answer, "mismatch", r.is_mismatch);
@@ -361,6 +369,6 @@ const struct stat_kind stat_kinds_compare[] = {
     {"means", "control treatment method lower upper trim lift alternative level",
      solve_means},
     {"ratios", "control treatment lift alternative level", solve_ratios},
-    {"srm", "counts weights limit", solve_srm},
+    {"srm", "counts weights limit method concentration", solve_srm},
     {NULL, NULL, NULL},
 };

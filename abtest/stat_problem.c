@@ -109,6 +109,32 @@ int stat_common(const json_t *problem, struct stat_common *common, struct error 
     return 0;
 }
 
+int stat_mean_summary(const json_t *arm, const char *key, struct mean_sample *sample,
+                      struct error *error)
+{
+    double sd = 0;
+    const json_t *n = json_object_get(arm, "n");
+    if (!json_is_object(arm) || !n || !json_object_get(arm, "mean")) {
+        error_set(error, ERROR_INVALID,
+                  "\"%s\" must be an array of values or {\"n\":, \"mean\":, "
+                  "\"variance\" or \"sd\":}",
+                  key);
+        return -1;
+    }
+    if (stat_count(n, "n", &sample->n_units, error) != 0 ||
+        stat_number(arm, "mean", -1e300, 1e300, NAN, &sample->mean, error) != 0) {
+        return -1;
+    }
+    if (json_object_get(arm, "sd")) {
+        if (stat_number(arm, "sd", 0, 1e150, NAN, &sd, error) != 0) {
+            return -1;
+        }
+        sample->variance = sd * sd;
+        return 0;
+    }
+    return stat_number(arm, "variance", 0, 1e300, NAN, &sample->variance, error);
+}
+
 int stat_proportion(const json_t *problem, const char *key,
                     struct proportion_sample *sample, struct error *error)
 {

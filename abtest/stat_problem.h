@@ -26,6 +26,8 @@ struct stat_kind {
 /* The kinds, each table in its own file, ended by a kind without a name. */
 extern const struct stat_kind stat_kinds_compare[];
 extern const struct stat_kind stat_kinds_events[];
+extern const struct stat_kind stat_kinds_designs[];
+extern const struct stat_kind stat_kinds_adjusted[];
 
 /* A choice among words: the index of the text at `key` in `words` (NULL-terminated),
  * `fallback` when the key is absent. */
@@ -42,7 +44,7 @@ MUST_CHECK int stat_number(const json_t *problem, const char *key, double min,
 MUST_CHECK int stat_count(const json_t *value, const char *key, uint64_t *count,
                           struct error *error);
 
-/* An array of finite numbers, or of at most `max` of them; the caller frees *values,
+/* An array of finite numbers; the caller frees *values,
  * which is never NULL on success. */
 MUST_CHECK int stat_numbers(const json_t *array, const char *key, double **values,
                             size_t *n_values, struct error *error);
@@ -54,6 +56,10 @@ struct stat_common {
 };
 MUST_CHECK int stat_common(const json_t *problem, struct stat_common *common,
                            struct error *error);
+
+/* {"n":, "mean":, "variance" or "sd":}; `key` names it in messages. */
+MUST_CHECK int stat_mean_summary(const json_t *arm, const char *key,
+                                 struct mean_sample *sample, struct error *error);
 
 /* [successes, trials] at `key`. */
 MUST_CHECK int stat_proportion(const json_t *problem, const char *key,

@@ -22,6 +22,8 @@
     COMMAND(synth, "write a MovieLens-shaped set of ratings with planted structure") \
     COMMAND(profile, "what a file of ratings holds, with pictures") \
     COMMAND(simulate, "send simulated users to a server, with a planted truth") \
+    COMMAND(history, "loss and quality over the epochs of training runs") \
+    COMMAND(inspect, "what a model file holds, its biases in a picture") \
     COMMAND(evaluate, "measure a model on ratings that it has not seen") \
     COMMAND(recommend, "what a user liked beside what a model predicts") \
     COMMAND(fold_in, "add users and items to a model without training it again") \

@@ -303,9 +303,10 @@ static bool describe(const struct run *runs, int n_runs, int quality,
             continue;
         }
         found = true;
-        snprintf(names->text[i][0], sizeof names->text[i][0], "%s, training",
+        snprintf(names->text[i][0], sizeof names->text[i][0], "%.60s, training",
                  runs[i].name);
-        snprintf(names->text[i][1], sizeof names->text[i][1], "%s, test", runs[i].name);
+        snprintf(names->text[i][1], sizeof names->text[i][1], "%.60s, test",
+                 runs[i].name);
         add_series(&panels[0], &runs[i], LOSS, runs[i].name, i);
         add_series(&panels[1], &runs[i], TRAIN, names->text[i][0], i);
         add_series(&panels[1], &runs[i], TEST, names->text[i][1], i);

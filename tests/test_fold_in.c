@@ -10,7 +10,8 @@
 
 enum { N_USERS = 40, N_ITEMS = 60, K = 4 };
 
-#define ALS_SETTINGS "{\"kind\":\"als\",\"lambda\":1,\"tau\":0.5}"
+#define ALS_SETTINGS                                                                   \
+    "{\"kind\":\"als\",\"lambda\":1,\"tau\":0.5,\"tau_bias\":0,\"alpha\":0}"
 #define BPR_SETTINGS                                                                   \
     "{\"kind\":\"bpr\",\"learning_rate\":0.05,\"reg\":0.0025,\"threshold\":2.5}"
 
@@ -80,10 +81,9 @@ static struct model *random_model(enum model_kind kind, const char *settings)
 }
 
 /* At the solution the loss does not change to first order in any direction. */
-static void als_user_has_no_gradient_left(void **state)
+static void check_gradient(const char *settings, double tau, double tau_bias)
 {
-    (void)state;
-    struct model *m = random_model(MODEL_ALS, ALS_SETTINGS);
+    struct model *m = random_model(MODEL_ALS, settings);
     struct fold_in *f = NULL;
     struct error error = {0};
     const int32_t index[] = {3, 50, 7, 21, 33, 12, 59};
@@ -108,18 +108,27 @@ static void als_user_has_no_gradient_left(void **state)
         gradient[K] -= e;
     }
     for (int p = 0; p < K; p++) {
-        assert_close(gradient[p] + 0.5 * (double)vector[p], 0, 1e-5);
+        assert_close(gradient[p] + tau * (double)vector[p], 0, 1e-5);
     }
-    assert_close(gradient[K], 0, 1e-5); /* the bias is not regularised */
+    assert_close(gradient[K] + tau_bias * (double)bias, 0, 1e-5);
     fold_in_free(f);
     model_free(m);
+}
+
+static void als_user_has_no_gradient_left(void **state)
+{
+    (void)state;
+    check_gradient(ALS_SETTINGS, 0.5, 0);
+    check_gradient("{\"lambda\":1,\"tau\":1.35,\"tau_bias\":1.3,\"alpha\":0.5}",
+                   1.35 * sqrt(7), 1.3 * sqrt(7));
 }
 
 static void als_gives_a_trained_user_and_item_back(void **state)
 {
     (void)state;
     /* Next to no regularisation, and ratings that a user's own vector explains. */
-    struct model *m = random_model(MODEL_ALS, "{\"lambda\":1,\"tau\":1e-9}");
+    struct model *m = random_model(
+        MODEL_ALS, "{\"lambda\":1,\"tau\":1e-9,\"tau_bias\":0,\"alpha\":0}");
     struct fold_in *f = NULL;
     struct error error = {0};
     int32_t index[N_ITEMS];

@@ -13,7 +13,7 @@
 
 struct fold_in {
     const struct model *model;
-    double lambda, tau;                   /* ALS */
+    double lambda, tau, tau_bias, alpha;  /* ALS, as in als.h */
     double learning_rate, reg, threshold; /* BPR */
 };
 
@@ -52,6 +52,8 @@ static int read_settings(struct fold_in *f, struct error *error)
     case MODEL_ALS:
         rc = read_number(settings, "lambda", &f->lambda, error);
         rc = rc == 0 ? read_number(settings, "tau", &f->tau, error) : rc;
+        rc = rc == 0 ? read_number(settings, "tau_bias", &f->tau_bias, error) : rc;
+        rc = rc == 0 ? read_number(settings, "alpha", &f->alpha, error) : rc;
         break;
     case MODEL_BPR:
         rc = read_number(settings, "learning_rate", &f->learning_rate, error);
@@ -117,8 +119,9 @@ static int solve_als(const struct fold_in *f, const struct fixed_side *side,
             b[p] += f->lambda * x * y[p];
         }
     }
-    for (int p = 0; p < k; p++) {
-        A[p * n + p] += f->tau;
+    const double weight = pow((double)r->n, f->alpha);
+    for (int p = 0; p < n; p++) {
+        A[p * n + p] += weight * (p < k ? f->tau : f->tau_bias);
     }
     /* Our row-major lower triangle is LAPACK's column-major upper one. */
     const int info = LAPACKE_dposv(LAPACK_COL_MAJOR, 'U', n, 1, A, n, b, n);

@@ -1,14 +1,15 @@
 /* fold_in.h - a vector for a user or an item that came after training, without
  * retraining: everything else stays as it is, only the new vector is solved for.
  *
- * ALS: the half step of training for one row, with the model's own lambda and tau,
+ * ALS: the half step of training for one row, with the model's own regularisation,
  *
- *   z = (lambda sum_n y_n y_n^T + tau I*)^-1 (lambda sum_n x_n y_n),
+ *   z = (lambda sum_n y_n y_n^T + n^alpha diag(tau, .., tau, tau_bias))^-1
+ *       (lambda sum_n x_n y_n),
  *
- * z = [vector, bias], y = [vector, 1] of the other side, x = rating - mean - bias of
- * the other side, I* the identity whose last element is 0. So a user who was in
- * training and is folded in with the same ratings gets the vector of the last half
- * epoch back.
+ * letters as in als.h: z = [vector, bias], y = [vector, 1] of the other side, x =
+ * rating
+ * - mean - bias of the other side. So a user who was in training and is folded in with
+ * the same ratings gets what another half epoch would give.
  *
  * BPR: the new vector alone climbs the training's objective, by stochastic gradient
  * with the model's own learning rate, regulariser and threshold: FOLD_IN_PASSES samples

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "abtest/commands.h"
 #include "abtest/options.h"
@@ -174,10 +175,63 @@ static int compact(const char *path, bool is_json)
     return finish_output(COMMAND, EXIT_DONE);
 }
 
+static int ship(const char *path, const char *to, const char *cursor)
+{
+    struct error error = {0};
+    struct ship_result result = {0};
+    char own[4096];
+    snprintf(own, sizeof own, "%s/shipped", path);
+    const struct ship_options options = {
+        .directory = path,
+        .to = to,
+        .fd = STDOUT_FILENO,
+        .cursor = cursor ? cursor : own,
+        .damage = {.on_damage = complain_of_damage},
+    };
+    if (log_ship(&options, &result, &error) != 0) {
+        complain(COMMAND, "%s", error.message);
+        return EXIT_FAILED;
+    }
+    complain(COMMAND,
+             "%" PRId64 " segments, %" PRId64 " events, %" PRId64 " bytes sent",
+             result.n_segments, result.n_events, result.n_bytes);
+    return result.n_damaged ? EXIT_DO_NOT_TRUST : EXIT_DONE;
+}
+
+static int run(const char *verb, const char *path, bool is_json, const char *to,
+               const char *cursor)
+{
+    if (strcmp(verb, "cat") == 0) {
+        return cat(path);
+    }
+    if (strcmp(verb, "verify") == 0) {
+        return verify(path, is_json);
+    }
+    if (strcmp(verb, "compact") == 0) {
+        return compact(path, is_json);
+    }
+    if (strcmp(verb, "ship") == 0) {
+        return ship(path, to, cursor);
+    }
+    complain(COMMAND, "\"%s\" is none of cat, verify, compact, ship", verb);
+    return EXIT_USAGE;
+}
+
 int cmd_logs(int argc, char **argv)
 {
     bool is_json = false;
+    const char *to = "-", *cursor = NULL;
     const struct option_spec options[] = {
+        {.name = "to",
+         .type = OPTION_TEXT,
+         .value = &to,
+         .placeholder = "STREAM",
+         .help = "ship: -, tcp://HOST:PORT or unix:PATH"},
+        {.name = "cursor",
+         .type = OPTION_TEXT,
+         .value = &cursor,
+         .placeholder = "FILE",
+         .help = "ship: remembers what was delivered; LOGS/shipped unless given"},
         {.name = "json",
          .type = OPTION_FLAG,
          .value = &is_json,
@@ -185,7 +239,7 @@ int cmd_logs(int argc, char **argv)
     };
     const struct command_usage usage = {
         .command = COMMAND,
-        .arguments = "cat|verify|compact LOGS",
+        .arguments = "cat|verify|compact|ship LOGS",
         .summary =
             "Looks after the log directory LOGS (cat and verify also take one "
             "segment).\n"
@@ -211,15 +265,5 @@ int cmd_logs(int argc, char **argv)
     case OPTIONS_RUN:
         break;
     }
-    if (strcmp(arguments[0], "cat") == 0) {
-        return cat(arguments[1]);
-    }
-    if (strcmp(arguments[0], "verify") == 0) {
-        return verify(arguments[1], is_json);
-    }
-    if (strcmp(arguments[0], "compact") == 0) {
-        return compact(arguments[1], is_json);
-    }
-    complain(COMMAND, "\"%s\" is none of cat, verify, compact", arguments[0]);
-    return EXIT_USAGE;
+    return run(arguments[0], arguments[1], is_json, to, cursor);
 }

@@ -14,7 +14,7 @@
     COMMAND(check, "every mistake in a config, with line numbers") \
     COMMAND(assign, "the arm of one user, or of each line of standard input") \
     COMMAND(replay, "compute every logged arm and list again, name the first that differs") \
-    COMMAND(logs, "print, verify and compress a log directory") \
+    COMMAND(logs, "print, verify, compress and ship a log directory") \
     COMMAND(analyze, "the significance report of a log directory") \
     COMMAND(power, "sample size, power, smallest detectable effect, days needed") \
     COMMAND(stat, "every statistic as a calculator: JSON problems in, answers out") \

@@ -228,7 +228,8 @@ static size_t put_decimal(char *to, struct decimal d, int precision)
     if (point <= 0) {
         memcpy(to, "0.000", 5);
         put_digits(to + 2 - point, d.digits, n);
-        return (size_t)(2 - point + n);
+        const int len = 2 - point + n;
+        return (size_t)len;
     }
     put_digits(to, d.digits, n);
     memset(to + n, '0', (size_t)(point - n));

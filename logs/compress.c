@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -188,7 +189,13 @@ static int write_frames(struct compression *c, const atomic_bool *stop)
 
 static int replace(struct compression *c)
 {
-    if (fsync(c->to) != 0) {
+    /* The time of the last write stays, for readers who want what is recent. */
+    struct stat status;
+    if (fstat(c->from, &status) != 0) {
+        return cannot(c, "look at");
+    }
+    const struct timespec times[2] = {status.st_atim, status.st_mtim};
+    if (futimens(c->to, times) != 0 || fsync(c->to) != 0) {
         return cannot(c, "sync its compressed form");
     }
     const int closed = close(c->to);

@@ -125,8 +125,18 @@ static int plan_file(struct plan *plan, char *file, int32_t segment, int64_t ran
     return 0;
 }
 
+/* When the segment was last written to; compressing keeps the time. INT64_MAX when it
+ * cannot be told. */
+static int64_t written_us(const char *file)
+{
+    struct stat status;
+    return file && stat(file, &status) == 0 ? (int64_t)status.st_mtim.tv_sec * 1000000 +
+                                                  status.st_mtim.tv_nsec / 1000
+                                            : INT64_MAX;
+}
+
 static int plan_directory(struct plan *plan, const char *path, int64_t range_size,
-                          struct error *error)
+                          int64_t since_us, struct error *error)
 {
     struct segment_list list;
     if (segment_list_read(path, &list, error) != 0) {
@@ -137,14 +147,19 @@ static int plan_directory(struct plan *plan, const char *path, int64_t range_siz
         /* The plain file if it is there: it is whole where both are, since compressing
          * ends by removing it. */
         const struct segment_entry *entry = &list.items[i];
-        rc = plan_file(plan, name_of(entry, !entry->is_plain), (int32_t)i, range_size);
+        char *file = name_of(entry, !entry->is_plain);
+        if (since_us > 0 && written_us(file) < since_us) {
+            free(file);
+            continue;
+        }
+        rc = plan_file(plan, file, (int32_t)i, range_size);
     }
     segment_list_free(&list);
     return rc == 0 ? 0 : no_memory(path, error);
 }
 
 static int make_plan(struct plan *plan, const char *path, int64_t range_size,
-                     struct error *error)
+                     int64_t since_us, struct error *error)
 {
     struct stat status;
     if (stat(path, &status) != 0) {
@@ -153,7 +168,7 @@ static int make_plan(struct plan *plan, const char *path, int64_t range_size,
         return -1;
     }
     if (S_ISDIR(status.st_mode)) {
-        return plan_directory(plan, path, range_size, error);
+        return plan_directory(plan, path, range_size, since_us, error);
     }
     return plan_file(plan, strdup(path), 0, range_size) == 0 ? 0
                                                              : no_memory(path, error);
@@ -222,7 +237,7 @@ int log_read(const char *path, const struct log_visitor *visitor,
         rc = no_memory(path, error);
         goto out;
     }
-    if (make_plan(&plan, path, INT64_MAX, error) != 0) {
+    if (make_plan(&plan, path, INT64_MAX, visitor->since_us, error) != 0) {
         goto out;
     }
     for (size_t i = 0; i < plan.n; i++) {
@@ -366,7 +381,7 @@ int scan_parallel(const char *path, const struct log_visitor *visitors, int n_th
     if (!workers) {
         return no_memory(path, error);
     }
-    if (make_plan(&parallel.plan, path, range_size, error) != 0) {
+    if (make_plan(&parallel.plan, path, range_size, visitors[0].since_us, error) != 0) {
         goto out;
     }
     for (int i = 0; i < n_threads; i++) {

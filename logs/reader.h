@@ -53,6 +53,10 @@ struct log_visitor {
     int (*on_damage)(void *context, const struct log_damage *damage);
     int (*on_segment)(void *context, const struct log_segment *segment);
     unsigned skip; /* of enum log_skip, or 0 */
+    /* Segments of a directory that were last written to before this time (microseconds
+     * since 1970, by the clock of the file system) are left out; 0: none. For those who
+     * want what is recent, as the ids that a server must know again after a restart. */
+    int64_t since_us;
     void *context;
 };
 

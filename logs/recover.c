@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/file.h"
@@ -38,6 +39,23 @@ static char *path_in(const char *directory, const char *name, struct error *erro
     return path;
 }
 
+/* Others look whether there is a writer by taking the lock for a moment (ship.c), so a
+ * lock that is taken gets a few more chances. */
+static int take_lock(int fd)
+{
+    const struct timespec pause = {.tv_nsec = 20000000};
+    for (int i = 0; i < 5; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            return 0;
+        }
+        if (errno != EWOULDBLOCK) {
+            return -1;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return flock(fd, LOCK_EX | LOCK_NB);
+}
+
 int recover_lock(const char *directory, int *lock_fd, struct error *error)
 {
     if (make_directory(directory, error) != 0) {
@@ -51,7 +69,7 @@ int recover_lock(const char *directory, int *lock_fd, struct error *error)
     const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) {
         error_set(error, ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
-    } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    } else if (take_lock(fd) != 0) {
         if (errno == EWOULDBLOCK) {
             error_set(error, ERROR_BUSY,
                       "%s: another process writes to this log directory; stop it, or "

@@ -135,9 +135,11 @@ int segment_list_read(const char *directory, struct segment_list *list,
                       struct error *error)
 {
     *list = (struct segment_list){0};
-    if (scan(directory, list, error) != 0 || scan(directory, list, error) != 0) {
-        segment_list_free(list);
-        return -1;
+    for (int pass = 0; pass < 2; pass++) {
+        if (scan(directory, list, error) != 0) {
+            segment_list_free(list);
+            return -1;
+        }
     }
     merge(list);
     return 0;

@@ -3,6 +3,8 @@
 #include "logs/parse.h"
 #include "tests/log_testing.h"
 
+#include <fcntl.h>
+
 #include "common/crc32c.h"
 
 static struct log *open_log(const struct log_options *options)
@@ -253,6 +255,37 @@ static void a_second_writer_is_refused(void **state)
     log_directory_remove(&directory);
 }
 
+static void old_segments_can_be_left_out(void **state)
+{
+    (void)state;
+    struct log_directory directory;
+    char path[256];
+    int64_t n = 0;
+    log_directory_make(&directory);
+    const struct log_options options = log_test_options(&directory);
+    struct log *log = open_log(&options);
+    append_new(log_shard_get(log, 0), 5);
+    assert_int_equal(log_close(log, NULL), 0);
+    assert_int_equal(log_directory_each(&directory, ".jsonl", path), 1);
+    const struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+    assert_int_equal(log_compact(directory.path, NULL, NULL, &n, NULL), 0);
+    log = open_log(&options);
+    append_new(log_shard_get(log, 0), 7);
+    assert_int_equal(log_close(log, NULL), 0);
+
+    struct log_counts counts = {0};
+    struct log_visitor visitor = {.on_event = count_event, .context = &counts};
+    visitor.since_us = 1000000001LL * 1000000;
+    assert_int_equal(log_read(directory.path, &visitor, NULL, NULL), 0);
+    assert_int_equal(counts.n_exposure, 7);
+    visitor.since_us = 1000000000LL * 1000000;
+    assert_int_equal(log_read(directory.path, &visitor, NULL, NULL), 0);
+    assert_int_equal(counts.n_exposure, 7 + 12);
+
+    log_directory_remove(&directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +294,7 @@ int main(void)
         cmocka_unit_test(lines_stand_as_the_contract_says),
         cmocka_unit_test(ids_are_unique_across_restarts_and_segments),
         cmocka_unit_test(a_second_writer_is_refused),
+        cmocka_unit_test(old_segments_can_be_left_out),
     };
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);
 }

@@ -165,17 +165,17 @@ out:
     return rc;
 }
 
-int cmd_serve(int argc, char **argv)
+struct serve_options {
+    int64_t port, threads;
+    const char *path;
+};
+
+static enum options_result parse(int argc, char **argv, struct serve_options *given)
 {
-    int64_t port = -1, threads = 0;
-    struct server_options server = {.http = http_options_default(),
-                                    .version = ABTEST_VERSION,
-                                    .report = report,
-                                    .trouble = tell};
     const struct option_spec options[] = {
-        {"port", OPTION_INT, &port, "N",
+        {"port", OPTION_INT, &given->port, "N",
          "instead of the config's; 0 picks a free one, -1 leaves it", -1, 65535},
-        {"threads", OPTION_INT, &threads, "N",
+        {"threads", OPTION_INT, &given->threads, "N",
          "instead of the config's; 0 leaves it (there 0 means one per core)", 0, 256},
     };
     const struct command_usage usage = {
@@ -185,17 +185,35 @@ int cmd_serve(int argc, char **argv)
             "Serves recommendations over HTTP, with every user in an arm of each "
             "running experiment and\nevery exposure and feedback event in the "
             "log. The first line of standard output says where it\nlistens. "
-            "SIGTERM or SIGINT ends it cleanly, SIGHUP reads the config again. Trouble "
-            "is told on standard "
-            "error, one JSON line each.",
+            "SIGTERM or SIGINT ends it cleanly, SIGHUP reads the config again. "
+            "Trouble is told on\nstandard error, one JSON line each.",
         .options = options,
         .n_options = sizeof options / sizeof options[0],
         .min_arguments = 1,
         .max_arguments = 1,
     };
-    const char *path = NULL;
     int n_arguments = 0;
-    switch (options_parse(&usage, argc, argv, &path, &n_arguments)) {
+    return options_parse(&usage, argc, argv, &given->path, &n_arguments);
+}
+
+/* Signals are taken by sigwait in the main thread alone. */
+static void block_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+int cmd_serve(int argc, char **argv)
+{
+    struct serve_options given = {.port = -1};
+    struct server_options server = {.http = http_options_default(),
+                                    .version = ABTEST_VERSION,
+                                    .report = report,
+                                    .trouble = tell};
+    switch (parse(argc, argv, &given)) {
     case OPTIONS_HELP:
         return finish_output("serve", EXIT_DONE);
     case OPTIONS_BAD:
@@ -204,23 +222,19 @@ int cmd_serve(int argc, char **argv)
         break;
     }
     struct serve_state *state = NULL;
-    if (load(path, &state) != 0) {
+    if (load(given.path, &state) != 0) {
         return EXIT_FAILED;
     }
     const struct server_config *config = &state->config->server;
     const int max_connections = raise_file_limit();
     const long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
     sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    server.config_path = path;
+    block_signals(&signals);
+    server.config_path = given.path;
     server.http.host = config->host;
-    server.http.port = port >= 0 ? (int)port : config->port;
+    server.http.port = given.port >= 0 ? (int)given.port : config->port;
     server.http.inherited_fd = passed_socket();
-    server.http.n_workers = threads           ? (int)threads
+    server.http.n_workers = given.threads     ? (int)given.threads
                             : config->threads ? config->threads
                             : n_cores > 0     ? (int)n_cores
                                               : 1;

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "serve/dedup.h"
+#include "serve/newcomers.h"
 #include "serve/recommend.h"
 
 #define MAX_EVENTS    1000                 /* in one request */
@@ -115,6 +116,10 @@ static int log_one(struct http_exchange *x, struct intake_event *taken,
     }
     if (server_log(x, event) != 0) {
         return -1;
+    }
+    if (event->type == EVENT_FEEDBACK && event->has_value && event->item.len > 0 &&
+        slice_is(event->event, NEWCOMERS_EVENT)) {
+        newcomers_rate(server_newcomers(x), event->user, event->item, event->value);
     }
     tally->n_accepted++;
     return 0;

@@ -7,6 +7,8 @@
 #include "common/clock.h"
 #include "common/json_text.h"
 #include "common/utf8.h"
+#include "serve/explore.h"
+#include "serve/newcomers.h"
 
 int check_user(struct http_exchange *x, const char *name, struct slice user)
 {
@@ -94,11 +96,82 @@ static int list_popular(const struct serve_model *served, int k, const int32_t *
     return result->n;
 }
 
+/* Merges two ascending lists of items into `to`, each item once. */
+static int32_t merge(const int32_t *a, int32_t n_a, const int32_t *b, int32_t n_b,
+                     int32_t *to)
+{
+    int32_t n = 0, i = 0, j = 0;
+    while (i < n_a || j < n_b) {
+        const bool takes_a = j == n_b || (i < n_a && a[i] <= b[j]);
+        const int32_t item = takes_a ? a[i] : b[j];
+        i += i < n_a && a[i] == item;
+        j += j < n_b && b[j] == item;
+        to[n++] = item;
+    }
+    return n;
+}
+
+/* Solves for the vector of a user whom the model does not know, from feedback. Returns
+ * 1 when that could be done: the query's vector and seen items then lie in scratch
+ * memory; 0 when not, -1 when a 503 is answered. */
+static int fold_in(struct http_exchange *x, struct slice user,
+                   const struct serve_model *served, struct topk_query *query)
+{
+    const struct model *model = served->model;
+    const size_t n_max = NEWCOMERS_MAX_RATINGS, n_factors = (size_t)model->n_factors;
+    if (!served->fold_in) {
+        return 0;
+    }
+    int32_t *rated =
+        server_scratch(x, SCRATCH_RATINGS,
+                       (2 * n_max + (size_t)query->n_seen) * sizeof(int32_t) +
+                           (n_max + n_factors) * sizeof(float));
+    if (!rated) {
+        return -1;
+    }
+    int32_t *seen = rated + n_max;
+    void *behind = seen + n_max + query->n_seen;
+    float *values = behind, *vector = values + n_max;
+    float bias = 0;
+    const int n = newcomers_ratings(server_newcomers(x), user, model, rated, values);
+    const struct fold_in_ratings ratings = {rated, values, n};
+    struct error why;
+    if (n == 0 || fold_in_user(served->fold_in, &ratings, vector, &bias, &why) != 0) {
+        return 0;
+    }
+    query->n_seen = merge(rated, n, query->seen, query->n_seen, seen);
+    query->seen = seen;
+    query->vector = vector;
+    query->base = (double)model->mean + (double)bias;
+    return 1;
+}
+
+static int find_list(struct http_exchange *x, const struct serving *serving,
+                     struct topk_query *query, struct list *list)
+{
+    const struct topk *topk = list->model->topk;
+    struct desk_lists *lists = server_lists(x);
+    void *scratch = server_scratch(x, SCRATCH_TOPK, topk_scratch_size(topk));
+    if (!scratch) {
+        return -1;
+    }
+    if (!(serving->explore > 0)) {
+        topk_find(topk, query, scratch, &lists->result, NULL);
+        return 0;
+    }
+    query->k = explore_n_candidates(serving->k);
+    topk_find(topk, query, scratch, &lists->candidates, NULL);
+    explore(&lists->candidates, serving->explore, serving->k, slice_of(list->id),
+            &lists->result, lists->propensities);
+    list->propensities = lists->propensities;
+    return 0;
+}
+
 int list_items(struct http_exchange *x, struct slice user,
                const struct serving *serving, struct list *list)
 {
     const struct serve_model *served = &x->state->models[serving->model];
-    struct topk_result *result = server_topk_result(x);
+    struct topk_result *result = &server_lists(x)->result;
     struct topk_query query = {.item_bias = serving->item_bias, .k = serving->k};
     const int32_t index = model_find_user(served->model, user);
     query.seen = serve_state_seen(x->state, serving->model, user, &query.n_seen);
@@ -106,18 +179,23 @@ int list_items(struct http_exchange *x, struct slice user,
                           .label = served->label,
                           .items = result->items,
                           .scores = result->scores};
-    if (index < 0) {
+    log_shard_next_id(x->log, list->id);
+    const int folded = index < 0 ? fold_in(x, user, served, &query) : 0;
+    if (folded < 0) {
+        return -1;
+    }
+    if (index >= 0) {
+        topk_query_user(served->model, index, &query);
+    } else if (folded) {
+        list->fallback = "folded";
+        list->label = served->folded_label;
+    } else {
         list->fallback = "popular";
         list->label = served->popular_label;
         list_popular(served, query.k, query.seen, query.n_seen, result);
-    } else {
-        void *scratch =
-            server_scratch(x, SCRATCH_TOPK, topk_scratch_size(served->topk));
-        if (!scratch) {
-            return -1;
-        }
-        topk_query_user(served->model, index, &query);
-        topk_find(served->topk, &query, scratch, result, NULL);
+    }
+    if (query.vector && find_list(x, serving, &query, list) != 0) {
+        return -1;
     }
     list->n = result->n;
     return 0;
@@ -143,15 +221,15 @@ int log_exposure(struct http_exchange *x, struct slice user,
         items[i] = (struct event_item){
             .id = model_item_id(list->model->model, list->items[i]),
             .score = shown(list->scores[i]),
-            .propensity = (double)NAN,
+            .propensity = list->propensities ? list->propensities[i] : (double)NAN,
         };
     }
     struct event_attribute attributes[CONFIG_MAX_ATTRIBUTES];
-    const int id_len = log_shard_next_id(x->log, id);
+    memcpy(id, list->id, EVENT_ID_SIZE);
     const struct event event = {
         .type = EVENT_EXPOSURE,
         .ts_us = clock_wall_us(),
-        .id = {id, (size_t)id_len},
+        .id = slice_of(list->id),
         .user = user,
         .assignments = allotment->assignments,
         .n_assignments = allotment->n_assignments,

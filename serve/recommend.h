@@ -22,11 +22,14 @@ struct allotment {
 
 struct list {
     const struct serve_model *model;
-    const char *fallback; /* NULL, or "popular": the model does not know the user */
+    const char *fallback; /* NULL, or the model does not know the user: "folded" (the
+                             vector was solved from feedback), "popular" */
     const char *label;    /* of model and fallback, as the log says it */
     int n;
     const int32_t *items;
     const double *scores; /* of the model; of "popular", the ratings in training */
+    const double *propensities; /* NULL unless sampled: serve/explore.h */
+    char id[EVENT_ID_SIZE];     /* the exposure's, which also seeds the sampling */
 };
 
 /* Takes a user id from a request: 1..MAX_USER_LEN bytes of UTF-8. Answers 400 and

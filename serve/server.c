@@ -12,11 +12,13 @@
 #include "common/json_text.h"
 #include "serve/dedup.h"
 #include "serve/metrics.h"
+#include "serve/newcomers.h"
 #include "serve/routes.h"
 
 /* Without traffic nothing is committed, so a failure must be forgotten some time. */
-#define DEGRADED_NS (5 * INT64_C(1000000000))
-#define DEDUP_IDS   1000000 /* feedback ids remembered, at least */
+#define DEGRADED_NS   (5 * INT64_C(1000000000))
+#define MAX_NEWCOMERS 1000000
+#define DEDUP_IDS     1000000 /* feedback ids remembered, at least */
 
 /* What one worker keeps; on cache lines of its own. */
 struct desk {
@@ -29,7 +31,7 @@ struct desk {
     const struct serve_state *slots_of; /* whose arms `slots` are for; not followed */
     void *scratch[N_SCRATCH];
     size_t scratch_size[N_SCRATCH];
-    struct topk_result topk;
+    struct desk_lists lists;
 };
 
 struct server {
@@ -39,6 +41,7 @@ struct server {
     struct desk *desks; /* (n_workers) */
     struct dedup *dedup;
     struct metrics *metrics;
+    struct newcomers *newcomers;
     bool has_committers;
     pthread_mutex_t reload_lock; /* one reload at a time */
     pthread_mutex_t state_lock;
@@ -229,6 +232,37 @@ static enum log_sync sync_of(enum fsync_policy policy)
                                       : LOG_SYNC_NO;
 }
 
+static int take_logged(void *context, const struct event *event)
+{
+    struct server *server = context;
+    if (event->type != EVENT_FEEDBACK) {
+        return 0;
+    }
+    /* Ids that the server gave out itself come back too; they cost memory only. */
+    (void)dedup_add(server->dedup, event->id, 0);
+    if (slice_is(event->event, NEWCOMERS_EVENT) && event->has_value &&
+        event->item.len) {
+        newcomers_rate(server->newcomers, event->user, event->item, event->value);
+    }
+    return 0;
+}
+
+/* What a restart must not forget: ids that were counted, ratings of new users. */
+static int read_log(struct server *server, struct error *error)
+{
+    const struct log_visitor visitor = {.on_event = take_logged, .context = server};
+    struct log_statistics statistics;
+    struct error why = {0};
+    const char *directory = server->state->config->log.directory;
+    if (log_read(directory, &visitor, &statistics, &why) != 0 &&
+        why.code != ERROR_NOT_FOUND) {
+        *error = why;
+        return -1;
+    }
+    dedup_settle(server->dedup, 0, dedup_mark(server->dedup, 0), true);
+    return 0;
+}
+
 static int open_log(struct server *server, struct error *error)
 {
     const struct config *config = server->state->config;
@@ -271,8 +305,9 @@ int server_open(const struct server_options *options, struct serve_state *state,
     }
     server->dedup = dedup_new(DEDUP_IDS, options->http.n_workers, error);
     server->metrics = metrics_new(options->http.n_workers, error);
+    server->newcomers = newcomers_new(MAX_NEWCOMERS, error);
     server->has_committers = state->config->log.fsync == FSYNC_ALWAYS;
-    if (!server->desks || !server->dedup || !server->metrics) {
+    if (!server->desks || !server->dedup || !server->metrics || !server->newcomers) {
         error_set(error, ERROR_NOMEM, "no memory for %zu workers", n_workers);
         goto fail;
     }
@@ -292,7 +327,7 @@ int server_open(const struct server_options *options, struct serve_state *state,
         .on_trouble = on_trouble,
     };
     if (http_workers_open(&http, &server->workers, error) != 0 ||
-        open_log(server, error) != 0) {
+        open_log(server, error) != 0 || read_log(server, error) != 0) {
         goto fail;
     }
     serve_state_unref(state); /* ours holds it now */
@@ -342,6 +377,7 @@ void server_free(struct server *server)
     free(server->desks);
     dedup_free(server->dedup);
     metrics_free(server->metrics);
+    newcomers_free(server->newcomers);
     serve_state_unref(server->state);
     pthread_mutex_destroy(&server->state_lock);
     pthread_mutex_destroy(&server->reload_lock);
@@ -439,9 +475,14 @@ void *server_scratch(struct http_exchange *x, enum server_scratch what, size_t s
     return desk->scratch[what];
 }
 
-struct topk_result *server_topk_result(struct http_exchange *x)
+struct desk_lists *server_lists(struct http_exchange *x)
 {
-    return &x->server->desks[x->worker].topk;
+    return &x->server->desks[x->worker].lists;
+}
+
+struct newcomers *server_newcomers(struct http_exchange *x)
+{
+    return x->server->newcomers;
 }
 
 struct dedup *server_dedup(struct http_exchange *x)

@@ -80,12 +80,20 @@ enum server_scratch {
     SCRATCH_ASSIGNMENTS,
     SCRATCH_ITEMS,
     SCRATCH_TOPK,
+    SCRATCH_RATINGS,
     SCRATCH_SLOTS, /* the server's own */
     N_SCRATCH
 };
 void *server_scratch(struct http_exchange *x, enum server_scratch what, size_t size);
 
-struct topk_result *server_topk_result(struct http_exchange *x);
+/* Room for two lists and the propensities of one. */
+struct desk_lists {
+    struct topk_result result, candidates;
+    double propensities[TOPK_MAX];
+};
+struct desk_lists *server_lists(struct http_exchange *x);
+
+struct newcomers *server_newcomers(struct http_exchange *x);
 
 /* Counts an exposure for the arms in it; `all` (n_experiments) as config_assign left
  * it. */

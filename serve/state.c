@@ -104,12 +104,14 @@ static int make_labels(struct serve_model *served, struct error *error)
     hash_text(served->model->hash, hash);
     served->label = malloc(size);
     served->popular_label = malloc(size);
-    if (!served->label || !served->popular_label) {
+    served->folded_label = malloc(size);
+    if (!served->label || !served->popular_label || !served->folded_label) {
         error_set(error, ERROR_NOMEM, "no memory for a model's name");
         return -1;
     }
     snprintf(served->label, size, "%s:%s", served->name, hash);
     snprintf(served->popular_label, size, "%s:%s:popular", served->name, hash);
+    snprintf(served->folded_label, size, "%s:%s:folded", served->name, hash);
     return 0;
 }
 
@@ -126,6 +128,10 @@ static int load_model(struct serve_state *state, int i, struct error *error)
         topk_new(served->model, NULL, &served->topk, error) != 0) {
         return -1;
     }
+    struct error why;
+    if (fold_in_new(served->model, &served->fold_in, &why) != 0) {
+        served->fold_in = NULL; /* new users get the popular items then */
+    }
     return state->ratings ? translate_seen(served, state->ratings, error) : 0;
 }
 
@@ -134,9 +140,11 @@ static void free_state(struct serve_state *state)
     for (int i = 0; state->models && i < state->config->n_models; i++) {
         struct serve_model *served = &state->models[i];
         topk_free(served->topk);
-        model_free(served->model);
         free(served->label);
         free(served->popular_label);
+        free(served->folded_label);
+        fold_in_free(served->fold_in); /* borrows the model */
+        model_free(served->model);
         free(served->popular);
         free(served->seen.own_start);
         free(served->seen.own_item);

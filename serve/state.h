@@ -26,7 +26,9 @@ struct serve_model {
     const char *name; /* as in the config */
     struct model *model;
     struct topk *topk;
-    char *label;            /* "als:1c2d...", as the log names it */
+    char *label;             /* "als:1c2d...", as the log names it */
+    struct fold_in *fold_in; /* NULL: the model's settings do not say how it learned */
+    char *folded_label;     /* "als:1c2d...:folded": the user's vector was solved for */
     char *popular_label;    /* "als:1c2d...:popular": the list was the popular items */
     int32_t *popular;       /* (n_items) by item_count, the most first; ties by index */
     struct seen_items seen; /* all NULL when the config names no ratings */

@@ -59,7 +59,7 @@ INI
 start() { # start NAME [options]: sets server and url
     local name=$1
     shift
-    "$abtest" serve exp.ini "$@" >"out.$name" 2>"err.$name" &
+    "$abtest" serve "${config:-exp.ini}" "$@" >"out.$name" 2>"err.$name" &
     server=$!
     for _ in $(seq 1 200); do
         [ -s "out.$name" ] && break
@@ -180,6 +180,29 @@ jq -se --slurpfile items <(jq -R . items) \
     '[.[] | select(.type == "exposure" and .user == "7")][0].items == $items' events >/dev/null ||
     fail "the log has another list than the answer"
 
+# After a restart: ids that were counted stay counted, a new user's ratings shape the list.
+start again
+[ "$(post '{"id":"f1","user":"7","event":"satisfied"}')" = '{"accepted":0,"duplicates":1}' ] || fail "an id was forgotten"
+for item in 3 6 9; do post "{\"user\":\"new\",\"event\":\"rating\",\"item\":\"$item\",\"value\":5}" >/dev/null; done
+get "$url/v1/recommend?user=new" >folded
+jq -e '.fallback == "folded" and (.items | length) == 5 and
+       ([.items[].item] | inside(["3", "6", "9"]) | not)' folded >/dev/null || fail "fold-in: $(cat folded)"
+stop
+start third
+[ "$(get "$url/v1/recommend?user=new" | jq -c .items)" = "$(jq -c .items folded)" ] || fail "ratings were forgotten"
+get "$url/metrics" >metrics
+grep -q '^abtest_exposures_total{experiment="which-model",arm=".*"} 1$' metrics || fail "metrics"
+stop
+
+# Sampled lists carry the probability of every place, and differ from request to request.
+sed 's/^k = 5/k = 5\nexplore = 0.5/; s/= logs/= sampled/' exp.ini >explore.ini
+config=explore.ini start explore
+for _ in 1 2 3 4 5 6; do get "$url/v1/recommend?user=8" | jq -c '[.items[].item]'; done | sort -u >lists
+stop
+[ "$(wc -l <lists)" -gt 1 ] || fail "six sampled lists are the same"
+"$abtest" logs cat sampled | jq -se '[.[] | select(.type == "exposure")] |
+    all(.propensities | length == 5 and all(. > 0 and . <= 1))' >/dev/null || fail "propensities"
+
 # Under load: stop in the middle, then count.
 start load
 for _ in 1 2 3 4; do
@@ -194,7 +217,8 @@ stop
 wait $clients || true
 answered=$(cat codes.* | grep -c '^200$')
 logged=$("$abtest" logs cat logs | jq -s '[.[] | select(.type == "exposure")] | length')
-[ "$((logged - 7))" -ge "$answered" ] || fail "$answered lists were answered, $((logged - 7)) logged"
+exposures=$((exposures + 2)) # of the new user
+[ "$((logged - exposures))" -ge "$answered" ] || fail "$answered lists were answered, $((logged - exposures)) logged"
 grep -v '^\(200\|000\)$' codes.* && fail "answers other than 200 while stopping"
 [ ! -s err.load ] || fail "trouble was told"
 echo "serve: all passed"

@@ -85,6 +85,19 @@ static enum analysis_kind kind_of(enum metric_kind kind)
     return ANALYSIS_QUANTILE;
 }
 
+static enum analysis_correction correction_of(enum correction_choice choice)
+{
+    static const enum analysis_correction corrections[] = {
+        [CHOICE_HOLM] = ANALYSIS_HOLM,
+        [CHOICE_HOCHBERG] = ANALYSIS_HOCHBERG,
+        [CHOICE_BONFERRONI] = ANALYSIS_BONFERRONI,
+        [CHOICE_BH] = ANALYSIS_BH,
+        [CHOICE_BY] = ANALYSIS_BY,
+        [CHOICE_NONE] = ANALYSIS_UNCORRECTED,
+    };
+    return corrections[choice];
+}
+
 static const struct analysis_metric *metrics_of(struct analysis_source *source,
                                                 const struct config *config)
 {
@@ -99,6 +112,8 @@ static const struct analysis_metric *metrics_of(struct analysis_source *source,
             .event = from->event,
             .denominator = from->denominator,
             .window_us = from->window_us,
+            .margin = from->margin,
+            .cap = from->cap,
             .direction = from->direction == DIRECTION_UP     ? 1
                          : from->direction == DIRECTION_DOWN ? -1
                                                              : 0,
@@ -166,6 +181,9 @@ static int add_experiment(struct analysis_source *source, int from_config,
         .config_text = text,
         .config_ts_us = source->logged[from_config]->first_ts_us,
         .alpha = from->alpha,
+        .correction = correction_of(from->correction),
+        .minimum_time_us = from->minimum_time_us,
+        .minimum_effect = from->minimum_effect,
         .sequential = from->sequential,
         .arms = arms,
         .n_arms = from->n_arms,

@@ -99,6 +99,8 @@ void methods_mark(const struct experiment_result *result, bool *used)
             mark(contrast->fixed.interval, used);
             mark(contrast->fixed.relative, used);
             mark(contrast->adjustment, used);
+            mark(contrast->always.interval, used);
+            mark(contrast->guard.method, used);
         }
     }
 }

@@ -70,6 +70,10 @@ static void write_contrast(struct buffer *out, const struct experiment_result *r
         fixed->rel_ci_upper,
         fixed->statistic,
         fixed->p_value,
+        contrast->p_adjusted,
+        contrast->always.ci_lower,
+        contrast->always.ci_upper,
+        contrast->always_p_adjusted,
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         number_field(out, numbers[i]);
@@ -78,6 +82,12 @@ static void write_contrast(struct buffer *out, const struct experiment_result *r
     text_field(out, fixed->is_testable ? fixed->test : fixed->why_not);
     buffer_append_char(out, ',');
     text_field(out, fixed->interval);
+    buffer_append_char(out, ',');
+    text_field(out, contrast->adjustment);
+    buffer_append_char(out, ',');
+    text_field(out, contrast->guard.state == GUARD_NONE
+                        ? NULL
+                        : guard_state_name(contrast->guard.state));
     buffer_append_text(out, "\r\n");
 }
 
@@ -87,7 +97,8 @@ void report_csv(const struct analysis *analysis, struct buffer *out)
         out, "experiment,verdict,metric,role,kind,control,treatment,control_n,"
              "control_total,control_value,treatment_n,treatment_total,treatment_value,"
              "effect_size,ci_lower,ci_upper,rel_effect_size,rel_ci_lower,rel_ci_upper,"
-             "statistic,p_value,test,interval\r\n");
+             "statistic,p_value,p_adjusted,always_valid_lower,always_valid_upper,"
+             "always_valid_p_adjusted,test,interval,correction,guardrail\r\n");
     for (int e = 0; e < analysis->n_experiments; e++) {
         const struct experiment_result *r = &analysis->experiments[e];
         for (int m = 0; m < r->spec->n_metrics; m++) {

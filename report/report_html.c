@@ -300,6 +300,56 @@ static void write_series(struct buffer *out, const struct experiment_result *r)
     }
 }
 
+/* What decides beside the fixed-horizon answer, and how guardrails stand. */
+static void write_looks(struct buffer *out, const struct experiment_result *r)
+{
+    static const char *const heads[] = {"Metric",         "Arm",          "#One look",
+                                        "#At every look", "#Corrected p", "Correction",
+                                        "Guardrail"};
+    char text[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
+    buffer_append_text(out, "<h2>Looks, questions and guardrails</h2>");
+    open_table(
+        out, "looks",
+        r->spec->sequential
+            ? "This experiment is looked at while it runs, so the answer at every "
+              "look decides"
+            : "One look was planned beforehand, so the answer for one look decides");
+    column_heads(out, heads, 7);
+    for (int m = 0; m < r->spec->n_metrics; m++) {
+        const struct metric_result *metric = &r->metrics[m];
+        for (int a = 1; a < r->spec->n_arms; a++) {
+            const struct contrast *contrast = &metric->contrasts[a - 1];
+            const enum analysis_kind kind = metric->spec->kind;
+            row_head(out, metric->spec->name);
+            cell(out, r->spec->arms[a].name, false);
+            number_text_interval(kind, contrast->fixed.ci_lower,
+                                 contrast->fixed.ci_upper, text);
+            number_text_p(contrast->fixed.p_value, contrast->fixed.log10_p_value, p);
+            two_lines(out, text, p);
+            number_text_interval(kind, contrast->always.ci_lower,
+                                 contrast->always.ci_upper, text);
+            number_text_p(contrast->always.p_value, contrast->always.log10_p_value, p);
+            two_lines(out, text,
+                      contrast->always.is_testable ? p : contrast->always.why_not);
+            number_text_p(analysis_decisive_p(r->spec, contrast),
+                          log10(analysis_decisive_p(r->spec, contrast)), p);
+            cell(out, p, true);
+            cell(out, contrast->adjustment, false);
+            buffer_append_text(out, "<td>");
+            if (contrast->guard.state != GUARD_NONE) {
+                buffer_printf(out, "<span class=\"pill %s\">%s</span> ",
+                              contrast->guard.state == GUARD_BREACHED ? "bad"
+                              : contrast->guard.state == GUARD_HOLDS  ? "good"
+                                                                      : "warn",
+                              guard_state_name(contrast->guard.state));
+                html_text(out, slice_of(contrast->guard.detail));
+            }
+            buffer_append_text(out, "</td></tr>");
+        }
+    }
+    close_table(out);
+}
+
 static void write_metric_arms(struct buffer *out, const struct experiment_result *r)
 {
     static const char *const heads[] = {"Metric", "Arm",       "#Units",     "#Total",
@@ -403,6 +453,7 @@ static void write_experiment(struct buffer *out, const struct experiment_result 
     write_cards(out, r);
     write_checks(out, r);
     write_forest(out, r);
+    write_looks(out, r);
     write_series(out, r);
     write_metric_arms(out, r);
     write_units(out, r);

@@ -87,6 +87,64 @@ static void write_metric_arms(struct json_writer *json,
     json_close(json, ']');
 }
 
+static void write_family(struct json_writer *json, const struct contrast *contrast)
+{
+    json_open(json, "corrected", '{');
+    json_text(json, "correction", contrast->adjustment);
+    json_int(json, "questions", contrast->n_family);
+    json_number(json, "p_value", contrast->p_adjusted);
+    json_number(json, "always_valid_p_value", contrast->always_p_adjusted);
+    json_close(json, '}');
+}
+
+static void write_guard(struct json_writer *json, const struct guard *guard)
+{
+    if (guard->state == GUARD_NONE) {
+        return;
+    }
+    json_open(json, "guardrail", '{');
+    json_text(json, "state", guard_state_name(guard->state));
+    json_number(json, "margin", guard->margin);
+    json_number(json, "p_value", guard->p_value);
+    json_text(json, "method", guard->method);
+    json_text(json, "detail", guard->detail);
+    json_close(json, '}');
+}
+
+static void write_series(struct json_writer *json, const struct experiment_result *r,
+                         const struct contrast *contrast)
+{
+    json_open(json, "series", '[');
+    for (int i = 0; contrast->series && i < r->n_series; i++) {
+        const struct series_point *point = &contrast->series[i];
+        json_open(json, NULL, '{');
+        json_int(json, "before_ts_us", point->ts_us);
+        json_int(json, "units", point->n_units);
+        json_number(json, "effect_size", point->effect_size);
+        json_number(json, "ci_lower", point->ci_lower);
+        json_number(json, "ci_upper", point->ci_upper);
+        json_number(json, "always_valid_lower", point->always_lower);
+        json_number(json, "always_valid_upper", point->always_upper);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void write_days(struct json_writer *json, const struct experiment_result *r)
+{
+    json_open(json, "days_since_exposure", '[');
+    for (int d = 0; d < r->n_days; d++) {
+        json_open(json, NULL, '{');
+        json_int(json, "day", d);
+        json_int(json, "units", r->n_days_units);
+        json_number(json, "effect_size", r->days[d].effect_size);
+        json_number(json, "ci_lower", r->days[d].ci_lower);
+        json_number(json, "ci_upper", r->days[d].ci_upper);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
 static void write_metric(struct json_writer *json, const struct experiment_result *r,
                          const struct metric_result *metric)
 {
@@ -116,6 +174,10 @@ static void write_metric(struct json_writer *json, const struct experiment_resul
         json_text(json, "arm", r->spec->arms[contrast->arm].name);
         json_text(json, "against", r->spec->arms[0].name);
         write_finding(json, "fixed", &contrast->fixed);
+        write_finding(json, "always_valid", &contrast->always);
+        write_family(json, contrast);
+        write_guard(json, &contrast->guard);
+        write_series(json, r, contrast);
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -157,8 +219,12 @@ static void write_experiment(struct json_writer *json,
     json_int(json, "feedback_after_window", r->n_feedback_late);
     json_int(json, "first_ts_us", r->first_ts_us);
     json_int(json, "last_ts_us", r->last_ts_us);
+    json_int(json, "forced_units", r->n_forced);
+    json_number(json, "units_needed", r->units_needed);
+    json_number(json, "days_needed", r->days_needed);
     write_checks(json, r);
     write_arms(json, r);
+    write_days(json, r);
     json_open(json, "metrics", '[');
     for (int m = 0; m < spec->n_metrics; m++) {
         write_metric(json, r, &r->metrics[m]);
@@ -180,6 +246,7 @@ static void write_evidence(struct json_writer *json, const struct evidence *e)
     json_int(json, "duplicates", e->n_duplicates);
     json_int(json, "conflicting_duplicates", e->n_conflicts);
     json_int(json, "feedback_without_exposure", e->n_unexposed);
+    json_int(json, "feedback_before_its_exposure", e->n_skewed);
     json_int(json, "unusable_values", e->n_bad_values);
     json_int(json, "torn_tails", e->n_torn_tails);
     json_int(json, "damaged", e->n_damaged);

@@ -120,6 +120,39 @@ static void write_metric_arms(const struct page *page,
     table_write_text(&table, 4, page->out);
 }
 
+static void add_relative(struct table *table, const struct finding *fixed)
+{
+    char relative[NUMBER_TEXT_SIZE], lower[NUMBER_TEXT_SIZE], upper[NUMBER_TEXT_SIZE];
+    number_text_relative(fixed->rel_effect_size, relative);
+    number_text_relative(fixed->rel_ci_lower, lower);
+    number_text_relative(fixed->rel_ci_upper, upper);
+    table_cell(table, "relative lift");
+    table_cell(table, "%s, interval %s to %s", relative, lower, upper);
+    table_cell(table, "%s", fixed->relative ? fixed->relative : "");
+}
+
+/* What holds at every look, and among so many questions. */
+static void add_always(struct table *table, const struct experiment_result *r,
+                       enum analysis_kind kind, const struct contrast *contrast)
+{
+    const struct finding *always = &contrast->always;
+    char interval[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
+    if (always->is_testable) {
+        number_text_interval(kind, always->ci_lower, always->ci_upper, interval);
+        number_text_p(always->p_value, always->log10_p_value, p);
+        table_cell(table, "at every look");
+        table_cell(table, "%g %% interval %s, %s", 100 * (1 - r->spec->alpha), interval,
+                   p);
+        table_cell(table, "%s", always->interval);
+    }
+    if (contrast->n_family > 1 && isfinite(contrast->p_adjusted)) {
+        table_cell(table, "corrected");
+        table_cell(table, "p = %.4g, always-valid p = %.4g", contrast->p_adjusted,
+                   contrast->always_p_adjusted);
+        table_cell(table, "%s, %d questions", contrast->adjustment, contrast->n_family);
+    }
+}
+
 static void write_contrast(const struct page *page, const struct experiment_result *r,
                            const struct metric_result *metric,
                            const struct contrast *contrast)
@@ -127,11 +160,9 @@ static void write_contrast(const struct page *page, const struct experiment_resu
     struct buffer *out = page->out;
     const struct finding *fixed = &contrast->fixed;
     const enum analysis_kind kind = metric->spec->kind;
-    char effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE],
-        relative[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
+    char effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
     number_text_effect(kind, fixed->effect_size, effect);
     number_text_interval(kind, fixed->ci_lower, fixed->ci_upper, interval);
-    number_text_relative(fixed->rel_effect_size, relative);
     number_text_p(fixed->p_value, fixed->log10_p_value, p);
     buffer_printf(out, "    %s against %s\n", r->spec->arms[contrast->arm].name,
                   r->spec->arms[0].name);
@@ -141,14 +172,18 @@ static void write_contrast(const struct page *page, const struct experiment_resu
         table_cell(&table, "%s, %g %% interval %s", effect, 100 * (1 - r->spec->alpha),
                    interval);
         table_cell(&table, "%s", fixed->interval);
-        table_cell(&table, "relative lift");
-        table_cell(&table, "%s", relative);
-        table_cell(&table, "%s", fixed->relative ? fixed->relative : "");
+        add_relative(&table, fixed);
         if (fixed->is_testable) {
             table_cell(&table, "test");
             table_cell(&table, "%s = %.6f, %s", fixed->statistic_name, fixed->statistic,
                        p);
             table_cell(&table, "%s", fixed->test);
+        }
+        add_always(&table, r, kind, contrast);
+        if (contrast->guard.state != GUARD_NONE) {
+            table_cell(&table, "guardrail");
+            table_cell(&table, "%s", guard_state_name(contrast->guard.state));
+            table_cell(&table, "%s", contrast->guard.detail);
         }
         table_write_text(&table, 6, out);
     }

@@ -24,6 +24,12 @@ const char *check_status_name(enum check_status status)
     return names[status];
 }
 
+const char *guard_state_name(enum guard_state state)
+{
+    static const char *const names[] = {"none", "holds", "unclear", "breached"};
+    return names[state];
+}
+
 const char *metric_role_name(enum metric_role role)
 {
     static const char *const names[] = {"primary", "guardrail", "secondary"};
@@ -103,13 +109,15 @@ static int count_arms(struct analysis *analysis, struct experiment_result *resul
 }
 
 int analysis_run(struct analysis *analysis, int index,
-                 const struct analysis_experiment *spec, const struct unit_table *table,
+                 const struct analysis_experiment *spec, struct unit_table *table,
                  struct error *error)
 {
     struct experiment_result *result = &analysis->experiments[index];
     *result = (struct experiment_result){.spec = spec, .winner = -1};
     if (count_arms(analysis, result, table, error) != 0 ||
+        analysis_cap(result, table, error) != 0 ||
         analysis_metrics(analysis, result, table, error) != 0 ||
+        analysis_families(analysis, result, error) != 0 ||
         analysis_series(analysis, result, table, error) != 0 ||
         analysis_trust(analysis, result, table, error) != 0 ||
         analysis_decide(analysis, result, error) != 0) {

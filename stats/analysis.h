@@ -81,12 +81,33 @@ struct series_point {
     double always_lower, always_upper; /* always-valid; NAN before it begins */
 };
 
+enum guard_state {
+    GUARD_NONE,     /* not a guardrail */
+    GUARD_HOLDS,    /* shown to worsen by less than its margin; without a margin: not
+                       shown to worsen */
+    GUARD_UNCLEAR,  /* neither harm nor harmlessness is shown */
+    GUARD_BREACHED, /* shown to worsen */
+};
+
+/* A guardrail as a non-inferiority question. */
+struct guard {
+    enum guard_state state;
+    double margin;  /* tolerated worsening, share of control's value; 0: none was set */
+    double p_value; /* of H0: it worsened by the margin or more; NAN without a margin */
+    const char *method; /* NULL when there is no test */
+    const char *detail; /* a sentence */
+};
+
 struct contrast {
-    int arm;                     /* index of the treatment */
-    struct finding fixed;        /* the fixed-horizon answer */
+    int arm;               /* index of the treatment */
+    struct finding fixed;  /* valid for one look, planned beforehand */
+    struct finding always; /* valid at every look; not testable before it begins */
+    double p_adjusted;     /* fixed.p_value for the number of questions of its family */
+    double always_p_adjusted; /* always.p_value likewise */
+    const char *adjustment;   /* name of the correction */
+    int n_family;             /* questions in the family */
+    struct guard guard;
     struct series_point *series; /* (n_series of the experiment); NULL for quantiles */
-    double p_adjusted;      /* for the number of treatments and metrics of its family */
-    const char *adjustment; /* name of the correction */
 };
 
 enum metric_role { ROLE_PRIMARY, ROLE_GUARDRAIL, ROLE_SECONDARY };
@@ -124,6 +145,9 @@ struct experiment_result {
     const char **reasons; /* (n_reasons) */
     int n_reasons;
     bool is_guardrail_breached;
+    double
+        units_needed; /* of all arms, for the power and effect planned; NAN: unknown */
+    double days_needed; /* more days at the pace so far; NAN: unknown */
 };
 
 struct analysis {
@@ -141,11 +165,16 @@ MUST_CHECK struct analysis *analysis_new(const struct evidence *evidence,
 void analysis_free(struct analysis *analysis);
 
 /* Analyzes one experiment into analysis->experiments[index]. `table` may be freed
- * afterwards; `spec` must outlive the analysis. Fails with ERROR_NOMEM or
- * ERROR_INVALID. */
+ * afterwards, and its values may have been capped where a metric says so; `spec` must
+ * outlive the analysis. Fails with ERROR_NOMEM or ERROR_INVALID. */
 MUST_CHECK int analysis_run(struct analysis *analysis, int index,
                             const struct analysis_experiment *spec,
-                            const struct unit_table *table, struct error *error);
+                            struct unit_table *table, struct error *error);
+
+/* The p-value that decides: always-valid when the plan is to look while it runs, else
+ * fixed-horizon; already corrected. NAN when there is none. */
+double analysis_decisive_p(const struct analysis_experiment *spec,
+                           const struct contrast *contrast);
 
 /* True when some verdict is VERDICT_DO_NOT_TRUST. */
 bool analysis_is_untrusted(const struct analysis *analysis);
@@ -153,6 +182,7 @@ bool analysis_is_untrusted(const struct analysis *analysis);
 /* True when some verdict is roll back or some guardrail is breached. */
 bool analysis_is_gated(const struct analysis *analysis);
 
+const char *guard_state_name(enum guard_state state);
 const char *verdict_name(enum verdict verdict);
 const char *check_status_name(enum check_status status);
 const char *metric_role_name(enum metric_role role);

@@ -154,11 +154,14 @@ void analysis_point(const struct analysis_experiment *spec,
     const struct metric_arm t = {
         .sum = *treatment, .estimate = analysis_estimate(metric->kind, treatment)};
     struct finding finding;
-    point->always_lower = point->always_upper = NAN;
     if (analysis_compare(metric->kind, 1 - spec->alpha, &c, &t, &finding, NULL) != 0) {
         finding = finding_none(NULL);
     }
     point->effect_size = finding.effect_size;
     point->ci_lower = finding.ci_lower;
     point->ci_upper = finding.ci_upper;
+    const struct finding always = analysis_always(
+        spec, &finding, &c.estimate, &t.estimate, c.sum.n_units, t.sum.n_units);
+    point->always_lower = always.ci_lower;
+    point->always_upper = always.ci_upper;
 }

@@ -159,7 +159,6 @@ static int measure(struct analysis *analysis, struct experiment_result *result,
     for (int a = 1; a < spec->n_arms; a++) {
         struct contrast *contrast = &to->contrasts[a - 1];
         contrast->arm = a;
-        contrast->p_adjusted = NAN;
         if (analysis_compare(metric->kind, 1 - spec->alpha, &to->arms[0], &to->arms[a],
                              &contrast->fixed, error) != 0) {
             return -1;

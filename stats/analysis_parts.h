@@ -17,6 +17,27 @@ MUST_CHECK int analysis_trust(struct analysis *analysis,
                               struct experiment_result *result,
                               const struct unit_table *table, struct error *error);
 
+/* Lowers the values of metrics that have a cap. */
+MUST_CHECK int analysis_cap(struct experiment_result *result, struct unit_table *table,
+                            struct error *error);
+
+/* Always-valid answers, corrections for many questions, and guardrails of every
+ * contrast. */
+MUST_CHECK int analysis_families(struct analysis *analysis,
+                                 struct experiment_result *result, struct error *error);
+
+/* The always-valid answer beside a fixed one; finding_none before it begins. */
+struct finding analysis_always(const struct analysis_experiment *spec,
+                               const struct finding *fixed,
+                               const struct estimate *control,
+                               const struct estimate *treatment, uint64_t n_control,
+                               uint64_t n_treatment);
+
+/* +1 better, -1 worse, 0 not shown. */
+int analysis_judge(const struct analysis_experiment *spec,
+                   const struct analysis_metric *metric,
+                   const struct contrast *contrast);
+
 /* Adds one check with a sentence made of `format`. */
 MUST_CHECK int analysis_add_check(struct analysis *analysis,
                                   struct experiment_result *result, struct check check,

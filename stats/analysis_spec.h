@@ -20,6 +20,9 @@ enum analysis_kind {
     ANALYSIS_QUANTILE,   /* quantile of the event's values; units are clusters */
 };
 
+#define ANALYSIS_PLANNED_UNITS 10000
+#define ANALYSIS_POWER         0.8 /* for "how many more days" */
+
 /* A feedback event's value is its `value`, or 1 when it has none. Three names mean the
  * exposures themselves: "exposure" (value 1 each), "exposure.latency_us" and
  * "exposure.items" (length of the list). A proportion counts events whose value is not
@@ -33,7 +36,19 @@ struct analysis_metric {
     int64_t window_us; /* counted in [first exposure, first exposure + window); 0 = no
                           limit */
     int direction;     /* +1: higher is better; -1: lower is better; 0: not said */
+    double cap;    /* quantile of all units above which values are lowered to it; 0 or
+                      1: none */
     double margin; /* as a guardrail: tolerated worsening relative to control, > 0 */
+};
+
+/* How p-values of one family are corrected for its size. */
+enum analysis_correction {
+    ANALYSIS_HOLM,
+    ANALYSIS_HOCHBERG,
+    ANALYSIS_BONFERRONI,
+    ANALYSIS_BH,
+    ANALYSIS_BY,
+    ANALYSIS_UNCORRECTED,
 };
 
 struct analysis_arm {
@@ -57,7 +72,13 @@ struct analysis_experiment {
     int64_t config_ts_us;    /* when that config was first logged */
     const char *config_text; /* of that config; NULL when not at hand */
     double alpha;            /* in (0, 1) */
-    bool sequential;         /* the plan is to look while it runs */
+    enum analysis_correction correction;
+    int64_t minimum_time_us; /* do not ship before; 0 = none */
+    double
+        minimum_effect; /* absolute difference of the primary worth finding; 0: none */
+    double planned_units; /* of all arms; where always-valid intervals are narrowest; 0:
+                             ANALYSIS_PLANNED_UNITS */
+    bool sequential;      /* the plan is to look while it runs */
     const struct analysis_arm *arms; /* (n_arms), the first is the control */
     int n_arms;
     const struct analysis_metric *metrics; /* (n_metrics) */

@@ -111,7 +111,7 @@ int analysis_judge(const struct analysis_experiment *spec,
 static int correct(struct contrast **family, int n, enum correction correction,
                    bool is_always, struct error *error)
 {
-    double *p = malloc(((size_t)n + 1) * sizeof *p);
+    double *p = calloc((size_t)n + 1, sizeof *p);
     if (!p) {
         error_set(error, ERROR_NOMEM, "no memory to correct %d p-values", n);
         return -1;

@@ -6,9 +6,12 @@
 #include "common/hash.h"
 #include "common/id_map.h"
 
-#define PAGE_BITS  4096
-#define PAGE_WORDS (PAGE_BITS / 64)
-#define MAX_DIGITS 18 /* of a number that surely fits 63 bits */
+/* Small pages: numbers that do not count up, but are random, then cost 100 bytes each
+ * and not a kilobyte. Longer numbers (the end of a UUID) are not taken for counters. */
+#define PAGE_BITS   512
+#define PAGE_WORDS  (PAGE_BITS / 64)
+#define MAX_DIGITS  8
+#define PREFIX_SIZE 64
 
 struct page {
     int32_t node;
@@ -21,7 +24,9 @@ struct id_seen {
     struct id_map *nodes;
     struct page **pages;
     size_t n_pages, page_slots;
-    struct page *recent; /* numbers count up: the next id is most often here */
+    struct page *recent;      /* numbers count up: the next id is most often here, */
+    char prefix[PREFIX_SIZE]; /* after the same prefix */
+    size_t prefix_len;
     uint64_t *hashes;
     size_t n_hashes, hash_slots;
     bool has_zero_hash;
@@ -62,24 +67,30 @@ void id_seen_free(struct id_seen *seen)
     free(seen);
 }
 
-/* Splits "<node>-<number>"; false when the id is not of that form, or is spelt in a way
- * that another id of the same number could be (a leading zero). */
-static bool split_number(struct slice id, struct slice *node, int64_t *number)
+static int digit_of(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Splits "<prefix>.<number>"; false when the id is not of that form, or is spelt in a
+ * way that another id of the same number could be (a leading zero). */
+static bool split_number(struct slice id, struct slice *prefix, int64_t *number)
 {
     size_t start = id.len;
-    while (start > 0 && id.data[start - 1] >= '0' && id.data[start - 1] <= '9') {
+    int shift = 0;
+    *number = 0;
+    while (start > 0 && digit_of(id.data[start - 1]) >= 0 && shift <= 4 * MAX_DIGITS) {
         start--;
+        *number |= (int64_t)digit_of(id.data[start]) << shift;
+        shift += 4;
     }
     const size_t n_digits = id.len - start;
-    if (start < 2 || id.data[start - 1] != '-' || n_digits == 0 ||
-        n_digits > MAX_DIGITS || (n_digits > 1 && id.data[start] == '0')) {
+    if (start < 2 || n_digits == 0 || n_digits > MAX_DIGITS ||
+        (n_digits > 1 && id.data[start] == '0') ||
+        (id.data[start - 1] != '.' && id.data[start - 1] != '-')) {
         return false;
     }
-    *number = 0;
-    for (size_t i = start; i < id.len; i++) {
-        *number = *number * 10 + (id.data[i] - '0');
-    }
-    *node = (struct slice){id.data, start - 1};
+    *prefix = (struct slice){id.data, start};
     return true;
 }
 
@@ -113,12 +124,17 @@ static int grow_pages(struct id_seen *seen)
     return 0;
 }
 
-static struct page *find_page(struct id_seen *seen, int32_t node, int64_t number)
+static struct page *find_page(struct id_seen *seen, struct slice prefix, int64_t number)
 {
-    if (seen->recent && seen->recent->node == node && seen->recent->number == number) {
+    const bool is_same_prefix = prefix.len == seen->prefix_len &&
+                                memcmp(prefix.data, seen->prefix, prefix.len) == 0;
+    if (is_same_prefix && seen->recent->number == number) {
         return seen->recent;
     }
-    if (seen->n_pages * 2 >= seen->page_slots && grow_pages(seen) != 0) {
+    const int32_t node =
+        is_same_prefix ? seen->recent->node : id_map_add(seen->nodes, prefix);
+    if (node == ID_NONE ||
+        (seen->n_pages * 2 >= seen->page_slots && grow_pages(seen) != 0)) {
         return NULL;
     }
     const size_t at = page_slot(seen->pages, seen->page_slots, node, number);
@@ -132,14 +148,18 @@ static struct page *find_page(struct id_seen *seen, int32_t node, int64_t number
         seen->pages[at] = page;
         seen->n_pages++;
     }
-    return seen->recent = seen->pages[at];
+    seen->recent = seen->pages[at];
+    seen->prefix_len = 0;
+    if (prefix.len <= PREFIX_SIZE) {
+        memcpy(seen->prefix, prefix.data, prefix.len);
+        seen->prefix_len = prefix.len;
+    }
+    return seen->recent;
 }
 
-static int add_number(struct id_seen *seen, struct slice node_name, int64_t number)
+static int add_number(struct id_seen *seen, struct slice prefix, int64_t number)
 {
-    const int32_t node = id_map_add(seen->nodes, node_name);
-    struct page *page =
-        node == ID_NONE ? NULL : find_page(seen, node, number / PAGE_BITS);
+    struct page *page = find_page(seen, prefix, number / PAGE_BITS);
     if (!page) {
         return -1;
     }
@@ -198,10 +218,10 @@ static int add_hash(struct id_seen *seen, uint64_t hash)
 
 int id_seen_add(struct id_seen *seen, struct slice id)
 {
-    struct slice node = {0};
+    struct slice prefix = {0};
     int64_t number = 0;
-    const int was_there = split_number(id, &node, &number)
-                              ? add_number(seen, node, number)
+    const int was_there = split_number(id, &prefix, &number)
+                              ? add_number(seen, prefix, number)
                               : add_hash(seen, hash_bytes(id.data, id.len));
     if (was_there == 1 && id_map_add(seen->repeated, id) == ID_NONE) {
         return -1;

@@ -7,10 +7,10 @@
 #include "logs/logs.h"
 #include "stats/join_state.h"
 
-/* The earliest of the events that share an id; ties by content. */
+/* The earliest of the events that share an id; ties by content, then by spelling. */
 struct join_repeat {
     bool is_set, is_conflict;
-    uint64_t content;
+    uint64_t content, line;
     struct event event; /* its slices and arrays are in the arena */
 };
 
@@ -23,10 +23,13 @@ static int no_memory(struct join *join)
 
 /* ---- first reading: configs, exposures, ids ---- */
 
+/* A step of splitmix64 over both: what is combined is hashes already. */
 static uint64_t mix(uint64_t a, uint64_t b)
 {
-    const uint64_t pair[2] = {a, b};
-    return hash_bytes(pair, sizeof pair);
+    uint64_t z = a * UINT64_C(0x9E3779B97F4A7C15) + b;
+    z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+    return z ^ z >> 31;
 }
 
 static uint64_t hash_slice(struct slice text)
@@ -61,6 +64,10 @@ static uint64_t content_hash(const struct event *event)
 /* Index of the config called `hash`, added when it is new; -1 when memory ran out. */
 static int config_index(struct join *join, struct slice hash)
 {
+    if (join->config_capacity &&
+        slice_equal(join->configs[join->last_config].hash, hash)) {
+        return join->last_config;
+    }
     const int32_t at = id_map_add(join->config_hashes, hash);
     if (at == ID_NONE || at > INT16_MAX) {
         return no_memory(join);
@@ -87,6 +94,7 @@ static int config_index(struct join *join, struct slice hash)
         config->first_ts_us = INT64_MAX;
         config->newest_ts_us = INT64_MIN;
     }
+    join->last_config = at;
     return at;
 }
 
@@ -113,8 +121,24 @@ static int read_config(struct join *join, const struct event *event)
     return 0;
 }
 
+/* Index of `name`, most often one of the first few. */
+static int32_t find_among_few(const struct id_map *names, struct slice name)
+{
+    const int32_t n = id_map_count(names) < 4 ? id_map_count(names) : 4;
+    for (int32_t i = 0; i < n; i++) {
+        if (slice_equal(id_map_id(names, i), name)) {
+            return i;
+        }
+    }
+    return n < 4 ? ID_NONE : id_map_find(names, name);
+}
+
 static struct join_experiment *find_experiment(struct join *join, struct slice name)
 {
+    const int32_t found = find_among_few(join->experiment_names, name);
+    if (found != ID_NONE) {
+        return &join->experiments[found];
+    }
     const int32_t at = id_map_add(join->experiment_names, name);
     if (at == ID_NONE) {
         return NULL;
@@ -161,7 +185,10 @@ static int read_assignment(struct join *join, int32_t user, int config, int64_t 
     if (!experiment || !experiment->arms) {
         return no_memory(join);
     }
-    const int32_t arm = id_map_add(experiment->arms, assignment->arm);
+    int32_t arm = find_among_few(experiment->arms, assignment->arm);
+    if (arm == ID_NONE) {
+        arm = id_map_add(experiment->arms, assignment->arm);
+    }
     struct join_unit *unit = find_unit(experiment, user);
     if (arm == ID_NONE || arm > INT16_MAX || !unit) {
         return no_memory(join);
@@ -523,7 +550,7 @@ static int count_exposure(struct join *join, const struct event *event, int32_t 
 {
     for (int i = 0; i < event->n_assignments; i++) {
         const int at =
-            id_map_find(join->experiment_names, event->assignments[i].experiment);
+            find_among_few(join->experiment_names, event->assignments[i].experiment);
         if (at != ID_NONE && join->experiments[at].spec) {
             join->experiments[at].units[user].n_exposures++;
         }
@@ -541,10 +568,11 @@ static int count_exposure(struct join *join, const struct event *event, int32_t 
                             : 0; /* reported by a client: its list is not in the log */
 }
 
-static int count_event(struct join *join, const struct event *event, uint64_t content)
+/* `line` is the hash of the event's line. */
+static int count_event(struct join *join, const struct event *event, uint64_t line)
 {
     struct evidence *evidence = &join->evidence;
-    evidence->fingerprint += mix(content, (uint64_t)event->ts_us);
+    evidence->fingerprint += line;
     if (event->ts_us < evidence->first_ts_us) {
         evidence->first_ts_us = event->ts_us;
     }
@@ -571,7 +599,7 @@ static int count_event(struct join *join, const struct event *event, uint64_t co
     }
     evidence->n_skewed +=
         event->request.len && first_us != INT64_MAX && event->ts_us < first_us;
-    return add_to_targets(join, id_map_find(join->event_names, event->event), user,
+    return add_to_targets(join, find_among_few(join->event_names, event->event), user,
                           event->ts_us, event->has_value ? event->value : 1);
 }
 
@@ -613,18 +641,22 @@ static int copy_event(struct join *join, struct event *event)
 /* Of events with one id the earliest counts, whichever is read first; ties by content.
  */
 static int keep_repeat(struct join *join, struct join_repeat *repeat,
-                       const struct event *event, uint64_t content)
+                       const struct event *event, uint64_t line)
 {
+    const uint64_t content = content_hash(event);
     if (repeat->is_set) {
         join->evidence.n_duplicates++;
         repeat->is_conflict |= repeat->content != content;
         if (event->ts_us > repeat->event.ts_us ||
-            (event->ts_us == repeat->event.ts_us && content >= repeat->content)) {
+            (event->ts_us == repeat->event.ts_us &&
+             (content > repeat->content ||
+              (content == repeat->content && line >= repeat->line)))) {
             return 0;
         }
     }
     repeat->is_set = true;
     repeat->content = content;
+    repeat->line = line;
     repeat->event = *event;
     return copy_event(join, &repeat->event);
 }
@@ -635,11 +667,10 @@ static int second_reading(void *context, const struct event *event)
     if (event->type == EVENT_CONFIG) {
         return 0;
     }
-    const uint64_t content = content_hash(event);
+    const uint64_t line = hash_slice(event->place->text);
     const int32_t repeat = id_seen_repeated(join->seen, event->id);
-    return repeat == ID_NONE
-               ? count_event(join, event, content)
-               : keep_repeat(join, &join->repeats[repeat], event, content);
+    return repeat == ID_NONE ? count_event(join, event, line)
+                             : keep_repeat(join, &join->repeats[repeat], event, line);
 }
 
 int join_measure(struct join *join, const struct analysis_spec *spec,
@@ -657,7 +688,7 @@ int join_measure(struct join *join, const struct analysis_spec *spec,
     for (int32_t i = 0; i < id_seen_n_repeated(join->seen); i++) {
         const struct join_repeat *repeat = &join->repeats[i];
         join->evidence.n_conflicts += repeat->is_conflict;
-        if (repeat->is_set && count_event(join, &repeat->event, repeat->content) != 0) {
+        if (repeat->is_set && count_event(join, &repeat->event, repeat->line) != 0) {
             return -1;
         }
     }

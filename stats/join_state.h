@@ -83,7 +83,7 @@ struct join {
     int n_experiments;
     struct id_map *config_hashes;
     struct join_config *configs; /* by index of config_hashes */
-    int config_capacity;
+    int config_capacity, last_config;
     int *config_order; /* newest first */
     const struct analysis_spec *spec;
     int *spec_experiment; /* (spec->n_experiments) index into experiments, or -1 */

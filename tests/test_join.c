@@ -294,19 +294,23 @@ static void id_seen_finds_repeats_of_both_kinds_of_id(void **state)
     char id[32];
 
     for (int i = 0; i < 20000; i++) {
-        snprintf(id, sizeof id, "0a1b2c3d-%d", i * 3);
+        snprintf(id, sizeof id, "0a1b2c3d-1.0.%x", i * 3);
         assert_int_equal(id_seen_add(seen, slice_of(id)), 0);
         snprintf(id, sizeof id, "client %d", i);
         assert_int_equal(id_seen_add(seen, slice_of(id)), 0);
     }
 
     /* Spelt otherwise, or of another node, an id is another id. */
-    static const char *const others[] = {"0a1b2c3d-03", "0a1b2c3e-3", "0a1b2c3d-1",
-                                         "0a1b2c3d-",   "-3",         ""};
+    static const char *const others[] = {"0a1b2c3d-1.0.03",
+                                         "0a1b2c3d-1.1.3",
+                                         "0a1b2c3d-1.0.1",
+                                         "0a1b2c3d-1.0.",
+                                         ".3",
+                                         ""};
     for (int i = 0; i < 6; i++) {
         assert_int_equal(id_seen_add(seen, slice_of(others[i])), 0);
     }
-    assert_int_equal(id_seen_add(seen, slice_of("0a1b2c3d-3")), 1);
+    assert_int_equal(id_seen_add(seen, slice_of("0a1b2c3d-1.0.3")), 1);
     assert_int_equal(id_seen_add(seen, slice_of("client 19999")), 1);
     assert_int_equal(id_seen_add(seen, slice_of("client 19999")), 1);
     assert_int_equal(id_seen_n_repeated(seen), 2);

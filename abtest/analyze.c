@@ -1,41 +1,63 @@
 #include "abtest/analyze.h"
 
+#include "abtest/unit_columns.h"
 #include "report/report.h"
 
-static int analyze_tables(struct analyze_result *result, struct error *error)
+static int analyze_table(const struct analyze_request *request,
+                         const struct unit_columns *columns,
+                         struct analyze_result *result, int index, struct error *error)
 {
     const struct analysis_spec *spec = &result->source.spec;
-    for (int e = 0; e < spec->n_experiments; e++) {
-        struct unit_table table = {0};
-        if (join_table(result->join, e, &table, error) != 0) {
-            return -1;
-        }
-        const int rc =
-            analysis_run(result->analysis, e, &spec->experiments[e], &table, error);
-        unit_table_free(&table);
-        if (rc != 0) {
-            return -1;
-        }
+    struct unit_table table = {0};
+    struct table_columns room = {{0}};
+    int rc = -1;
+    if (join_table(result->join, index, &table, error) != 0 ||
+        unit_columns_attach(columns, result->join, spec, index, &table, &room, error) !=
+            0 ||
+        analysis_run(result->analysis, index, &spec->experiments[index], &table,
+                     error) != 0) {
+        goto out;
     }
-    return 0;
+    if (request->n_aa > 0 && analysis_aa(result->analysis, index, &table, request->n_aa,
+                                         request->seed, error) != 0) {
+        goto out;
+    }
+    rc = 0;
+
+out:
+    unit_table_free(&table);
+    arena_free(&room.arena);
+    return rc;
 }
 
-int analyze_logs(const char *logs, const char *experiment,
-                 struct analyze_result *result, struct error *error)
+int analyze_logs(const struct analyze_request *request, struct analyze_result *result,
+                 struct error *error)
 {
-    if (join_open(logs, &result->join, error) != 0 ||
-        analysis_source_build(result->join, logs, experiment, &result->source, error) !=
-            0 ||
+    struct unit_columns columns = {0};
+    int rc = -1;
+    if (unit_columns_load(request->covariates, request->cupac, &columns, error) != 0 ||
+        join_open(request->logs, &result->join, error) != 0 ||
+        analysis_source_build(result->join, request->logs, request->experiment,
+                              &result->source, error) != 0 ||
         join_measure(result->join, &result->source.spec, error) != 0) {
-        return -1;
+        goto out;
     }
     result->analysis =
         analysis_new(join_evidence(result->join), result->source.spec.n_experiments);
     if (!result->analysis) {
-        error_set(error, ERROR_NOMEM, "%s: no memory to analyze it", logs);
-        return -1;
+        error_set(error, ERROR_NOMEM, "%s: no memory to analyze it", request->logs);
+        goto out;
     }
-    return analyze_tables(result, error);
+    for (int e = 0; e < result->source.spec.n_experiments; e++) {
+        if (analyze_table(request, &columns, result, e, error) != 0) {
+            goto out;
+        }
+    }
+    rc = 0;
+
+out:
+    unit_columns_free(&columns);
+    return rc;
 }
 
 void analyze_free(struct analyze_result *result)
@@ -49,9 +71,10 @@ void analyze_free(struct analyze_result *result)
 int analyze_json(const char *logs, const char *experiment, struct buffer *json,
                  struct error *error)
 {
+    const struct analyze_request request = {.logs = logs, .experiment = experiment};
     struct analyze_result result = {0};
     int rc = -1;
-    if (analyze_logs(logs, experiment, &result, error) == 0) {
+    if (analyze_logs(&request, &result, error) == 0) {
         rc = report_write(result.analysis, REPORT_JSON, NULL, json, error);
     }
     analyze_free(&result);

@@ -9,16 +9,25 @@
 #include "common/error.h"
 #include "stats/stats.h"
 
+struct analyze_request {
+    const char *logs;
+    const char *experiment; /* NULL: all */
+    const char *covariates; /* CSV file; NULL: none */
+    const char *cupac;      /* model file; NULL: none */
+    int n_aa;               /* splits of the A/A self-check; 0: none */
+    uint64_t seed;          /* of them */
+};
+
 struct analyze_result {
     struct join *join;
     struct analysis_source source;
     struct analysis *analysis;
 };
 
-/* Reads `logs` and analyzes `experiment`, or all of them when it is NULL. Fails with
- * ERROR_NOT_FOUND (no such directory or experiment), ERROR_IO or ERROR_NOMEM. The
+/* Reads and analyzes what is asked for. Fails with ERROR_NOT_FOUND (no such directory,
+ * file or experiment), ERROR_INVALID, ERROR_IO or ERROR_NOMEM. The
  * caller releases *result with analyze_free, failed or not. */
-MUST_CHECK int analyze_logs(const char *logs, const char *experiment,
+MUST_CHECK int analyze_logs(const struct analyze_request *request,
                             struct analyze_result *result, struct error *error);
 void analyze_free(struct analyze_result *result);
 

@@ -9,15 +9,16 @@
 #include "report/report.h"
 
 struct analyze_options {
-    const char *experiment, *format, *output;
+    const char *format, *output;
     bool is_json, is_gate;
+    int64_t n_aa, seed;
+    struct analyze_request request;
 };
 
-static enum options_result parse(int argc, char **argv, struct analyze_options *options,
-                                 const char **logs)
+static enum options_result parse(int argc, char **argv, struct analyze_options *options)
 {
     const struct option_spec specs[] = {
-        {"experiment", OPTION_TEXT, &options->experiment, "NAME",
+        {"experiment", OPTION_TEXT, &options->request.experiment, "NAME",
          "only this experiment; all that the log's configs name when absent", 0, 0},
         {"format", OPTION_TEXT, &options->format, "FORMAT",
          "text, json, csv, markdown or html", 0, 0},
@@ -27,6 +28,14 @@ static enum options_result parse(int argc, char **argv, struct analyze_options *
          "write the report there instead of standard output", 0, 0},
         {"gate", OPTION_FLAG, &options->is_gate, NULL,
          "exit 4 when the decision is to roll back or a guardrail is breached", 0, 0},
+        {"covariates", OPTION_TEXT, &options->request.covariates, "FILE",
+         "CSV with a user column: numbers adjust (CUPED), words are segments", 0, 0},
+        {"cupac", OPTION_TEXT, &options->request.cupac, "MODEL",
+         "adjust for this model's predicted affinity of each user", 0, 0},
+        {"aa", OPTION_INT, &options->n_aa, "N",
+         "self-check: split control at random N times and test it against itself", 0,
+         1000000},
+        {"seed", OPTION_INT, &options->seed, "N", "of the self-check", 0, 1e18},
     };
     const struct command_usage usage = {
         .command = "analyze",
@@ -41,7 +50,11 @@ static enum options_result parse(int argc, char **argv, struct analyze_options *
         .max_arguments = 1,
     };
     int n_arguments = 0;
-    return options_parse(&usage, argc, argv, logs, &n_arguments);
+    const enum options_result parsed =
+        options_parse(&usage, argc, argv, &options->request.logs, &n_arguments);
+    options->request.n_aa = (int)options->n_aa;
+    options->request.seed = (uint64_t)options->seed;
+    return parsed;
 }
 
 static int write_out(const struct analyze_options *options, struct slice report)
@@ -68,9 +81,8 @@ static int exit_status_of(const struct analysis *analysis, bool is_gate)
 
 int cmd_analyze(int argc, char **argv)
 {
-    struct analyze_options options = {.format = "text"};
-    const char *logs = NULL;
-    switch (parse(argc, argv, &options, &logs)) {
+    struct analyze_options options = {.format = "text", .seed = 1};
+    switch (parse(argc, argv, &options)) {
     case OPTIONS_HELP:
         return finish_output("analyze", EXIT_DONE);
     case OPTIONS_BAD:
@@ -91,7 +103,7 @@ int cmd_analyze(int argc, char **argv)
     struct error error = {0};
     const struct report_style style = {!options.output && isatty(STDOUT_FILENO)};
     int status = EXIT_FAILED;
-    if (analyze_logs(logs, options.experiment, &result, &error) != 0 ||
+    if (analyze_logs(&options.request, &result, &error) != 0 ||
         report_write(result.analysis, (enum report_format)format, &style, &out,
                      &error) != 0) {
         complain("analyze", "%s", error.message);

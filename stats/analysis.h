@@ -98,6 +98,14 @@ struct guard {
     const char *detail; /* a sentence */
 };
 
+/* Probabilities about the effect, from a prior. NAN when there are none. */
+struct belief {
+    const char *method;
+    double p_better;      /* that the treatment is better, in the metric's direction */
+    double expected_loss; /* of choosing the treatment if it is worse, metric's unit */
+    double ci_lower, ci_upper; /* credible interval of the effect */
+};
+
 struct contrast {
     int arm;               /* index of the treatment */
     struct finding fixed;  /* valid for one look, planned beforehand */
@@ -107,6 +115,9 @@ struct contrast {
     const char *adjustment;   /* name of the correction */
     int n_family;             /* questions in the family */
     struct guard guard;
+    struct finding adjusted;   /* for what was known before the experiment (CUPED) */
+    double variance_reduction; /* that it reached; NAN without */
+    struct belief belief;
     struct series_point *series; /* (n_series of the experiment); NULL for quantiles */
 };
 
@@ -118,6 +129,33 @@ struct metric_result {
     struct metric_arm *arms;    /* (n_arms) */
     struct contrast *contrasts; /* (n_arms - 1), treatments in order */
     int sampled_1_in; /* > 1: values of one unit in so many were used (quantiles) */
+};
+
+/* One metric in one group of units. */
+struct segment_result {
+    const char *group;
+    int64_t *arm_units; /* (n_arms) */
+    double *arm_value;  /* (n_arms) of the primary metric */
+    double srm_p;       /* of the group's units against the weights; NAN untested */
+    struct finding *findings; /* (n_arms - 1) on the primary metric */
+    double *p_adjusted;       /* (n_arms - 1) for all groups of the segment */
+};
+struct segmentation {
+    const char *name;
+    struct segment_result *groups; /* (n_groups) */
+    int n_groups;
+    const char *adjustment;
+    double interaction_p; /* that the effect differs between groups; NAN untested */
+};
+
+/* Control against itself, split at random again and again: what the machinery finds
+ * where there is nothing to find. */
+struct aa_result {
+    int n_splits;
+    int n_rejected;                  /* p < alpha */
+    double rate, ci_lower, ci_upper; /* Wilson score, 95 % */
+    double ks_statistic, ks_p; /* of the p-values against the uniform distribution */
+    bool is_sound;             /* alpha inside the interval and ks_p >= 0.001 */
 };
 
 struct experiment_result {
@@ -138,6 +176,10 @@ struct experiment_result {
     struct day_effect *days; /* (n_days) of the first treatment on the primary metric */
     int n_days;              /* 0 when the log is too short to tell days apart */
     int64_t n_days_units;    /* units that were observed on all of them */
+    const char *covariates;  /* names, for `adjusted`; NULL without */
+    struct segmentation *segmentations; /* (n_segmentations) */
+    int n_segmentations;
+    struct aa_result aa; /* n_splits = 0: not asked for */
     enum verdict verdict;
     int winner;           /* arm the verdict is about, or -1 */
     const char *headline; /* one sentence: who, by how much, how sure */
@@ -170,6 +212,13 @@ void analysis_free(struct analysis *analysis);
 MUST_CHECK int analysis_run(struct analysis *analysis, int index,
                             const struct analysis_experiment *spec,
                             struct unit_table *table, struct error *error);
+
+/* Adds the A/A self-check of `n_splits` re-randomisations,
+ * one pass over control's units each. Same seed, same numbers. `table` as for
+ * analysis_run, which must have run before. */
+MUST_CHECK int analysis_aa(struct analysis *analysis, int index,
+                           const struct unit_table *table, int n_splits, uint64_t seed,
+                           struct error *error);
 
 /* The p-value that decides: always-valid when the plan is to look while it runs, else
  * fixed-horizon; already corrected. NAN when there is none. */

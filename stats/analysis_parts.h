@@ -38,6 +38,16 @@ int analysis_judge(const struct analysis_experiment *spec,
                    const struct analysis_metric *metric,
                    const struct contrast *contrast);
 
+/* CUPED and the Bayesian view of every contrast. */
+MUST_CHECK int analysis_adjust(struct analysis *analysis,
+                               struct experiment_result *result,
+                               const struct unit_table *table, struct error *error);
+
+/* The primary metric by group of units. */
+MUST_CHECK int analysis_segments(struct analysis *analysis,
+                                 struct experiment_result *result,
+                                 const struct unit_table *table, struct error *error);
+
 /* Adds one check with a sentence made of `format`. */
 MUST_CHECK int analysis_add_check(struct analysis *analysis,
                                   struct experiment_result *result, struct check check,

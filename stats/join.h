@@ -49,4 +49,11 @@ const struct evidence *join_evidence(const struct join *join);
 MUST_CHECK int join_table(const struct join *join, int experiment,
                           struct unit_table *table, struct error *error);
 
+/* The arm that each unit of `table` (rows of `experiment`) has in another experiment of
+ * the measured spec, for looking at two that ran at once: group (n_units) is filled
+ * with indices of that experiment's arms, -1 where the unit is in none or in two. */
+MUST_CHECK int join_other_arms(const struct join *join, int other,
+                               const struct unit_table *table, int *group,
+                               struct error *error);
+
 #endif

@@ -215,6 +215,28 @@ out:
     return rc;
 }
 
+int join_other_arms(const struct join *join, int other, const struct unit_table *table,
+                    int *group, struct error *error)
+{
+    const int at = join->spec_experiment[other];
+    const struct join_experiment *experiment =
+        at == ID_NONE ? NULL : &join->experiments[at];
+    int *arm_of = experiment ? map_arms(experiment) : NULL;
+    if (experiment && !arm_of) {
+        error_set(error, ERROR_NOMEM, "%s: no memory for the arms of %s", join->path,
+                  join->spec->experiments[other].name);
+        return -1;
+    }
+    for (int i = 0; i < table->n_units; i++) {
+        const int32_t user = id_map_find(join->users, table->id[i]);
+        const int arm =
+            experiment && user != ID_NONE ? experiment->units[user].arm : -1;
+        group[i] = arm >= 0 && arm_of ? arm_of[arm] : -1;
+    }
+    free(arm_of);
+    return 0;
+}
+
 int join_table(const struct join *join, int index, struct unit_table *result,
                struct error *error)
 {

@@ -28,6 +28,21 @@ struct unit_metric {
     int sampled_1_in; /* values of one unit in so many are here, by hash; 1: all */
 };
 
+/* Numbers known of the units before the experiment: from a file or from a model. */
+struct unit_covariates {
+    int n;
+    const char **names; /* (n) */
+    double **values;    /* (n) of (n_units); NAN where a unit is not known */
+};
+
+/* Groups of units known before the experiment. */
+struct unit_segments {
+    const char *name;    /* "activity before", a column's name */
+    int n;               /* groups */
+    const char **groups; /* (n) names */
+    int *group;          /* (n_units) index, -1: in none */
+};
+
 struct unit_table {
     int n_units;
     struct slice *id;      /* (n_units) */
@@ -40,6 +55,10 @@ struct unit_table {
     uint32_t *n_feedback;  /* (n_units) events of any kind after the first exposure */
     struct unit_metric *metrics; /* (n_metrics) */
     int n_metrics;
+    /* Borrowed from whoever adds them; n = 0 without any. */
+    struct unit_covariates covariates;
+    const struct unit_segments *segments; /* (n_segments) */
+    int n_segments;
     /* what was left out, and why */
     int64_t n_crossover;   /* units exposed to two arms */
     int64_t n_forced;      /* units forced into an arm, by [force] in the config */

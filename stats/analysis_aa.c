@@ -1,0 +1,161 @@
+/* analysis_aa.c - control against itself: does the machinery find what is not there?
+ *
+ * Control's units are split in two at random, again and again, and compared by the same
+ * test as the experiment. With p < alpha in a share alpha of the splits and p-values
+ * spread evenly, the test may be believed on this very data, with its ties, bots and
+ * heavy tails. The evenness is tested by Kolmogorov and Smirnov's statistic with its
+ * asymptotic distribution (Press et al., Numerical Recipes, 3rd ed., 6.14.56); rates of
+ * few units take few values, so each z is first smeared over the width of one success,
+ * which changes its variance by less than 1 in 24 n p q.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "common/rng.h"
+#include "stats/analysis_parts.h"
+#include "stats/order.h"
+#include "stats/proportion_interval.h"
+#include "stats/tail.h"
+
+#define KS_LIMIT 0.001
+
+/* P(K > lambda) of the Kolmogorov distribution. */
+static double kolmogorov_upper(double lambda)
+{
+    double sum = 0;
+    if (lambda < 0.2) {
+        return 1;
+    }
+    for (int k = 1; k <= 100; k++) {
+        const double term = exp(-2.0 * k * k * lambda * lambda);
+        sum += k % 2 ? term : -term;
+        if (term < 1e-16) {
+            break;
+        }
+    }
+    return fmin(1, fmax(0, 2 * sum));
+}
+
+/* Sorts `p`. */
+static void test_uniform(double *p, int n, struct aa_result *aa)
+{
+    order_sort(p, (uint64_t)n);
+    for (int i = 0; i < n; i++) {
+        aa->ks_statistic =
+            fmax(aa->ks_statistic, fmax((i + 1.0) / n - p[i], p[i] - (double)i / n));
+    }
+    const double root = sqrt(n);
+    aa->ks_p = kolmogorov_upper((root + 0.12 + 0.11 / root) * aa->ks_statistic);
+}
+
+/* The units of control: their values in the table's order. */
+struct control {
+    double *x, *y;
+    int n;
+};
+
+static int gather(const struct experiment_result *result,
+                  const struct unit_table *table, struct control *control)
+{
+    const struct analysis_metric *metric =
+        &result->spec->metrics[result->spec->primary];
+    const struct unit_metric *column = &table->metrics[result->spec->primary];
+    control->x = malloc(((size_t)table->n_units + 1) * sizeof(double));
+    control->y = malloc(((size_t)table->n_units + 1) * sizeof(double));
+    if (!control->x || !control->y) {
+        return -1;
+    }
+    for (int i = 0; i < table->n_units; i++) {
+        if (table->arm[i] == 0) {
+            control->x[control->n] = analysis_x(metric, column, i);
+            control->y[control->n++] = analysis_y(column, i);
+        }
+    }
+    return 0;
+}
+
+/* The p-value of one split; NAN when not testable. *smeared is for the test of
+ * evenness.
+ */
+static double split(const struct experiment_result *result,
+                    const struct control *control, uint64_t seed, uint64_t stream,
+                    double *smeared)
+{
+    const struct analysis_experiment *spec = result->spec;
+    const enum analysis_kind kind = spec->metrics[spec->primary].kind;
+    struct metric_arm arms[2] = {0};
+    struct finding finding;
+    struct rng rng;
+    rng_init(&rng, seed, stream);
+    for (int i = 0; i < control->n; i += 64) {
+        uint64_t coins = rng_next(&rng);
+        const int end = i + 64 < control->n ? i + 64 : control->n;
+        for (int j = i; j < end; j++, coins >>= 1) {
+            ratio_sum_add(&arms[coins & 1].sum, control->x[j], control->y[j]);
+        }
+    }
+    for (int a = 0; a < 2; a++) {
+        arms[a].estimate = analysis_estimate(kind, &arms[a].sum);
+    }
+    if (analysis_compare(kind, 1 - spec->alpha, &arms[0], &arms[1], &finding, NULL) !=
+            0 ||
+        !finding.is_testable) {
+        return NAN;
+    }
+    *smeared = finding.p_value;
+    if (kind == ANALYSIS_PROPORTION) {
+        const double n = fmax((double)arms[0].sum.n_units, (double)arms[1].sum.n_units);
+        const double z = finding.statistic +
+                         (rng_uniform(&rng) - 0.5) * 2 / (n * finding.standard_error);
+        *smeared = tail_p_normal(z, ALTERNATIVE_TWO_SIDED).p_value;
+    }
+    return finding.p_value;
+}
+
+int analysis_aa(struct analysis *analysis, int index, const struct unit_table *table,
+                int n_splits, uint64_t seed, struct error *error)
+{
+    struct experiment_result *result = &analysis->experiments[index];
+    const struct analysis_experiment *spec = result->spec;
+    struct control control = {0};
+    int rc = -1;
+    double *p = calloc((size_t)n_splits + 1, sizeof *p);
+    result->aa = (struct aa_result){0};
+    if (spec->primary < 0 || spec->metrics[spec->primary].kind == ANALYSIS_QUANTILE) {
+        rc = 0; /* nothing to split */
+        goto out;
+    }
+    if (!p || gather(result, table, &control) != 0) {
+        analysis_no_memory(result, error);
+        goto out;
+    }
+    struct aa_result aa = {0};
+    for (int s = 0; s < n_splits; s++) {
+        double smeared = 1;
+        const double value = split(result, &control, seed, (uint64_t)s, &smeared);
+        if (!isnan(value)) {
+            aa.n_rejected += value < spec->alpha;
+            p[aa.n_splits++] = smeared;
+        }
+    }
+    if (aa.n_splits > 0) {
+        const struct proportion_sample sample = {(uint64_t)aa.n_rejected,
+                                                 (uint64_t)aa.n_splits};
+        const struct interval wilson = proportion_wilson(
+            &sample, tail_normal_critical(0.95, ALTERNATIVE_TWO_SIDED));
+        test_uniform(p, aa.n_splits, &aa);
+        aa.rate = (double)aa.n_rejected / aa.n_splits;
+        aa.ci_lower = wilson.lower;
+        aa.ci_upper = wilson.upper;
+        aa.is_sound = aa.ci_lower <= spec->alpha && spec->alpha <= aa.ci_upper &&
+                      aa.ks_p >= KS_LIMIT;
+    }
+    result->aa = aa;
+    rc = 0;
+
+out:
+    free(control.x);
+    free(control.y);
+    free(p);
+    return rc;
+}

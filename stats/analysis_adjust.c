@@ -1,0 +1,185 @@
+/* analysis_adjust.c - the effect after taking out what was known of the units before,
+ * and the effect as probabilities.
+ *
+ * Covariates of a metric: the metric itself before the first exposure, as far as the
+ * log reaches back, and whatever columns the table brings (a file, the model's
+ * prediction). A unit that a column does not know gets the mean of those it knows, and
+ * a column of its own says so: unknown is information too.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stats/analysis_parts.h"
+#include "stats/bayes.h"
+#include "stats/cuped.h"
+
+struct columns {
+    const double *values[CUPED_MAX_COVARIATES]; /* NULL: `unknown` of another column */
+    const double *unknown[CUPED_MAX_COVARIATES];
+    double mean[CUPED_MAX_COVARIATES]; /* of the known */
+    int n;
+};
+
+static void add_column(struct columns *columns, const double *values, int n_units)
+{
+    double sum = 0;
+    int n_known = 0;
+    for (int i = 0; i < n_units; i++) {
+        if (isfinite(values[i])) {
+            sum += values[i];
+            n_known++;
+        }
+    }
+    if (n_known == 0 || columns->n == CUPED_MAX_COVARIATES) {
+        return;
+    }
+    columns->values[columns->n] = values;
+    columns->mean[columns->n++] = sum / n_known;
+    if (n_known < n_units && columns->n < CUPED_MAX_COVARIATES) {
+        columns->unknown[columns->n++] = values;
+    }
+}
+
+static void read_row(const struct columns *columns, int unit, double *row)
+{
+    for (int c = 0; c < columns->n; c++) {
+        if (columns->values[c]) {
+            const double value = columns->values[c][unit];
+            row[c] = isfinite(value) ? value : columns->mean[c];
+        } else {
+            row[c] = !isfinite(columns->unknown[c][unit]);
+        }
+    }
+}
+
+static int adjust_metric(struct experiment_result *result,
+                         const struct unit_table *table, int index,
+                         struct cuped_sum *sums, struct error *error)
+{
+    const struct analysis_experiment *spec = result->spec;
+    const struct unit_metric *column = &table->metrics[index];
+    struct columns columns = {0};
+    if (column->before) {
+        add_column(&columns, column->before, table->n_units);
+    }
+    for (int c = 0; c < table->covariates.n; c++) {
+        add_column(&columns, table->covariates.values[c], table->n_units);
+    }
+    if (columns.n == 0) {
+        return 0;
+    }
+    memset(sums, 0, (size_t)spec->n_arms * sizeof *sums);
+    for (int a = 0; a < spec->n_arms; a++) {
+        sums[a].n_covariates = columns.n;
+    }
+    for (int i = 0; i < table->n_units; i++) {
+        double row[CUPED_MAX_COVARIATES];
+        read_row(&columns, i, row);
+        cuped_sum_add(&sums[table->arm[i]],
+                      analysis_x(&spec->metrics[index], column, i), row);
+    }
+    for (int a = 1; a < spec->n_arms; a++) {
+        struct contrast *contrast = &result->metrics[index].contrasts[a - 1];
+        struct cuped_result cuped;
+        if (sums[0].n_units == 0 || sums[a].n_units == 0) {
+            continue;
+        }
+        if (cuped_compare(&sums[0], &sums[a], 1 - spec->alpha, ALTERNATIVE_TWO_SIDED,
+                          &cuped, error) != 0 ||
+            finding_from_effect(cuped.control, cuped.treatment, 1 - spec->alpha,
+                                "CUPED, Welch t-test, two-sided", &contrast->adjusted,
+                                error) != 0) {
+            return -1;
+        }
+        contrast->variance_reduction = cuped.variance_reduction;
+    }
+    return 0;
+}
+
+/* Beta(1, 1) for rates; for the rest the flat limit, where the posterior is normal
+ * around the estimate. */
+static int believe(const struct experiment_result *result,
+                   const struct metric_result *metric, struct contrast *contrast,
+                   struct error *error)
+{
+    static const struct beta_prior uniform = {1, 1};
+    const struct ratio_sum *c = &metric->arms[0].sum,
+                           *t = &metric->arms[contrast->arm].sum;
+    struct bayes_proportions answer;
+    contrast->belief = (struct belief){NULL, NAN, NAN, NAN, NAN};
+    if (metric->spec->kind != ANALYSIS_PROPORTION || c->n_units == 0 ||
+        t->n_units == 0) {
+        return 0;
+    }
+    const struct proportion_sample control = {
+        (uint64_t)llround(c->mean_x * (double)c->n_units), c->n_units};
+    const struct proportion_sample treatment = {
+        (uint64_t)llround(t->mean_x * (double)t->n_units), t->n_units};
+    if (bayes_proportions(&control, &treatment, uniform, 1 - result->spec->alpha,
+                          &answer, error) != 0) {
+        return -1;
+    }
+    const bool is_down = metric->spec->direction < 0;
+    contrast->belief = (struct belief){
+        "beta-binomial, uniform prior",
+        is_down ? 1 - answer.p_better : answer.p_better,
+        is_down ? answer.loss_if_control : answer.loss_if_treatment,
+        answer.effect.lower,
+        answer.effect.upper,
+    };
+    return 0;
+}
+
+static int name_covariates(struct analysis *analysis, struct experiment_result *result,
+                           const struct unit_table *table)
+{
+    const char *names = NULL;
+    for (int m = 0; m < result->spec->n_metrics && !names; m++) {
+        if (table->metrics[m].before) {
+            names = "the same metric before the first exposure";
+        }
+    }
+    for (int c = 0; c < table->covariates.n; c++) {
+        names = arena_printf(&analysis->arena, "%s%s%s", names ? names : "",
+                             names ? ", " : "", table->covariates.names[c]);
+        if (!names) {
+            return -1;
+        }
+    }
+    result->covariates = names;
+    return 0;
+}
+
+int analysis_adjust(struct analysis *analysis, struct experiment_result *result,
+                    const struct unit_table *table, struct error *error)
+{
+    const struct analysis_experiment *spec = result->spec;
+    int rc = -1;
+    struct cuped_sum *sums = malloc((size_t)spec->n_arms * sizeof *sums);
+    if (!sums || name_covariates(analysis, result, table) != 0) {
+        analysis_no_memory(result, error);
+        goto out;
+    }
+    for (int m = 0; m < spec->n_metrics; m++) {
+        const enum analysis_kind kind = spec->metrics[m].kind;
+        for (int a = 1; a < spec->n_arms; a++) {
+            struct contrast *contrast = &result->metrics[m].contrasts[a - 1];
+            contrast->adjusted = finding_none("nothing was known of the units before");
+            contrast->variance_reduction = NAN;
+            if (believe(result, &result->metrics[m], contrast, error) != 0) {
+                goto out;
+            }
+        }
+        if (kind != ANALYSIS_QUANTILE && kind != ANALYSIS_RATIO &&
+            adjust_metric(result, table, m, sums, error) != 0) {
+            goto out;
+        }
+    }
+    rc = 0;
+
+out:
+    free(sums);
+    return rc;
+}

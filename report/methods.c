@@ -101,6 +101,8 @@ void methods_mark(const struct experiment_result *result, bool *used)
             mark(contrast->adjustment, used);
             mark(contrast->always.interval, used);
             mark(contrast->guard.method, used);
+            mark(contrast->belief.method, used);
+            mark(contrast->adjusted.test, used);
         }
     }
 }

@@ -241,6 +241,185 @@ static void write_forest(struct buffer *out, const struct experiment_result *r)
     close_table(out);
 }
 
+static void add_adjusted_row(struct buffer *out, const struct experiment_result *r,
+                             const struct metric_result *metric,
+                             const struct contrast *contrast)
+{
+    const enum analysis_kind kind = metric->spec->kind;
+    const struct finding *adjusted = &contrast->adjusted;
+    char effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
+    row_head(out, metric->spec->name);
+    cell(out, r->spec->arms[contrast->arm].name, false);
+    if (adjusted->is_testable) {
+        number_text_effect(kind, adjusted->effect_size, effect);
+        number_text_interval(kind, adjusted->ci_lower, adjusted->ci_upper, interval);
+        number_text_p(adjusted->p_value, adjusted->log10_p_value, p);
+        two_lines(out, effect, interval);
+        cell(out, p, true);
+        snprintf(p, sizeof p, "%.1f %%", 100 * contrast->variance_reduction);
+        cell(out, p, true);
+    } else {
+        buffer_append_text(out, "<td colspan=\"3\" class=\"soft\">");
+        html_text(out, slice_of(adjusted->why_not ? adjusted->why_not : ""));
+        buffer_append_text(out, "</td>");
+    }
+    if (contrast->belief.method) {
+        snprintf(p, sizeof p, "%.4f", contrast->belief.p_better);
+        number_text_effect(kind, contrast->belief.expected_loss, effect);
+        cell(out, p, true);
+        cell(out, effect, true);
+    } else {
+        buffer_append_text(out, "<td></td><td></td>");
+    }
+    buffer_append_text(out, "</tr>");
+}
+
+/* Adjusted effects and probabilities: other ways to look at the same data. */
+static void write_adjusted(struct buffer *out, const struct experiment_result *r)
+{
+    static const char *const heads[] = {"Metric",
+                                        "Arm",
+                                        "#Adjusted difference",
+                                        "#p",
+                                        "#Variance reduced",
+                                        "#P(better)",
+                                        "#Expected loss"};
+    char caption[256];
+    buffer_append_text(out, "<h2>Other ways to look</h2>");
+    snprintf(caption, sizeof caption,
+             "CUPED adjusts for %.120s; probabilities are beta-binomial with a uniform "
+             "prior",
+             r->covariates ? r->covariates : "nothing, for nothing was known before");
+    open_table(out, "adjusted", caption);
+    column_heads(out, heads, 7);
+    for (int m = 0; m < r->spec->n_metrics; m++) {
+        for (int a = 1; a < r->spec->n_arms; a++) {
+            const struct contrast *contrast = &r->metrics[m].contrasts[a - 1];
+            if (contrast->adjusted.is_testable || contrast->belief.method) {
+                add_adjusted_row(out, r, &r->metrics[m], contrast);
+            }
+        }
+    }
+    close_table(out);
+}
+
+static void add_group_row(struct buffer *out, const struct experiment_result *r,
+                          const struct segment_result *group, int arm,
+                          struct plot_scale scale)
+{
+    const enum analysis_kind kind = r->spec->metrics[r->spec->primary].kind;
+    const struct finding *finding = &group->findings[arm - 1];
+    char effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE], text[NUMBER_TEXT_SIZE],
+        label[3 * NUMBER_TEXT_SIZE];
+    number_text_effect(kind, finding->effect_size, effect);
+    number_text_interval(kind, finding->ci_lower, finding->ci_upper, interval);
+    snprintf(label, sizeof label, "difference %s, interval %s", effect, interval);
+    buffer_append_text(out, "<tr><th scope=\"row\">");
+    html_text(out, slice_of(group->group));
+    if (r->spec->n_arms > 2) {
+        html_printf(out, ": %s", r->spec->arms[arm].name);
+    }
+    buffer_append_text(out, "</th><td class=\"plot\">");
+    plot_interval(out, scale, finding->effect_size, finding->ci_lower,
+                  finding->ci_upper, label);
+    buffer_printf(out, "</td><td class=\"num\">%" PRId64 "</td>",
+                  group->arm_units[0] + group->arm_units[arm]);
+    number_text_value(kind, group->arm_value[0], text);
+    cell(out, text, true);
+    two_lines(out, effect, finding->is_testable ? interval : finding->why_not);
+    number_text_p(group->p_adjusted[arm - 1], log10(group->p_adjusted[arm - 1]), text);
+    cell(out, text, true);
+    buffer_append_text(out, "</tr>");
+}
+
+static void write_segments(struct buffer *out, const struct experiment_result *r)
+{
+    for (int s = 0; s < r->n_segmentations; s++) {
+        const struct segmentation *segmentation = &r->segmentations[s];
+        double lower = 0, upper = 0;
+        char caption[256];
+        for (int g = 0; g < segmentation->n_groups; g++) {
+            for (int a = 1; a < r->spec->n_arms; a++) {
+                plot_stretch(segmentation->groups[g].findings[a - 1].ci_lower, &lower,
+                             &upper);
+                plot_stretch(segmentation->groups[g].findings[a - 1].ci_upper, &lower,
+                             &upper);
+            }
+        }
+        const struct plot_scale scale = plot_scale_of(lower, upper);
+        buffer_append_text(out, "<h2>By segment: ");
+        html_text(out, slice_of(segmentation->name));
+        buffer_append_text(out, "</h2>");
+        snprintf(
+            caption, sizeof caption,
+            "%.60s; p corrected by %s for %d groups; do the effects differ between "
+            "groups? p = %.4g (Cochran's Q)",
+            r->spec->metrics[r->spec->primary].name, segmentation->adjustment,
+            segmentation->n_groups, segmentation->interaction_p);
+        open_table(out, "forest", caption);
+        buffer_append_text(out, "<thead><tr><th scope=\"col\">Group</th><th "
+                                "scope=\"col\" class=\"plot\">Difference</th><th "
+                                "scope=\"col\" class=\"num\">Units</th><th "
+                                "scope=\"col\" class=\"num\">Control</th><th "
+                                "scope=\"col\" class=\"num\">Difference</th><th "
+                                "scope=\"col\" class=\"num\">Corrected p</th></tr>"
+                                "</thead><tbody>");
+        for (int g = 0; g < segmentation->n_groups; g++) {
+            for (int a = 1; a < r->spec->n_arms; a++) {
+                add_group_row(out, r, &segmentation->groups[g], a, scale);
+            }
+        }
+        close_table(out);
+    }
+}
+
+static void write_aa(struct buffer *out, const struct experiment_result *r)
+{
+    if (r->aa.n_splits == 0) {
+        return;
+    }
+    buffer_printf(out,
+                  "<h2>A/A self-check</h2><p><span class=\"pill %s\">%s</span> Control "
+                  "split at random %d times: p &lt; %g in %.2f&nbsp;%% of them "
+                  "(95&nbsp;%% interval %.2f to %.2f&nbsp;%%, Wilson score); p-values "
+                  "against the uniform distribution: D = %.4f, p = %.4g "
+                  "(Kolmogorov-Smirnov).</p>",
+                  r->aa.is_sound ? "good" : "bad",
+                  r->aa.is_sound ? "sound" : "not sound", r->aa.n_splits,
+                  r->spec->alpha, 100 * r->aa.rate, 100 * r->aa.ci_lower,
+                  100 * r->aa.ci_upper, r->aa.ks_statistic, r->aa.ks_p);
+}
+
+/* Does the effect last? */
+static void write_days(struct buffer *out, const struct experiment_result *r)
+{
+    static const char *const heads[] = {"Day since first exposure", "#Difference",
+                                        "#Interval"};
+    char text[NUMBER_TEXT_SIZE], caption[256];
+    if (r->n_days == 0) {
+        return;
+    }
+    snprintf(caption, sizeof caption,
+             "Share of %" PRId64 " units with an event of %.60s on each day, %.60s "
+             "against %.60s",
+             r->n_days_units, r->spec->metrics[r->spec->primary].name,
+             r->spec->arms[1].name, r->spec->arms[0].name);
+    buffer_append_text(out, "<h2>Does it last?</h2>");
+    open_table(out, "days", caption);
+    column_heads(out, heads, 3);
+    for (int d = 0; d < r->n_days; d++) {
+        snprintf(text, sizeof text, "%d", d);
+        row_head(out, text);
+        number_text_effect(ANALYSIS_PROPORTION, r->days[d].effect_size, text);
+        cell(out, text, true);
+        number_text_interval(ANALYSIS_PROPORTION, r->days[d].ci_lower,
+                             r->days[d].ci_upper, text);
+        cell(out, text, true);
+        buffer_append_text(out, "</tr>");
+    }
+    close_table(out);
+}
+
 static void write_series_table(struct buffer *out, const struct experiment_result *r,
                                enum analysis_kind kind, const struct contrast *contrast)
 {
@@ -455,8 +634,12 @@ static void write_experiment(struct buffer *out, const struct experiment_result 
     write_forest(out, r);
     write_looks(out, r);
     write_series(out, r);
+    write_days(out, r);
+    write_segments(out, r);
+    write_adjusted(out, r);
     write_metric_arms(out, r);
     write_units(out, r);
+    write_aa(out, r);
     write_config(out, r);
     buffer_append_text(out, "</article>\n");
 }

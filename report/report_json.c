@@ -87,6 +87,20 @@ static void write_metric_arms(struct json_writer *json,
     json_close(json, ']');
 }
 
+static void write_belief(struct json_writer *json, const struct belief *belief)
+{
+    if (!belief->method) {
+        return;
+    }
+    json_open(json, "bayes", '{');
+    json_text(json, "method", belief->method);
+    json_number(json, "p_better", belief->p_better);
+    json_number(json, "expected_loss", belief->expected_loss);
+    json_number(json, "ci_lower", belief->ci_lower);
+    json_number(json, "ci_upper", belief->ci_upper);
+    json_close(json, '}');
+}
+
 static void write_family(struct json_writer *json, const struct contrast *contrast)
 {
     json_open(json, "corrected", '{');
@@ -175,12 +189,82 @@ static void write_metric(struct json_writer *json, const struct experiment_resul
         json_text(json, "against", r->spec->arms[0].name);
         write_finding(json, "fixed", &contrast->fixed);
         write_finding(json, "always_valid", &contrast->always);
+        write_finding(json, "adjusted", &contrast->adjusted);
+        json_number(json, "variance_reduction", contrast->variance_reduction);
+        write_belief(json, &contrast->belief);
         write_family(json, contrast);
         write_guard(json, &contrast->guard);
         write_series(json, r, contrast);
         json_close(json, '}');
     }
     json_close(json, ']');
+    json_close(json, '}');
+}
+
+static void write_group(struct json_writer *json, const struct experiment_result *r,
+                        const struct segment_result *group)
+{
+    json_open(json, NULL, '{');
+    json_text(json, "group", group->group);
+    json_number(json, "sample_ratio_p_value", group->srm_p);
+    json_open(json, "arms", '[');
+    for (int a = 0; a < r->spec->n_arms; a++) {
+        json_open(json, NULL, '{');
+        json_text(json, "arm", r->spec->arms[a].name);
+        json_int(json, "n", group->arm_units[a]);
+        json_number(json, "value", group->arm_value[a]);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_open(json, "contrasts", '[');
+    for (int a = 1; a < r->spec->n_arms; a++) {
+        json_open(json, NULL, '{');
+        json_text(json, "arm", r->spec->arms[a].name);
+        write_finding(json, "fixed", &group->findings[a - 1]);
+        json_number(json, "p_adjusted", group->p_adjusted[a - 1]);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
+static void write_segments(struct json_writer *json, const struct experiment_result *r)
+{
+    json_open(json, "segments", '[');
+    for (int s = 0; s < r->n_segmentations; s++) {
+        const struct segmentation *segmentation = &r->segmentations[s];
+        json_open(json, NULL, '{');
+        json_text(json, "name", segmentation->name);
+        json_text(json, "metric", r->spec->metrics[r->spec->primary].name);
+        json_text(json, "correction", segmentation->adjustment);
+        json_text(json, "interaction_test", "Cochran's Q");
+        json_number(json, "interaction_p_value", segmentation->interaction_p);
+        json_open(json, "groups", '[');
+        for (int g = 0; g < segmentation->n_groups; g++) {
+            write_group(json, r, &segmentation->groups[g]);
+        }
+        json_close(json, ']');
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void write_aa(struct json_writer *json, const struct aa_result *aa)
+{
+    if (aa->n_splits == 0) {
+        return;
+    }
+    json_open(json, "aa", '{');
+    json_int(json, "splits", aa->n_splits);
+    json_int(json, "rejected", aa->n_rejected);
+    json_number(json, "rate", aa->rate);
+    json_text(json, "interval", "Wilson score");
+    json_number(json, "ci_lower", aa->ci_lower);
+    json_number(json, "ci_upper", aa->ci_upper);
+    json_text(json, "uniformity_test", "Kolmogorov-Smirnov");
+    json_number(json, "uniformity_statistic", aa->ks_statistic);
+    json_number(json, "uniformity_p_value", aa->ks_p);
+    json_bool(json, "sound", aa->is_sound);
     json_close(json, '}');
 }
 
@@ -230,6 +314,9 @@ static void write_experiment(struct json_writer *json,
         write_metric(json, r, &r->metrics[m]);
     }
     json_close(json, ']');
+    json_text(json, "covariates", r->covariates);
+    write_segments(json, r);
+    write_aa(json, &r->aa);
     json_close(json, '}');
 }
 

@@ -153,6 +153,31 @@ static void add_always(struct table *table, const struct experiment_result *r,
     }
 }
 
+/* For what was known before, and as a probability. */
+static void add_adjusted(struct table *table, const struct experiment_result *r,
+                         enum analysis_kind kind, const struct contrast *contrast)
+{
+    const struct finding *adjusted = &contrast->adjusted;
+    const struct belief *belief = &contrast->belief;
+    char effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
+    if (adjusted->is_testable) {
+        number_text_effect(kind, adjusted->effect_size, effect);
+        number_text_interval(kind, adjusted->ci_lower, adjusted->ci_upper, interval);
+        number_text_p(adjusted->p_value, adjusted->log10_p_value, p);
+        table_cell(table, "adjusted");
+        table_cell(table, "%s, interval %s, %s", effect, interval, p);
+        table_cell(table, "%s; variance reduced by %.1f %% with %s", adjusted->test,
+                   100 * contrast->variance_reduction, r->covariates);
+    }
+    if (belief->method) {
+        number_text_effect(kind, belief->expected_loss, effect);
+        table_cell(table, "belief");
+        table_cell(table, "P(better) = %.4f, expected loss %s", belief->p_better,
+                   effect);
+        table_cell(table, "%s", belief->method);
+    }
+}
+
 static void write_contrast(const struct page *page, const struct experiment_result *r,
                            const struct metric_result *metric,
                            const struct contrast *contrast)
@@ -180,6 +205,7 @@ static void write_contrast(const struct page *page, const struct experiment_resu
             table_cell(&table, "%s", fixed->test);
         }
         add_always(&table, r, kind, contrast);
+        add_adjusted(&table, r, kind, contrast);
         if (contrast->guard.state != GUARD_NONE) {
             table_cell(&table, "guardrail");
             table_cell(&table, "%s", guard_state_name(contrast->guard.state));
@@ -205,6 +231,80 @@ static void write_metric(const struct page *page, const struct experiment_result
     for (int a = 1; a < r->spec->n_arms; a++) {
         write_contrast(page, r, metric, &metric->contrasts[a - 1]);
     }
+}
+
+static void add_segment_row(struct table *table, const struct experiment_result *r,
+                            enum analysis_kind kind, const struct segment_result *group,
+                            int arm)
+{
+    const struct finding *finding = &group->findings[arm - 1];
+    char value[NUMBER_TEXT_SIZE], effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE];
+    number_text_value(kind, group->arm_value[0], value);
+    number_text_effect(kind, finding->effect_size, effect);
+    number_text_interval(kind, finding->ci_lower, finding->ci_upper, interval);
+    table_cell(table, "%s", group->group);
+    table_cell(table, "%s", r->spec->arms[arm].name);
+    table_cell(table, "%" PRId64, group->arm_units[0] + group->arm_units[arm]);
+    table_cell(table, "%s", value);
+    table_cell(table, "%s", effect);
+    if (finding->is_testable) {
+        table_cell(table, "%s, adjusted p = %.4g", interval,
+                   group->p_adjusted[arm - 1]);
+    } else {
+        table_cell(table, "not testable: %s", finding->why_not);
+    }
+}
+
+static void write_segments(const struct page *page, const struct experiment_result *r)
+{
+    const enum analysis_kind kind = r->n_segmentations
+                                        ? r->spec->metrics[r->spec->primary].kind
+                                        : ANALYSIS_PROPORTION;
+    for (int s = 0; s < r->n_segmentations; s++) {
+        const struct segmentation *segmentation = &r->segmentations[s];
+        struct table table = {.align = "llrrrl"};
+        heading(page, "Segment");
+        page->out->len--;
+        buffer_printf(page->out, " %s (%s, p corrected by %s for %d groups)\n",
+                      segmentation->name, r->metrics[r->spec->primary].spec->name,
+                      segmentation->adjustment, segmentation->n_groups);
+        table_cell(&table, "group");
+        table_cell(&table, "arm");
+        table_cell(&table, "units");
+        table_cell(&table, "control");
+        table_cell(&table, "difference");
+        table_cell(&table, "%g %% interval", 100 * (1 - r->spec->alpha));
+        for (int g = 0; g < segmentation->n_groups; g++) {
+            const struct segment_result *group = &segmentation->groups[g];
+            for (int a = 1; a < r->spec->n_arms; a++) {
+                add_segment_row(&table, r, kind, group, a);
+            }
+        }
+        table_write_text(&table, 2, page->out);
+        if (isfinite(segmentation->interaction_p)) {
+            buffer_printf(page->out,
+                          "  do the effects differ between groups? p = %.4g (Cochran's "
+                          "Q)\n",
+                          segmentation->interaction_p);
+        }
+    }
+}
+
+static void write_aa(const struct page *page, const struct experiment_result *r)
+{
+    if (r->aa.n_splits == 0) {
+        return;
+    }
+    heading(page, "A/A self-check");
+    buffer_printf(
+        page->out,
+        "  control split at random %d times: p < %g in %.2f %% of them (95 %% "
+        "interval %.2f to %.2f %%, Wilson score)\n"
+        "  p-values against the uniform distribution: D = %.4f, p = %.4g "
+        "(Kolmogorov-Smirnov): %s\n",
+        r->aa.n_splits, r->spec->alpha, 100 * r->aa.rate, 100 * r->aa.ci_lower,
+        100 * r->aa.ci_upper, r->aa.ks_statistic, r->aa.ks_p,
+        r->aa.is_sound ? "sound" : "NOT SOUND");
 }
 
 static void write_evidence(const struct page *page, const struct analysis *analysis)
@@ -245,6 +345,8 @@ void report_text(const struct analysis *analysis, const struct report_style *sty
         for (int m = 0; m < result->spec->n_metrics; m++) {
             write_metric(&page, result, &result->metrics[m]);
         }
+        write_segments(&page, result);
+        write_aa(&page, result);
         char logged[REPORT_WORD_SIZE];
         report_time(result->spec->config_ts_us, logged);
         heading(&page, "Config");

@@ -1,5 +1,7 @@
 #include "abtest/analyze.h"
 
+#include <unistd.h>
+
 #include "abtest/unit_columns.h"
 #include "report/report.h"
 
@@ -34,9 +36,13 @@ int analyze_logs(const struct analyze_request *request, struct analyze_result *r
                  struct error *error)
 {
     struct unit_columns columns = {0};
+    const long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
+    const int n_threads = request->n_threads > 0 ? request->n_threads
+                          : n_cores > 1          ? (int)(n_cores < 64 ? n_cores : 64)
+                                                 : 1;
     int rc = -1;
     if (unit_columns_load(request->covariates, request->cupac, &columns, error) != 0 ||
-        join_open(request->logs, &result->join, error) != 0 ||
+        join_open(request->logs, n_threads, &result->join, error) != 0 ||
         analysis_source_build(result->join, request->logs, request->experiment,
                               &result->source, error) != 0 ||
         join_measure(result->join, &result->source.spec, error) != 0) {

@@ -16,6 +16,7 @@ struct analyze_request {
     const char *cupac;      /* model file; NULL: none */
     int n_aa;               /* splits of the A/A self-check; 0: none */
     uint64_t seed;          /* of them */
+    int n_threads;          /* 0: one per core */
 };
 
 struct analyze_result {

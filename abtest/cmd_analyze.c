@@ -11,7 +11,7 @@
 struct analyze_options {
     const char *format, *output;
     bool is_json, is_gate;
-    int64_t n_aa, seed;
+    int64_t n_aa, seed, n_threads;
     struct analyze_request request;
 };
 
@@ -35,6 +35,9 @@ static enum options_result parse(int argc, char **argv, struct analyze_options *
         {"aa", OPTION_INT, &options->n_aa, "N",
          "self-check: split control at random N times and test it against itself", 0,
          1000000},
+        {"threads", OPTION_INT, &options->n_threads, "N",
+         "that read the log; 0: one per core; the report is the same with any", 0,
+         1024},
         {"seed", OPTION_INT, &options->seed, "N", "of the self-check", 0, 1e18},
     };
     const struct command_usage usage = {
@@ -52,6 +55,7 @@ static enum options_result parse(int argc, char **argv, struct analyze_options *
     int n_arguments = 0;
     const enum options_result parsed =
         options_parse(&usage, argc, argv, &options->request.logs, &n_arguments);
+    options->request.n_threads = (int)options->n_threads;
     options->request.n_aa = (int)options->n_aa;
     options->request.seed = (uint64_t)options->seed;
     return parsed;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/buffer.h"
 #include "common/hash.h"
 #include "common/id_map.h"
 
@@ -216,22 +217,106 @@ static int add_hash(struct id_seen *seen, uint64_t hash)
     return 0;
 }
 
+#define KEY_SIZE (PREFIX_SIZE + 16)
+
+/* What a repeated id is kept under: itself, or a NUL and its hash, because that is all
+ * that is left of it when two parts are merged. */
+static struct slice hash_key(uint64_t hash, char key[KEY_SIZE])
+{
+    key[0] = '\0';
+    memcpy(key + 1, &hash, sizeof hash);
+    return (struct slice){key, 1 + sizeof hash};
+}
+
 int id_seen_add(struct id_seen *seen, struct slice id)
 {
     struct slice prefix = {0};
     int64_t number = 0;
-    const int was_there = split_number(id, &prefix, &number)
-                              ? add_number(seen, prefix, number)
-                              : add_hash(seen, hash_bytes(id.data, id.len));
-    if (was_there == 1 && id_map_add(seen->repeated, id) == ID_NONE) {
+    char key[KEY_SIZE];
+    int was_there;
+    struct slice repeated = id;
+    if (split_number(id, &prefix, &number)) {
+        was_there = add_number(seen, prefix, number);
+    } else {
+        const uint64_t hash = hash_bytes(id.data, id.len);
+        was_there = add_hash(seen, hash);
+        repeated = hash_key(hash, key);
+    }
+    if (was_there == 1 && id_map_add(seen->repeated, repeated) == ID_NONE) {
         return -1;
     }
     return was_there;
 }
 
+static int merge_page(struct id_seen *into, const struct id_seen *from,
+                      const struct page *page)
+{
+    const struct slice prefix = id_map_id(from->nodes, page->node);
+    struct page *to = find_page(into, prefix, page->number);
+    if (!to) {
+        return -1;
+    }
+    for (int w = 0; w < PAGE_WORDS; w++) {
+        for (uint64_t both = to->bits[w] & page->bits[w]; both; both &= both - 1) {
+            const int64_t number =
+                page->number * PAGE_BITS + w * 64 + __builtin_ctzll(both);
+            struct buffer id = {0};
+            buffer_append(&id, prefix.data, prefix.len);
+            buffer_printf(&id, "%llx", (unsigned long long)number);
+            const bool is_lost =
+                id.failed || id_map_add(into->repeated, buffer_slice(&id)) == ID_NONE;
+            buffer_free(&id);
+            if (is_lost) {
+                return -1;
+            }
+        }
+        to->bits[w] |= page->bits[w];
+    }
+    return 0;
+}
+
+static int merge_hash(struct id_seen *into, uint64_t hash)
+{
+    char key[KEY_SIZE];
+    const int was_there = add_hash(into, hash);
+    if (was_there == 1 && id_map_add(into->repeated, hash_key(hash, key)) == ID_NONE) {
+        return -1;
+    }
+    return was_there < 0 ? -1 : 0;
+}
+
+int id_seen_merge(struct id_seen *into, const struct id_seen *from)
+{
+    for (int32_t i = 0; i < id_map_count(from->repeated); i++) {
+        if (id_map_add(into->repeated, id_map_id(from->repeated, i)) == ID_NONE) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < from->page_slots; i++) {
+        if (from->pages[i] && merge_page(into, from, from->pages[i]) != 0) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < from->hash_slots; i++) {
+        if (from->hashes[i] && merge_hash(into, from->hashes[i]) != 0) {
+            return -1;
+        }
+    }
+    return from->has_zero_hash ? merge_hash(into, 0) : 0;
+}
+
 int32_t id_seen_repeated(const struct id_seen *seen, struct slice id)
 {
-    return id_map_count(seen->repeated) ? id_map_find(seen->repeated, id) : ID_NONE;
+    struct slice prefix = {0};
+    int64_t number = 0;
+    char key[KEY_SIZE];
+    if (id_map_count(seen->repeated) == 0) {
+        return ID_NONE;
+    }
+    return id_map_find(seen->repeated,
+                       split_number(id, &prefix, &number)
+                           ? id
+                           : hash_key(hash_bytes(id.data, id.len), key));
 }
 
 int32_t id_seen_n_repeated(const struct id_seen *seen)

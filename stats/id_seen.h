@@ -3,7 +3,7 @@
  * Ids that a log writer makes are <node>-<number> with numbers that count up: they cost
  * about a bit each (a bitmap in pages). Any other id costs its 64-bit hash; two
  * different ids of 10^8 share one with probability 3e-4, and one event would then be
- * taken for a duplicate. Which ids came more than once is kept exactly. Not safe to
+ * taken for a duplicate. Not safe to
  * share between threads.
  */
 #ifndef STATS_ID_SEEN_H
@@ -22,6 +22,10 @@ void id_seen_free(struct id_seen *seen);
 
 /* Adds `id`. Returns 0 when it is new, 1 when it was there, -1 when memory ran out. */
 MUST_CHECK int id_seen_add(struct id_seen *seen, struct slice id);
+
+/* Adds all that `from` has seen; what both have seen came more than once. -1 when
+ * memory ran out. */
+MUST_CHECK int id_seen_merge(struct id_seen *into, const struct id_seen *from);
 
 /* Index in [0, id_seen_n_repeated) of an id that was added more than once, or ID_NONE.
  */

@@ -28,9 +28,11 @@ struct join_config {
     int64_t newest_ts_us; /* the newest decides which config is in force */
 };
 
-/* First reading of `path`, a directory or one segment. Damage is not a failure: see
- * join_evidence. Fails with what log_read fails with; the caller frees *join. */
-MUST_CHECK int join_open(const char *path, struct join **join, struct error *error);
+/* First reading of `path`, a directory or one segment, by n_threads >= 1 threads (the
+ * result is the same with any number). Damage is not a failure: see join_evidence.
+ * Fails with what log_read fails with; the caller frees *join. */
+MUST_CHECK int join_open(const char *path, int n_threads, struct join **join,
+                         struct error *error);
 void join_free(struct join *join);
 
 /* Configs in the log, the newest first (ties by hash). Valid until join_free. */

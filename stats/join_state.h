@@ -4,6 +4,7 @@
 #ifndef STATS_JOIN_STATE_H
 #define STATS_JOIN_STATE_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,9 +16,10 @@
 #include "stats/id_seen.h"
 #include "stats/join.h"
 
-#define JOIN_ARM_NONE      (-1)      /* never exposed to this experiment */
-#define JOIN_ARM_CROSSOVER (-2)      /* seen in two arms */
-#define JOIN_ARM_FORCED    (-3)      /* forced into an arm at least once */
+#define JOIN_ARM_NONE      (-1) /* never exposed to this experiment */
+#define JOIN_ARM_CROSSOVER (-2) /* seen in two arms */
+#define JOIN_ARM_FORCED    (-3) /* forced into an arm at least once */
+#define JOIN_LOCKS         256
 #define JOIN_MAX_VALUES    (4 << 20) /* single values kept for one quantile metric */
 
 /* One unit in one experiment. */
@@ -42,12 +44,17 @@ struct join_single {
     double value;
 };
 
+/* Single values of a quantile metric; units whose hash has `shift` 0 bits are kept. */
+struct join_singles {
+    struct join_single *items;
+    size_t n, capacity;
+    int shift;
+};
+
 struct join_metric {
     struct join_value *values;   /* (n_units) */
     exact_sum *denominators;     /* (n_units) for ratios */
-    struct join_single *singles; /* for quantiles */
-    size_t n_singles, single_capacity;
-    int sample_shift; /* units whose hash ends in so many 0 bits are kept */
+    struct join_singles singles; /* for quantiles */
 };
 
 /* An experiment as exposures name it. */
@@ -91,7 +98,66 @@ struct join {
     struct join_targets *targets;                      /* by index of event_names */
     int target_exposure, target_latency, target_items; /* index into targets, or -1 */
     struct join_repeat *repeats;                       /* by id_seen_repeated */
-    struct error *error;                               /* of the reading under way */
+    struct error error; /* of the reading under way, or code ERROR_NONE */
+    int n_threads;
+    pthread_mutex_t locks[JOIN_LOCKS]; /* of units, by index modulo JOIN_LOCKS */
+    pthread_mutex_t repeat_lock;       /* of repeats, the arena and the evidence */
 };
+
+/* What a thread of the second reading counts by itself. */
+struct join_tally {
+    int64_t n_early, n_late;
+    struct join_singles *singles; /* (n_metrics) */
+};
+struct join_worker {
+    struct join *join;
+    struct evidence evidence;
+    struct join_tally *tallies; /* (n_experiments) */
+    struct error error;
+};
+
+/* NULL when memory ran out. */
+MUST_CHECK struct join *join_new(const char *path);
+
+/* Sets join->error and returns -1. */
+int join_no_memory(struct join *join);
+
+/* Index of the config called `hash`, added when it is new; -1 when memory ran out. */
+MUST_CHECK int join_config_index(struct join *join, struct slice hash);
+
+/* Index of `name`, most often one of the first few, or ID_NONE. */
+int32_t join_find_name(const struct id_map *names, struct slice name);
+
+/* The experiment or unit, added when it is new; NULL when memory ran out. */
+struct join_experiment *join_find_experiment(struct join *join, struct slice name);
+struct join_unit *join_find_unit(struct join_experiment *experiment, int32_t unit);
+
+/* Takes in that a config was logged, or that a unit was exposed to `arm` (or
+ * JOIN_ARM_*) at a time. In whatever order they are told, the result is the same. */
+void join_see_config(struct join_config *config, int64_t first_ts_us,
+                     int64_t newest_ts_us);
+void join_see_unit(const struct join *join, struct join_unit *unit, int arm, int config,
+                   int64_t ts_us);
+
+/* Adds what another part of the first reading gathered. */
+MUST_CHECK int join_merge(struct join *into, const struct join *from);
+MUST_CHECK int join_order_configs(struct join *join);
+
+/* Makes room for the values of `spec`. */
+MUST_CHECK int join_prepare(struct join *join, const struct analysis_spec *spec);
+
+/* Workers of the second reading; NULL when memory ran out. */
+MUST_CHECK struct join_worker *join_workers_new(struct join *join, int n_threads);
+void join_workers_free(struct join_worker *workers, const struct join *join,
+                       int n_threads);
+
+/* Adds a value to every metric that the event name at index `at` (or ID_NONE) feeds. -1
+ * when memory ran out. */
+MUST_CHECK int join_add_to_targets(struct join_worker *worker, int at, int32_t unit,
+                                   int64_t ts_us, double value);
+
+/* Moves the values of `from` into `into`. -1 when memory ran out. */
+MUST_CHECK int join_merge_singles(const struct join *join, struct join_singles *into,
+                                  struct join_singles *from);
 
 #endif

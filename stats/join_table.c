@@ -157,18 +157,18 @@ static int compare_singles(const void *a, const void *b)
 static int fill_singles(const struct join_metric *from, const int32_t *row_of,
                         struct unit_metric *to)
 {
-    struct join_single *sorted = malloc((from->n_singles + 1) * sizeof *sorted);
-    to->cluster = malloc((from->n_singles + 1) * sizeof *to->cluster);
-    to->values = malloc((from->n_singles + 1) * sizeof *to->values);
+    struct join_single *sorted = malloc((from->singles.n + 1) * sizeof *sorted);
+    to->cluster = malloc((from->singles.n + 1) * sizeof *to->cluster);
+    to->values = malloc((from->singles.n + 1) * sizeof *to->values);
     if (!sorted || !to->cluster || !to->values) {
         free(sorted);
         return -1;
     }
     size_t n = 0;
-    for (size_t i = 0; i < from->n_singles; i++) {
-        const int32_t row = row_of[from->singles[i].unit];
+    for (size_t i = 0; i < from->singles.n; i++) {
+        const int32_t row = row_of[from->singles.items[i].unit];
         if (row >= 0) {
-            sorted[n++] = (struct join_single){row, from->singles[i].value};
+            sorted[n++] = (struct join_single){row, from->singles.items[i].value};
         }
     }
     qsort(sorted, n, sizeof *sorted, compare_singles);
@@ -177,7 +177,7 @@ static int fill_singles(const struct join_metric *from, const int32_t *row_of,
         to->values[i] = sorted[i].value;
     }
     to->n_values = (int64_t)n;
-    to->sampled_1_in = 1 << from->sample_shift;
+    to->sampled_1_in = 1 << from->singles.shift;
     free(sorted);
     return 0;
 }

@@ -245,7 +245,7 @@ static void join_takes_the_newest_config_first(void **state)
     trial_add_config(&trial, TRIAL_START + 5, "new");
     trial_write_all(&trial, &directory);
 
-    assert_int_equal(join_open(directory.path, &join, NULL), 0);
+    assert_int_equal(join_open(directory.path, 1, &join, NULL), 0);
 
     assert_int_equal(join_n_configs(join), 2);
     assert_true(slice_is(join_config(join, 0)->text, "new"));
@@ -271,7 +271,7 @@ static void join_survives_every_failing_allocation(void **state)
         struct error error = {0};
 
         failing_alloc_at(n);
-        const int rc = join_open(directory.path, &join, &error) != 0 ||
+        const int rc = join_open(directory.path, 1, &join, &error) != 0 ||
                        join_measure(join, &spec, &error) != 0 ||
                        join_table(join, 0, &table, &error) != 0;
         const bool failed = failing_alloc_stop();

@@ -1,0 +1,275 @@
+/* join_values.c - which events feed which metrics, and what they add. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/hash.h"
+#include "stats/join_state.h"
+
+static uint64_t hash_of(struct slice text)
+{
+    return hash_bytes(text.data, text.len);
+}
+
+static int add_target(struct join *join, const char *event, struct join_target target,
+                      int capacity)
+{
+    const int32_t at = id_map_add(join->event_names, slice_of(event));
+    if (at == ID_NONE) {
+        return join_no_memory(join);
+    }
+    struct join_targets *targets = &join->targets[at];
+    if (!targets->items) {
+        targets->items = arena_zeroed(&join->arena, (size_t)capacity, sizeof target);
+        if (!targets->items) {
+            return join_no_memory(join);
+        }
+    }
+    targets->items[targets->n++] = target;
+    return 0;
+}
+
+static int prepare_metrics(struct join *join, int index,
+                           const struct analysis_experiment *spec, int n_targets)
+{
+    struct join_experiment *experiment = &join->experiments[index];
+    const size_t n_units = (size_t)id_map_count(join->users);
+    experiment->spec = spec;
+    experiment->metrics =
+        calloc((size_t)spec->n_metrics + 1, sizeof *experiment->metrics);
+    if (!experiment->metrics) {
+        return join_no_memory(join);
+    }
+    for (int m = 0; m < spec->n_metrics; m++) {
+        const struct analysis_metric *metric = &spec->metrics[m];
+        struct join_metric *to = &experiment->metrics[m];
+        struct join_target target = {index, m, false};
+        if (metric->kind != ANALYSIS_QUANTILE) {
+            to->values = calloc(n_units + 1, sizeof *to->values);
+            if (!to->values) {
+                return join_no_memory(join);
+            }
+        }
+        if (add_target(join, metric->event, target, n_targets) != 0) {
+            return -1;
+        }
+        if (metric->denominator) {
+            target.is_denominator = true;
+            to->denominators = calloc(n_units + 1, sizeof *to->denominators);
+            if (!to->denominators) {
+                return join_no_memory(join);
+            }
+            if (add_target(join, metric->denominator, target, n_targets) != 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+int join_prepare(struct join *join, const struct analysis_spec *spec)
+{
+    int n_targets = 0;
+    const int32_t n_users = id_map_count(join->users);
+    for (int e = 0; e < spec->n_experiments; e++) {
+        n_targets += 2 * spec->experiments[e].n_metrics;
+    }
+    join->spec = spec;
+    join->spec_experiment =
+        arena_zeroed(&join->arena, (size_t)spec->n_experiments, sizeof(int));
+    join->targets =
+        arena_zeroed(&join->arena, (size_t)n_targets, sizeof *join->targets);
+    join->user_hash = malloc(((size_t)n_users + 1) * sizeof *join->user_hash);
+    join->repeats = arena_zeroed(&join->arena, (size_t)id_seen_n_repeated(join->seen),
+                                 sizeof *join->repeats);
+    if (!join->spec_experiment || !join->targets || !join->user_hash) {
+        return join_no_memory(join);
+    }
+    for (int32_t u = 0; u < n_users; u++) {
+        join->user_hash[u] = hash_of(id_map_id(join->users, u));
+    }
+    for (int e = 0; e < spec->n_experiments; e++) {
+        const struct analysis_experiment *experiment = &spec->experiments[e];
+        const int at = id_map_find(join->experiment_names, slice_of(experiment->name));
+        join->spec_experiment[e] = at;
+        if (at == ID_NONE) {
+            continue;
+        }
+        /* A unit index from a later exposure may be past the end of the array. */
+        if (n_users > 0 && !join_find_unit(&join->experiments[at], n_users - 1)) {
+            return join_no_memory(join);
+        }
+        if (prepare_metrics(join, at, experiment, n_targets) != 0) {
+            return -1;
+        }
+    }
+    join->target_exposure = id_map_find(join->event_names, slice_of("exposure"));
+    join->target_latency =
+        id_map_find(join->event_names, slice_of("exposure.latency_us"));
+    join->target_items = id_map_find(join->event_names, slice_of("exposure.items"));
+    return 0;
+}
+
+static bool is_in_sample(const struct join *join, int32_t unit, int shift)
+{
+    return (join->user_hash[unit] >> 20 & (((uint64_t)1 << shift) - 1)) == 0;
+}
+
+static void shrink_sample(const struct join *join, struct join_singles *singles)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < singles->n; i++) {
+        if (is_in_sample(join, singles->items[i].unit, singles->shift)) {
+            singles->items[kept++] = singles->items[i];
+        }
+    }
+    singles->n = kept;
+}
+
+/* Keeps one value of a quantile metric, or drops it when its unit is not in the sample;
+ * the sample shrinks by half whenever it outgrows its room. Which units stay depends on
+ * their hashes and on the number of values only, so not on order. */
+static int add_single(const struct join *join, struct join_singles *singles,
+                      int32_t unit, double value)
+{
+    if (!is_in_sample(join, unit, singles->shift)) {
+        return 0;
+    }
+    if (singles->n == singles->capacity) {
+        const size_t capacity = singles->n ? singles->n * 2 : 1024;
+        struct join_single *grown = realloc(singles->items, capacity * sizeof *grown);
+        if (!grown) {
+            return -1;
+        }
+        singles->items = grown;
+        singles->capacity = capacity;
+    }
+    singles->items[singles->n++] = (struct join_single){unit, value};
+    while (singles->n > JOIN_MAX_VALUES && singles->shift < 30) {
+        singles->shift++;
+        shrink_sample(join, singles);
+    }
+    return 0;
+}
+
+int join_merge_singles(const struct join *join, struct join_singles *into,
+                       struct join_singles *from)
+{
+    if (from->shift > into->shift) {
+        into->shift = from->shift;
+        shrink_sample(join, into);
+    }
+    for (size_t i = 0; i < from->n; i++) {
+        if (add_single(join, into, from->items[i].unit, from->items[i].value) != 0) {
+            return -1;
+        }
+    }
+    free(from->items);
+    *from = (struct join_singles){0};
+    return 0;
+}
+
+/* Adds `value` of an event at `ts_us` to one metric of one unit, whose lock is held. */
+static int add_value(struct join_worker *worker, const struct join_target *target,
+                     int32_t unit, int64_t ts_us, double value)
+{
+    struct join *join = worker->join;
+    struct join_experiment *experiment = &join->experiments[target->experiment];
+    const struct analysis_metric *spec = &experiment->spec->metrics[target->metric];
+    struct join_metric *metric = &experiment->metrics[target->metric];
+    const struct join_unit *row = &experiment->units[unit];
+    struct join_tally *tally = &worker->tallies[target->experiment];
+    if (row->arm == JOIN_ARM_NONE) {
+        return 0;
+    }
+    const int64_t delay_us = ts_us - row->first_ts_us;
+    const bool is_early = delay_us < 0;
+    if (!is_early && spec->window_us > 0 && delay_us >= spec->window_us) {
+        tally->n_late += !target->is_denominator;
+        return 0;
+    }
+    tally->n_early += is_early && !target->is_denominator;
+    if (spec->kind == ANALYSIS_QUANTILE) {
+        return is_early
+                   ? 0
+                   : add_single(join, &tally->singles[target->metric], unit, value);
+    }
+    if (spec->kind == ANALYSIS_PROPORTION && value == 0) {
+        return 0;
+    }
+    const double amount =
+        spec->kind == ANALYSIS_COUNT || spec->kind == ANALYSIS_PROPORTION ? 1 : value;
+    if (target->is_denominator) {
+        worker->evidence.n_bad_values +=
+            !is_early && !exact_sum_add(&metric->denominators[unit], amount);
+        return 0;
+    }
+    struct join_value *at = &metric->values[unit];
+    worker->evidence.n_bad_values +=
+        !exact_sum_add(is_early ? &at->before : &at->sum, amount);
+    if (is_early) {
+        at->has_before = true;
+    } else {
+        const int64_t day = delay_us / INT64_C(86400000000);
+        at->days |= (uint32_t)1 << (day < UNIT_DAYS - 1 ? day : UNIT_DAYS - 1);
+    }
+    return 0;
+}
+
+int join_add_to_targets(struct join_worker *worker, int at, int32_t unit, int64_t ts_us,
+                        double value)
+{
+    if (at == ID_NONE) {
+        return 0;
+    }
+    const struct join_targets *targets = &worker->join->targets[at];
+    for (int i = 0; i < targets->n; i++) {
+        if (add_value(worker, &targets->items[i], unit, ts_us, value) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+void join_workers_free(struct join_worker *workers, const struct join *join,
+                       int n_threads)
+{
+    for (int t = 0; workers && t < n_threads; t++) {
+        struct join_tally *tallies = workers[t].tallies;
+        for (int e = 0; tallies && e < join->n_experiments; e++) {
+            const struct analysis_experiment *spec = join->experiments[e].spec;
+            for (int m = 0; tallies[e].singles && m < spec->n_metrics; m++) {
+                free(tallies[e].singles[m].items);
+            }
+            free(tallies[e].singles);
+        }
+        free(tallies);
+    }
+    free(workers);
+}
+
+struct join_worker *join_workers_new(struct join *join, int n_threads)
+{
+    struct join_worker *workers = calloc((size_t)n_threads, sizeof *workers);
+    for (int t = 0; workers && t < n_threads; t++) {
+        struct join_tally *tallies =
+            calloc((size_t)join->n_experiments + 1, sizeof *tallies);
+        workers[t].join = join;
+        workers[t].evidence.first_ts_us = INT64_MAX;
+        workers[t].evidence.last_ts_us = INT64_MIN;
+        workers[t].tallies = tallies;
+        bool is_short = !tallies;
+        for (int e = 0; tallies && e < join->n_experiments; e++) {
+            const struct analysis_experiment *spec = join->experiments[e].spec;
+            if (spec) {
+                tallies[e].singles =
+                    calloc((size_t)spec->n_metrics + 1, sizeof *tallies[e].singles);
+                is_short |= !tallies[e].singles;
+            }
+        }
+        if (is_short) {
+            join_workers_free(workers, join, n_threads);
+            return NULL;
+        }
+    }
+    return workers;
+}

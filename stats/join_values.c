@@ -79,8 +79,6 @@ int join_prepare(struct join *join, const struct analysis_spec *spec)
     join->targets =
         arena_zeroed(&join->arena, (size_t)n_targets, sizeof *join->targets);
     join->user_hash = malloc(((size_t)n_users + 1) * sizeof *join->user_hash);
-    join->repeats = arena_zeroed(&join->arena, (size_t)id_seen_n_repeated(join->seen),
-                                 sizeof *join->repeats);
     if (!join->spec_experiment || !join->targets || !join->user_hash) {
         return join_no_memory(join);
     }

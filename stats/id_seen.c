@@ -82,7 +82,7 @@ static bool split_number(struct slice id, struct slice *prefix, int64_t *number)
     *number = 0;
     while (start > 0 && digit_of(id.data[start - 1]) >= 0 && shift <= 4 * MAX_DIGITS) {
         start--;
-        *number |= (int64_t)digit_of(id.data[start]) << shift;
+        *number += (int64_t)digit_of(id.data[start]) * (INT64_C(1) << shift);
         shift += 4;
     }
     const size_t n_digits = id.len - start;

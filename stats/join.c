@@ -311,7 +311,7 @@ int join_open(const char *path, int n_threads, struct join **result,
     struct join **parts = calloc((size_t)n_threads, sizeof(struct join *));
     struct log_visitor *visitors = calloc((size_t)n_threads, sizeof *visitors);
     error_set(error, ERROR_NOMEM, "%s: no memory to read it", path);
-    if (!parts || !visitors) {
+    if (n_threads < 1 || !parts || !visitors) {
         goto out;
     }
     for (int t = 0; t < n_threads; t++) {

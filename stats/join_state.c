@@ -253,7 +253,7 @@ int join_merge(struct join *into, const struct join *from)
 {
     const int32_t n_users = id_map_count(from->users);
     int rc = -1;
-    int32_t *user_of = malloc(((size_t)n_users + 1) * sizeof *user_of);
+    int32_t *user_of = calloc((size_t)n_users + 1, sizeof *user_of);
     int *config_of =
         calloc((size_t)id_map_count(from->config_hashes) + 1, sizeof *config_of);
     if (!user_of || !config_of || id_seen_merge(into->seen, from->seen) != 0) {

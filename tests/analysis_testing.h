@@ -38,7 +38,8 @@ static inline void trial_join(const char *path, const struct analysis_spec *spec
                               struct join **join, struct unit_table *table)
 {
     struct error error = {0};
-    if (join_open(path, 1, join, &error) != 0 || join_measure(*join, spec, &error) != 0 ||
+    if (join_open(path, 1, join, &error) != 0 ||
+        join_measure(*join, spec, &error) != 0 ||
         join_table(*join, 0, table, &error) != 0) {
         fail_msg("%s", error.message);
         abort(); /* tells the analyzer that fail_msg does not return */

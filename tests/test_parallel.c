@@ -70,11 +70,56 @@ static void bpr_is_the_same_at_any_number_of_threads(void **state)
     ratings_free(r);
 }
 
+static void ials_is_the_same_at_any_number_of_threads(void **state)
+{
+    (void)state;
+    struct ratings *r = planted_ratings(300, 200, 0.2, 0.5, 3);
+    struct ials_config config = ials_config_default();
+    config.n_epochs = 3;
+    struct factors *f[3] = {NULL, NULL, NULL};
+
+    for (int i = 0; i < 3; i++) {
+        config.n_threads = 1 << i;
+        assert_int_equal(ials_train(r, NULL, &config, NULL, &f[i], NULL), 0);
+    }
+
+    assert_same(f[0], f[1]);
+    assert_same(f[0], f[2]);
+    for (int i = 0; i < 3; i++) {
+        factors_free(f[i]);
+    }
+    ratings_free(r);
+}
+
+static void gibbs_is_the_same_at_any_number_of_threads(void **state)
+{
+    (void)state;
+    struct ratings *r = planted_ratings(200, 100, 0.2, 0.5, 4);
+    struct gibbs_config config = gibbs_config_default();
+    config.n_burn_in = 2;
+    config.n_draws = config.n_kept = 3;
+    struct factors *f[3] = {NULL, NULL, NULL};
+
+    for (int i = 0; i < 3; i++) {
+        config.n_threads = 1 << i;
+        assert_int_equal(gibbs_train(r, NULL, &config, NULL, &f[i], NULL), 0);
+    }
+
+    assert_same(f[0], f[1]);
+    assert_same(f[0], f[2]);
+    for (int i = 0; i < 3; i++) {
+        factors_free(f[i]);
+    }
+    ratings_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(als_is_the_same_at_any_number_of_threads),
         cmocka_unit_test(bpr_is_the_same_at_any_number_of_threads),
+        cmocka_unit_test(ials_is_the_same_at_any_number_of_threads),
+        cmocka_unit_test(gibbs_is_the_same_at_any_number_of_threads),
     };
     return cmocka_run_group_tests_name("parallel", tests, NULL, NULL);
 }

@@ -221,6 +221,7 @@ static int run_epochs(struct state *s, const struct training_observer *observer,
         }
         if (!observer->skips_quality) {
             measure(s, &report);
+            report.factors = s->factors;
         }
         if (!observer->epoch(observer->context, &report)) {
             break;

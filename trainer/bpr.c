@@ -9,9 +9,12 @@
 
 #include "common/clock.h"
 #include "common/rng.h"
+#include "trainer/bpr_step.h"
+#include "trainer/normal.h"
 
-#define LANES      8
-#define MIN_BLOCKS 8 /* so that eight threads have work */
+#define LANES      BPR_LANES
+#define MAX_STEPS  16 /* samples that are drawn before they are learned from */
+#define MIN_BLOCKS 8  /* so that eight threads have work */
 #define MAX_BLOCKS 256
 #define AUC_USERS  1000
 
@@ -27,6 +30,7 @@ struct bpr_config bpr_config_default(void)
         .reg = 0.0025,
         .threshold = 2.5,
         .sampling = BPR_USERS,
+        .n_candidates = 1,
         .seed = 1,
         .n_threads = 1,
     };
@@ -49,9 +53,9 @@ int bpr_config_check(const struct bpr_config *config, struct error *error)
                   config->reg);
         return -1;
     }
-    if (config->n_epochs < 0 || config->n_threads < 1) {
-        error_set(error, ERROR_INVALID, "%d epochs on %d threads", config->n_epochs,
-                  config->n_threads);
+    if (config->n_epochs < 0 || config->n_threads < 1 || config->n_candidates < 1) {
+        error_set(error, ERROR_INVALID, "%d epochs on %d threads, %d candidates",
+                  config->n_epochs, config->n_threads, config->n_candidates);
         return -1;
     }
     return 0;
@@ -73,35 +77,13 @@ struct state {
     int64_t *cursor;   /* (n_users): the first entry not yet met */
     int32_t *n_positive; /* (n_users) */
     int64_t n_positives;
-    int32_t n_active;                     /* users that have positives */
-    double *loss;                         /* (n_blocks) of the round, by user block */
-    int64_t *n_done;                      /* (n_blocks) samples drawn, by user block */
-    float *rate_user, *rate_item, *decay; /* (stride) steps per element */
+    int32_t n_active; /* users that have positives */
+    double *loss;     /* (n_blocks) of the round, by user block */
+    int64_t *n_done;  /* (n_blocks) samples drawn, by user block */
+    float *rate;      /* (3, stride): what `rates` points to */
+    struct bpr_rates rates;
     struct factors *factors;
 };
-
-/* One step on rows u, v_i, v_j. Returns sigma(x) before it. */
-__attribute__((target_clones("arch=haswell", "default"))) static float
-step(float *restrict u, float *restrict vi, float *restrict vj, const struct state *s)
-{
-    float lane[LANES] = {0};
-    for (int f = 0; f < s->stride; f += LANES) {
-        for (int l = 0; l < LANES; l++) {
-            lane[l] += u[f + l] * (vi[f + l] - vj[f + l]);
-        }
-    }
-    const float x = ((lane[0] + lane[4]) + (lane[2] + lane[6])) +
-                    ((lane[1] + lane[5]) + (lane[3] + lane[7]));
-    const float sigma = 1 / (1 + expf(-x));
-    const float g = 1 - sigma;
-    for (int f = 0; f < s->stride; f++) {
-        const float uf = u[f], p = vi[f], q = vj[f];
-        u[f] = uf + s->rate_user[f] * (g * (p - q) - s->decay[f] * uf);
-        vi[f] = p + s->rate_item[f] * (g * uf - s->decay[f] * p);
-        vj[f] = q - s->rate_item[f] * (g * uf + s->decay[f] * q);
-    }
-    return sigma;
-}
 
 /* A user's entries within the item block that begins at `base`. */
 struct meeting {
@@ -109,11 +91,6 @@ struct meeting {
     int32_t n, n_positive; /* positives come first */
     int32_t base, block_len;
 };
-
-static float *item_row(const struct state *s, int32_t position)
-{
-    return s->Y + (size_t)position * (size_t)s->stride;
-}
 
 /* How many samples the user draws in this meeting: the expected number, rounded up or
  * down at random so that it is right on average. */
@@ -128,48 +105,88 @@ static int64_t n_samples(const struct state *s, int32_t user, int32_t n_positive
     return (int64_t)(expected + rng_uniform(rng));
 }
 
-/* The draws of one user in one item block. is_rated (block_len) is all false before and
- * after. */
-static void meet(struct state *s, int32_t user, const struct meeting *m, bool *is_rated,
-                 struct rng *rng, int32_t block)
+/* One thread's scratch. */
+struct workspace {
+    bool *is_rated; /* (item_block_len), all false between users */
+    int32_t i[MAX_STEPS];
+    int32_t *j;     /* (MAX_STEPS, n_candidates) */
+    double product; /* of sigma(x), not yet in the loss */
+    double loss;
+    int64_t n_done;
+};
+
+/* Uniform in [0, n) from 32 random bits; n is below 2^31 and mostly below 2^12, so that
+ * the bias of 2^-32 n is nothing beside the noise of the gradient. */
+static int32_t scaled(uint64_t bits32, int32_t n)
 {
-    float *u = s->X + (size_t)user * (size_t)s->stride;
-    const int64_t n = n_samples(s, user, m->n_positive, rng);
-    double product = 1, loss = 0;
+    return (int32_t)(bits32 * (uint64_t)n >> 32);
+}
+
+static int32_t draw_unrated(const struct meeting *m, const bool *is_rated,
+                            uint64_t bits, struct rng *rng)
+{
+    int32_t j = scaled(bits >> 32, m->block_len);
+    while (is_rated[j]) {
+        j = scaled(rng_next(rng) >> 32, m->block_len);
+    }
+    return m->base + j;
+}
+
+/* Draws up to MAX_STEPS samples and learns from them. */
+static int64_t learn(struct state *s, int32_t user, const struct meeting *m, int64_t n,
+                     struct workspace *w, struct rng *rng)
+{
+    const int n_candidates = s->config->n_candidates;
+    const int n_now = n < MAX_STEPS ? (int)n : MAX_STEPS;
+    for (int k = 0; k < n_now; k++) {
+        uint64_t bits = rng_next(rng);
+        w->i[k] = m->entry[scaled(bits & UINT32_MAX, m->n_positive)] / 2;
+        for (int c = 0; c < n_candidates; c++) {
+            w->j[k * n_candidates + c] = draw_unrated(m, w->is_rated, bits, rng);
+            bits = c + 1 < n_candidates ? rng_next(rng) : 0;
+        }
+    }
+    w->product *= bpr_steps(&s->rates, s->X + (size_t)user * (size_t)s->stride, s->Y,
+                            w->i, w->j, n_now, n_candidates);
+    if (w->product < 1e-100 || !isfinite(w->product)) {
+        w->loss -= log(w->product); /* now and then, not for each sample */
+        w->product = 1;
+    }
+    w->n_done += n_now;
+    return n_now;
+}
+
+/* The draws of one user in one item block. */
+static void meet(struct state *s, int32_t user, const struct meeting *m,
+                 struct workspace *w, struct rng *rng)
+{
+    int64_t n = n_samples(s, user, m->n_positive, rng);
     if (n == 0 || m->n == m->block_len) {
         return;
     }
     for (int32_t e = 0; e < m->n; e++) {
-        is_rated[m->entry[e] / 2 - m->base] = true;
+        w->is_rated[m->entry[e] / 2 - m->base] = true;
     }
-    for (int64_t k = 0; k < n; k++) {
-        const int32_t i = m->entry[rng_below(rng, (uint64_t)m->n_positive)] / 2;
-        int32_t j = 0;
-        do {
-            j = (int32_t)rng_below(rng, (uint64_t)m->block_len);
-        } while (is_rated[j]);
-        product *= (double)step(u, item_row(s, i), item_row(s, m->base + j), s);
-        if (product < 1e-200) { /* a logarithm now and then, not one a sample */
-            loss -= log(product + 1e-300);
-            product = 1;
-        }
+    while (n > 0) {
+        n -= learn(s, user, m, n, w, rng);
     }
     for (int32_t e = 0; e < m->n; e++) {
-        is_rated[m->entry[e] / 2 - m->base] = false;
+        w->is_rated[m->entry[e] / 2 - m->base] = false;
     }
-    s->loss[block] += loss - log(product + 1e-300);
-    s->n_done[block] += n;
 }
 
 /* All users of a block meet the items of another. */
 static void meet_blocks(struct state *s, int32_t user_block, int32_t item_block,
-                        bool *is_rated, struct rng *rng)
+                        struct workspace *w, struct rng *rng)
 {
     const int32_t first = user_block * s->user_block_len;
     const int32_t base = item_block * s->item_block_len;
     const int32_t left = s->train->n_items - base;
     struct meeting m = {.base = base};
     m.block_len = left < s->item_block_len ? left : s->item_block_len;
+    w->product = 1;
+    w->loss = 0;
+    w->n_done = 0;
     for (int32_t user = first;
          user < first + s->user_block_len && user < s->train->n_users; user++) {
         const int64_t end = s->train->user_start[user + 1];
@@ -184,9 +201,24 @@ static void meet_blocks(struct state *s, int32_t user_block, int32_t item_block,
         }
         s->cursor[user] = at;
         if (m.n_positive) {
-            meet(s, user, &m, is_rated, rng, user_block);
+            meet(s, user, &m, w, rng);
         }
     }
+    s->loss[user_block] += w->loss - log(w->product);
+    s->n_done[user_block] += w->n_done;
+}
+
+static void workspace_free(struct workspace *w)
+{
+    free(w->is_rated);
+    free(w->j);
+}
+
+static int workspace_init(struct workspace *w, const struct state *s)
+{
+    w->is_rated = calloc((size_t)s->item_block_len, sizeof *w->is_rated);
+    w->j = malloc(MAX_STEPS * (size_t)s->config->n_candidates * sizeof *w->j);
+    return w->is_rated && w->j ? 0 : -1;
 }
 
 static void shuffle(int32_t *values, int32_t n, struct rng *rng)
@@ -254,8 +286,8 @@ static int run_rounds(struct state *s, int epoch, struct error *error)
     int n_failed = 0;
 #pragma omp parallel num_threads(s->config->n_threads) reduction(+ : n_failed)
     {
-        bool *is_rated = calloc((size_t)s->item_block_len, sizeof *is_rated);
-        n_failed = !is_rated;
+        struct workspace w = {0};
+        n_failed = workspace_init(&w, s) != 0;
 #pragma omp for schedule(static)
         for (int32_t user = 0; user < s->train->n_users; user++) {
             sort_entries(s, user);
@@ -270,12 +302,12 @@ static int run_rounds(struct state *s, int epoch, struct error *error)
                 struct rng rng;
                 rng_init(&rng, s->config->seed + (uint64_t)epoch * 0x9E3779B97F4A7C15U,
                          (uint64_t)(round * s->n_blocks + b) + 1);
-                if (is_rated) {
-                    meet_blocks(s, b, (b + offset) % s->n_blocks, is_rated, &rng);
+                if (!n_failed) {
+                    meet_blocks(s, b, (b + offset) % s->n_blocks, &w, &rng);
                 }
             }
         }
-        free(is_rated);
+        workspace_free(&w);
     }
     if (n_failed) {
         error_set(error, ERROR_NOMEM, "bpr: no memory for a workspace");
@@ -294,7 +326,7 @@ static void unpack(const struct state *s)
                k * sizeof(float));
     }
     for (int32_t i = 0; i < f->n_items; i++) {
-        const float *row = item_row(s, s->position[i]);
+        const float *row = s->Y + (size_t)s->position[i] * stride;
         memcpy(f->item_factors + (size_t)i * k, row, k * sizeof(float));
         f->item_bias[i] = row[k];
     }
@@ -313,7 +345,7 @@ static void start(struct state *s)
         row[k] = 1;
     }
     for (int32_t i = 0; i < s->train->n_items; i++) {
-        float *row = item_row(s, i);
+        float *row = s->Y + (size_t)i * (size_t)s->stride;
         for (int32_t f = 0; f < k; f++) {
             row[f] = (float)(0.1 * rng_normal(&rng));
         }
@@ -323,9 +355,9 @@ static void start(struct state *s)
         s->round_of[b] = b;
     }
     for (int32_t f = 0; f <= k; f++) {
-        s->rate_user[f] = f < k ? (float)s->config->learning_rate : 0;
-        s->rate_item[f] = (float)s->config->learning_rate;
-        s->decay[f] = (float)(2 * s->config->reg);
+        s->rate[f] = f < k ? (float)s->config->learning_rate : 0;
+        s->rate[s->stride + f] = (float)s->config->learning_rate;
+        s->rate[2 * s->stride + f] = (float)(2 * s->config->reg);
     }
 }
 
@@ -390,6 +422,7 @@ static int run_epochs(struct state *s, const struct training_observer *observer,
         }
         if (!observer->skips_quality) {
             measure(s, &report);
+            report.factors = s->factors;
         }
         if (!observer->epoch(observer->context, &report)) {
             break;
@@ -438,9 +471,9 @@ static int allocate(struct state *s, struct error *error)
     const struct ratings *r = s->train;
     const size_t n_users = (size_t)r->n_users, n_items = (size_t)r->n_items;
     const size_t stride = (size_t)s->stride, n_blocks = (size_t)s->n_blocks;
-    s->X = calloc(n_users * stride + 1, sizeof *s->X);
-    s->Y = calloc(n_items * stride + 1, sizeof *s->Y);
-    s->Y_next = calloc(n_items * stride + 1, sizeof *s->Y_next);
+    s->X = normal_alloc(n_users * stride);
+    s->Y = normal_alloc(n_items * stride);
+    s->Y_next = normal_alloc(n_items * stride);
     s->item_at = malloc((n_items + 1) * sizeof *s->item_at);
     s->position = malloc((n_items + 1) * sizeof *s->position);
     s->round_of = malloc(n_blocks * sizeof *s->round_of);
@@ -449,24 +482,24 @@ static int allocate(struct state *s, struct error *error)
     s->n_positive = calloc(n_users + 1, sizeof *s->n_positive);
     s->loss = calloc(n_blocks, sizeof *s->loss);
     s->n_done = calloc(n_blocks, sizeof *s->n_done);
-    s->rate_user = calloc(3 * stride, sizeof *s->rate_user);
+    s->rate = normal_alloc(3 * stride);
     s->factors = factors_new(r, s->config->n_factors);
     if (!s->X || !s->Y || !s->Y_next || !s->item_at || !s->position || !s->round_of ||
         !s->entry || !s->cursor || !s->n_positive || !s->loss || !s->n_done ||
-        !s->rate_user || !s->factors) {
+        !s->rate || !s->factors) {
         error_set(error, ERROR_NOMEM, "bpr: no memory for %d users and %d items",
                   r->n_users, r->n_items);
         return -1;
     }
-    s->rate_item = s->rate_user + stride;
-    s->decay = s->rate_item + stride;
+    s->rates =
+        (struct bpr_rates){s->stride, s->rate, s->rate + stride, s->rate + 2 * stride};
     return 0;
 }
 
 static void release(struct state *s)
 {
     factors_free(s->factors);
-    free(s->rate_user);
+    normal_free(s->rate);
     free(s->n_done);
     free(s->loss);
     free(s->n_positive);
@@ -475,9 +508,9 @@ static void release(struct state *s)
     free(s->round_of);
     free(s->position);
     free(s->item_at);
-    free(s->Y_next);
-    free(s->Y);
-    free(s->X);
+    normal_free(s->Y_next);
+    normal_free(s->Y);
+    normal_free(s->X);
 }
 
 int bpr_train(const struct ratings *train, const struct ratings *test,

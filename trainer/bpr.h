@@ -50,6 +50,9 @@ struct bpr_config {
     double reg;           /* >= 0 */
     double threshold;     /* ratings above it are positive */
     enum bpr_sampling sampling;
+    int n_candidates; /* >= 1: j is the best scored of so many draws. 1 is the paper's;
+                         more seek the negatives that stand above positives (Zhang et
+                         al., SIGIR 2013), which helps the head of the list */
     uint64_t seed;
     int n_threads; /* > 0 */
 };

@@ -30,6 +30,9 @@ MUST_CHECK struct factors *factors_new(const struct ratings *ratings,
                                        int32_t n_factors);
 void factors_free(struct factors *factors);
 
+/* Copies all numbers between factors of the same sizes. */
+void factors_copy(struct factors *to, const struct factors *from);
+
 /* Saves them as a model whose ids and item counts are those of `train`. Fails as
  * model_save. */
 MUST_CHECK int factors_save(const struct factors *factors, enum model_kind kind,

@@ -1,5 +1,6 @@
 #include "trainer/half_step.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +87,7 @@ static void gather(const struct half_step *step, int64_t begin, int64_t end,
     const size_t stride = (size_t)step->stride;
     const int64_t n_ratings = step->start[step->n_rows];
     const int n = step->n;
-    if (!step->gram) {
+    if (!step->is_implicit) {
         for (int64_t at = begin; at < end; at++, rows += stride) {
             const float *y = row_of(step, at);
             prefetch_row(step, at + PREFETCH, n_ratings);
@@ -110,8 +111,8 @@ static void accumulate(const struct half_step *step, int32_t row, float *rows,
                        float *sums)
 {
     const size_t size = (size_t)step->stride * (size_t)step->stride * sizeof *sums;
-    if (step->gram) {
-        memcpy(sums, step->gram, size);
+    if (step->prior) {
+        memcpy(sums, step->prior, size);
     } else {
         memset(sums, 0, size);
     }
@@ -129,7 +130,7 @@ static void draw_noise(const struct half_step *step, int32_t row, int lane,
     struct rng rng;
     rng_init(&rng, step->seed, step->stream + (uint64_t)row);
     for (int i = 0; i < step->n; i++) {
-        noise[i * GROUP + lane] = (float)rng_normal(&rng);
+        noise[i * GROUP + lane] = step->draw_scale * (float)rng_normal(&rng);
     }
 }
 
@@ -218,6 +219,7 @@ int half_step_gram(const float *X, int32_t n_rows, int n, int stride, int n_thre
 {
     const size_t size = (size_t)stride * (size_t)stride;
     const int32_t n_parts = n_rows / GRAM_PART_ROWS + 1;
+    assert(stride == normal_stride(n + 1));
     float *parts = normal_alloc(size * (size_t)n_parts);
     if (!parts) {
         error_set(error, ERROR_NOMEM, "no memory for the gramian");
@@ -230,7 +232,8 @@ int half_step_gram(const float *X, int32_t n_rows, int n, int stride, int n_thre
             first + GRAM_PART_ROWS < n_rows ? first + GRAM_PART_ROWS : n_rows;
         for (int32_t at = first; at < end; at += NORMAL_BATCH) {
             const int32_t m = at + NORMAL_BATCH < end ? NORMAL_BATCH : end - at;
-            normal_add(X + (size_t)at * (size_t)stride, m, n, parts + (size_t)p * size);
+            normal_add(X + (size_t)at * (size_t)stride, m, n + 1,
+                       parts + (size_t)p * size);
         }
     }
     memset(gram, 0, size * sizeof *gram);

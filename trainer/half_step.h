@@ -6,15 +6,17 @@
  * side's equations, an offset at [n], zeros. The y of an equation is row[0..n) of the
  * other side. For row m over its ratings n:
  *
- *   z_m = (G + sum_n w y_n y_n^T + diag(ridge_m, .., ridge_m, last_ridge_m))^-1
- *         (sum_n w x_mn y_n)
+ *   z_m = (P + sum_n w y_n y_n^T + diag(ridge_m, .., ridge_m, last_ridge_m))^-1
+ *         (p + sum_n w x_mn y_n)
  *
- * Source: Hu, Koren & Volinsky, ICDM 2008, equation 4 (G, the gramian over all rows,
- * makes the cost that of the ratings there are); Zhou et al., AAIM 2008 (explicit).
+ * P, p: nothing, or the gramian over all rows of Y (implicit), or a prior (sampled).
+ * Source: Hu, Koren & Volinsky, ICDM 2008, equation 4 (the gramian makes the cost
+ * that of the ratings there are); Zhou et al., AAIM 2008 (explicit).
  */
 #ifndef TRAINER_HALF_STEP_H
 #define TRAINER_HALF_STEP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/error.h"
@@ -32,10 +34,13 @@ struct half_step {
     const float *Y;
     float *X; /* written: unknowns, see `layout` */
 
-    /* Explicit (gram NULL): w = 1, x = rating - mean - Y's offset. Implicit: w =
-     * weight, x = target, whatever the rating is. */
+    /* (stride, stride) or NULL: lower triangle of P in columns [0, n), p in row n. */
+    const float *prior;
+
+    /* Explicit: w = 1, x = rating - mean - Y's offset. Implicit: w = weight, x =
+     * target, whatever the rating is. */
+    bool is_implicit;
     float mean;
-    const float *gram; /* (stride, stride), lower triangle, or NULL */
     float weight, target;
 
     const float *ridge;      /* (n_rows) > 0 or >= 0 */
@@ -45,8 +50,11 @@ struct half_step {
      * other side's equations, and 1 takes its place. */
     bool has_bias;
 
-    bool is_draw; /* draw from the posterior with this precision, not its mean */
-    uint64_t seed, stream; /* of the draws: one stream a row */
+    /* Draw from the normal distribution with this precision times 1 / draw_scale^2 and
+     * this mean instead of taking the mean. */
+    bool is_draw;
+    float draw_scale;
+    uint64_t seed, stream; /* of the draws: row m takes stream + m */
 };
 
 /* By user: rows are users. By item: rows are items. */
@@ -60,7 +68,8 @@ MUST_CHECK int half_step_run(const struct half_step *step, const char *what,
                              int n_threads, struct error *error);
 
 /* sums (stride, stride) := sum of row row^T over all rows of X, lower triangle, columns
- * [0, n). Splits the rows in fixed parts: the same bytes at any number of threads. */
+ * [0, n]; X's offsets at [n] must be 0. Splits the rows in fixed parts: the same bytes
+ * at any number of threads. */
 MUST_CHECK int half_step_gram(const float *X, int32_t n_rows, int n, int stride,
                               int n_threads, float *gram, struct error *error);
 

@@ -12,6 +12,8 @@
 #include "trainer/evaluate.h"      /* IWYU pragma: export */
 #include "trainer/factors.h"       /* IWYU pragma: export */
 #include "trainer/fold_in.h"       /* IWYU pragma: export */
+#include "trainer/gibbs.h"         /* IWYU pragma: export */
+#include "trainer/ials.h"          /* IWYU pragma: export */
 #include "trainer/model.h"         /* IWYU pragma: export */
 #include "trainer/neighbors.h"     /* IWYU pragma: export */
 #include "trainer/pca.h"           /* IWYU pragma: export */

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "trainer/factors.h"
+
 /* After one epoch. Quality is RMSE for models of ratings, AUC for models of ranking. */
 struct epoch_report {
     int epoch;            /* from 1 */
@@ -14,6 +16,7 @@ struct epoch_report {
     double test_quality;  /* NAN without held-out data */
     double seconds;       /* of training alone, without measuring the quality */
     int64_t n_samples;    /* ratings or samples worked through in those seconds */
+    const struct factors *factors; /* as of now; NULL when quality is not measured */
 };
 
 /* `epoch` may be NULL. It runs in the thread that called the trainer, between epochs;

@@ -271,8 +271,17 @@ double tail_chi_square_quantile_upper(double upper, double df)
                                             : (double)NAN;
 }
 
-/* Bisection on the logarithm of our own tail: slower than GSL's inverse (which may fail
- * to converge) and as accurate as the tail. */
+static double log_student_density(double t, double df)
+{
+    return -0.5 * log(df) - tail_log_beta_function(df / 2, 0.5) -
+           (df + 1) / 2 * log1p(t / df * t);
+}
+
+/* Newton's method on the logarithm of our own tail, from the normal's quantile with the
+ * first term of its expansion in 1/df (A&S 26.7.5), held within a bracket that every
+ * step tightens. GSL's inverse may fail to converge; this one ends in bisection at
+ * worst.
+ */
 double tail_student_quantile_upper(double upper, double df)
 {
     if (!(upper > 0 && upper < 1) || !(df > 0)) {
@@ -281,24 +290,30 @@ double tail_student_quantile_upper(double upper, double df)
     if (upper > 0.5) {
         return -tail_student_quantile_upper(1 - upper, df);
     }
-    if (isinf(df)) {
-        return tail_normal_quantile_upper(upper);
+    const double z = tail_normal_quantile_upper(upper);
+    if (isinf(df) || z <= 0) {
+        return fmax(z, 0);
     }
     const double target = log(upper);
-    double low = 0, high = 1;
-    while (tail_log_student_upper(high, df) > target && high < 1e300) {
-        low = high;
-        high *= 2;
-    }
-    for (int i = 0; i < 200 && high - low > 1e-16 * high; i++) {
-        const double middle = 0.5 * (low + high);
-        if (tail_log_student_upper(middle, df) > target) {
-            low = middle;
+    double t = z + z * (z * z + 1) / (4 * df), low = 0, high = INFINITY;
+    for (int i = 0; i < 2000; i++) {
+        const double log_upper = tail_log_student_upper(t, df);
+        const double gap = log_upper - target;
+        if (gap > 0) {
+            low = t;
         } else {
-            high = middle;
+            high = t;
         }
+        double next = t + gap / exp(log_student_density(t, df) - log_upper);
+        if (!(next > low && next < high)) {
+            next = isinf(high) ? 2 * t : 0.5 * (low + high);
+        }
+        if (fabs(next - t) <= 2e-16 * t) {
+            return next;
+        }
+        t = next;
     }
-    return 0.5 * (low + high);
+    return t;
 }
 
 static double one_tail(double level, enum alternative alternative)

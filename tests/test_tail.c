@@ -72,6 +72,13 @@ static void quantiles_match_mpmath_and_r(void **state)
     assert_close(tail_student_quantile_upper(0.025, 10), 2.2281388519862744, 1e-13);
     assert_close(tail_student_quantile_upper(0.975, 10), -2.2281388519862744, 1e-12);
     assert_close(tail_student_quantile_upper(1e-10, 7.5), 45.36104424133951, 1e-10);
+    assert_close(tail_student_quantile_upper(0.3, 1), tan(0.2 * acos(-1)), 1e-14);
+    assert_close(tail_student_quantile_upper(0.5, 7), 0, 0);
+    /* Far out a tail of 0.3 degrees of freedom falls with t^-0.3; R's qt is off by
+     * 2e-4. */
+    assert_close(tail_student_quantile_upper(1e-12, 0.3) /
+                     tail_student_quantile_upper(1e-6, 0.3),
+                 1e20, 1e8);
     assert_close(tail_normal_quantile_upper(0.025), 1.9599639845400545, 1e-14);
     assert_close(tail_chi_square_quantile_upper(0.05, 1), 3.841458820694124, 1e-12);
     assert_close(tail_student_critical(0.95, 10, ALTERNATIVE_TWO_SIDED),

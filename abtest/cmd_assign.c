@@ -12,54 +12,108 @@
 #include "common/clock.h"
 #include "experiment/experiment.h"
 
-#define CHUNK ((size_t)1 << 16)
-
-/* "\t0.1234": a bucket is a whole number of ten-thousandths. */
-static void append_bucket(struct buffer *out, double bucket)
-{
-    char *to = buffer_reserve(out, 7);
-    if (!to) {
-        return;
-    }
-    unsigned rest = (unsigned)(bucket * 10000 + 0.5);
-    to[0] = '\t';
-    to[1] = '0';
-    to[2] = '.';
-    for (int i = 6; i >= 3; i--) {
-        to[i] = (char)('0' + rest % 10);
-        rest /= 10;
-    }
-    out->len += 7;
-}
+#define CHUNK ((size_t)1 << 17)
 
 struct job {
     const struct config *config;
     struct attribute_value attributes[CONFIG_MAX_ATTRIBUTES];
     struct assignment *assignments; /* (n_experiments) workspace */
+    struct buffer label_text;
+    /* "\tEXPERIMENT\tARM\t0." of each arm, after that of "-"; those of experiment i
+     * begin at first_label[i]. */
+    struct slice *labels;
+    int *first_label; /* (n_experiments) */
     int64_t now_us;
     bool with_reason;
 };
+
+static int make_labels(struct job *job)
+{
+    const struct config *config = job->config;
+    struct buffer *text = &job->label_text;
+    int n = 0;
+    for (int i = 0; i < config->n_experiments; i++) {
+        n += config->experiments[i].n_arms + 1;
+    }
+    job->labels = calloc((size_t)n + 1, sizeof *job->labels);
+    job->first_label =
+        calloc((size_t)config->n_experiments + 1, sizeof *job->first_label);
+    if (!job->labels || !job->first_label) {
+        return -1;
+    }
+    /* Twice: the text moves while it grows, so slices are cut of it when it is whole.
+     */
+    for (int pass = 0; pass < 2; pass++) {
+        size_t at = 0;
+        n = 0;
+        for (int i = 0; i < config->n_experiments; i++) {
+            const struct experiment *experiment = &config->experiments[i];
+            job->first_label[i] = n;
+            for (int arm = ARM_NONE; arm < experiment->n_arms; arm++) {
+                const char *name = arm == ARM_NONE ? "-" : experiment->arms[arm].name;
+                const size_t len = strlen(experiment->name) + strlen(name) + 5;
+                if (pass == 0) {
+                    buffer_printf(text, "\t%s\t%s\t0.", experiment->name, name);
+                } else {
+                    job->labels[n] = (struct slice){text->data + at, len};
+                }
+                at += len;
+                n++;
+            }
+        }
+        if (text->failed) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void free_job(struct job *job)
+{
+    buffer_free(&job->label_text);
+    free(job->labels);
+    free(job->first_label);
+    free(job->assignments);
+}
+
+/* One line: a bucket is a whole number of ten-thousandths. */
+static void append_line(struct buffer *out, const struct job *job, struct slice unit,
+                        int experiment)
+{
+    const struct assignment *assignment = &job->assignments[experiment];
+    const struct slice label =
+        job->labels[job->first_label[experiment] + 1 + assignment->arm];
+    const char *reason =
+        job->with_reason ? assignment_reason_name(assignment->reason) : NULL;
+    const size_t reason_len = reason ? strlen(reason) + 1 : 0;
+    const size_t len = unit.len + label.len + 5 + reason_len;
+    char *to = buffer_reserve(out, len);
+    if (!to) {
+        return;
+    }
+    memcpy(to, unit.len ? unit.data : "", unit.len);
+    to += unit.len;
+    memcpy(to, label.data, label.len);
+    to += label.len;
+    const unsigned bucket = (unsigned)(assignment->bucket * 10000 + 0.5);
+    to[0] = (char)('0' + bucket / 1000);
+    to[1] = (char)('0' + bucket / 100 % 10);
+    to[2] = (char)('0' + bucket / 10 % 10);
+    to[3] = (char)('0' + bucket % 10);
+    if (reason) {
+        to[4] = '\t';
+        memcpy(to + 5, reason, reason_len - 1);
+    }
+    to[4 + reason_len] = '\n';
+    out->len += len;
+}
 
 static void append_unit(struct buffer *out, const struct job *job, struct slice unit)
 {
     const struct assignment_request request = {unit, job->now_us, job->attributes};
     config_assign(job->config, &request, job->assignments);
     for (int i = 0; i < job->config->n_experiments; i++) {
-        const struct experiment *experiment = &job->config->experiments[i];
-        const struct assignment *assignment = &job->assignments[i];
-        buffer_append(out, unit.data, unit.len);
-        buffer_append_char(out, '\t');
-        buffer_append_text(out, experiment->name);
-        buffer_append_char(out, '\t');
-        buffer_append_text(out, assignment->arm == ARM_NONE
-                                    ? "-"
-                                    : experiment->arms[assignment->arm].name);
-        append_bucket(out, assignment->bucket);
-        if (job->with_reason) {
-            buffer_append_char(out, '\t');
-            buffer_append_text(out, assignment_reason_name(assignment->reason));
-        }
-        buffer_append_char(out, '\n');
+        append_line(out, job, unit, i);
     }
 }
 
@@ -196,14 +250,14 @@ static int assign(const struct arguments *arguments)
     }
     job.assignments =
         calloc((size_t)config->n_experiments + 1, sizeof *job.assignments);
-    if (!job.assignments) {
-        complain("assign", "no memory for %d assignments", config->n_experiments);
+    if (!job.assignments || make_labels(&job) != 0) {
+        complain("assign", "no memory for %d experiments", config->n_experiments);
         goto out;
     }
     rc = arguments->user ? assign_one(&job, arguments->user) : assign_stream(&job);
 
 out:
-    free(job.assignments);
+    free_job(&job);
     config_problems_free(&problems);
     config_free(config);
     return rc;

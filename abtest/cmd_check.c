@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "abtest/check_config.h"
 #include "abtest/commands.h"
 #include "abtest/options.h"
 #include "common/json_text.h"
@@ -42,13 +43,47 @@ static int print_json(const char *path, const struct config_problems *problems)
     return rc;
 }
 
+/* What needs a config without mistakes. */
+static int check_further(const char *path, bool text_only, const char *against,
+                         struct config_problems *problems, struct error *error)
+{
+    struct config *config = NULL;
+    struct config_problems again = {0};
+    int rc = config_load(path, &config, &again, error);
+    if (rc == 0) {
+        rc = check_power(config, problems, error);
+    }
+    if (rc == 0 && against) {
+        rc = check_against(config, against, false, problems, error);
+    } else if (rc == 0 && !text_only) {
+        rc = check_against_log(config, problems, error);
+    }
+    config_problems_free(&again);
+    config_free(config);
+    return rc;
+}
+
+static int check(const char *path, bool text_only, const char *against,
+                 struct config_problems *problems, struct error *error)
+{
+    if (config_check_file(path, !text_only, problems, error) != 0) {
+        return -1;
+    }
+    return problems->n_errors
+               ? 0
+               : check_further(path, text_only, against, problems, error);
+}
+
 int cmd_check(int argc, char **argv)
 {
     bool as_json = false, text_only = false;
+    const char *against = NULL;
     const struct option_spec options[] = {
         {"json", OPTION_FLAG, &as_json, NULL, "print one JSON object", 0, 0},
         {"text-only", OPTION_FLAG, &text_only, NULL,
          "do not look for the files and variables it names", 0, 0},
+        {"against", OPTION_TEXT, &against, "OLD",
+         "a config, or a log: count whom this one would move", 0, 0},
     };
     const struct command_usage usage = {
         .command = "check",
@@ -74,7 +109,7 @@ int cmd_check(int argc, char **argv)
     struct config_problems problems = {0};
     struct error error = {0};
     int status = EXIT_FAILED;
-    if (config_check_file(path, !text_only, &problems, &error) != 0) {
+    if (check(path, text_only, against, &problems, &error) != 0) {
         complain("check", "%s", error.message);
     } else if (as_json && print_json(path, &problems) != 0) {
         complain("check", "no memory for the answer");

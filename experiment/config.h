@@ -201,6 +201,12 @@ struct config_problems {
 
 void config_problems_free(struct config_problems *problems);
 
+/* Puts one more among them, in the order of lines: what a caller finds that a config
+ * alone cannot tell. -1 with ERROR_NOMEM. */
+MUST_CHECK int config_problems_add(struct config_problems *problems,
+                                   const struct config_problem *problem,
+                                   struct error *error);
+
 /* Parses `text`, called `name` in messages. Problems are appended to *problems in order
  * of line, errors and warnings alike. Returns 0 and *config when there is no error
  * among them; -1 with ERROR_INVALID (the first problem, and how many) or ERROR_NOMEM

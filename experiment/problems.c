@@ -105,6 +105,23 @@ int problems_conclude(const struct problem_list *list, int first, const char *na
     return -1;
 }
 
+int config_problems_add(struct config_problems *problems,
+                        const struct config_problem *problem, struct error *error)
+{
+    struct problem_list list = {.problems = problems};
+    if (problem->is_warning) {
+        problems_warn(&list, problem->line, "%s", problem->message);
+    } else {
+        problems_add(&list, problem->line, "%s", problem->message);
+    }
+    if (list.no_memory) {
+        error_set(error, ERROR_NOMEM, "no memory for what is wrong with the config");
+        return -1;
+    }
+    problems_sort(&list, 0);
+    return 0;
+}
+
 void config_problems_free(struct config_problems *problems)
 {
     for (int i = 0; i < problems->n; i++) {

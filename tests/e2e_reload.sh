@@ -140,6 +140,17 @@ server=
 n_ok=$(wc -l <statuses)
 [ "$n_ok" -ge 200 ] || fail "only $n_ok requests were made"
 
+# Checked against what was served last: by itself a warning, when asked a mistake.
+cp exp.ini served.ini
+config running 1 0.4 two 'audience = country in (NL, ZA) and age >= 18' $'[holdout]\nshare = 0.1' >exp.ini
+"$abtest" check exp.ini >checked || fail "a warning is no mistake: $(cat checked)"
+grep -q 'warning: experiment "e" keeps its seed but would move' checked || fail "not warned: $(cat checked)"
+for old in served.ini logs; do
+    "$abtest" check exp.ini --against "$old" >checked && fail "--against $old finds nothing"
+    grep -q '^exp.ini:13: experiment "e" keeps its seed but would move' checked || fail "--against $old: $(cat checked)"
+done
+"$abtest" check served.ini --against logs >checked || fail "the same config moves somebody: $(cat checked)"
+
 # The log: every config that was served, before the first event that refers to it; the
 # attributes that the audience saw; the forced arm as such.
 "$abtest" logs verify logs >/dev/null || fail "the log is damaged"

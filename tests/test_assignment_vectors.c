@@ -252,8 +252,7 @@ static struct run_case read_case(const json_t *context, const json_t *experiment
     const json_t *ranges = json_object_get(experiment, "ranges");
     double weights[MAX_ARMS];
     struct run_case c = {
-        .unit = unit && json_is_string(unit) ? slice_of_json(unit)
-                                             : (struct slice){NULL, 0},
+        .unit = slice_of_json(unit), /* empty when it is no string */
         .seed = slice_of_json(seed ? seed : json_object_get(experiment, "key")),
         .is_version_2 =
             json_integer_value(json_object_get(experiment, "hashVersion")) == 2,

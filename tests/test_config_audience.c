@@ -128,9 +128,9 @@ static void too_deep_or_too_long_is_refused(void **state)
     assert_null(audience_parse(text, attributes, N_ATTRIBUTES, problem, &no_memory));
     assert_string_equal(problem, "condition is nested deeper than 64");
 
-    strcpy(text, "premium");
+    size_t len = (size_t)snprintf(text, sizeof text, "premium");
     for (int i = 0; i < 80; i++) {
-        strcat(text, " or premium");
+        len += (size_t)snprintf(text + len, sizeof text - len, " or premium");
     }
     assert_null(audience_parse(text, attributes, N_ATTRIBUTES, problem, &no_memory));
     assert_string_equal(problem, "condition is too long (at most 128 parts)");

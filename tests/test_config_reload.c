@@ -34,9 +34,10 @@ static int moved(const char *before_text, const char *after_text)
         const struct assignment_request request = {slice_of(unit), 0, NULL};
         const int was = config_assign_one(before, 0, &request).arm;
         const int is = config_assign_one(after, 0, &request).arm;
-        n_counted += was != ARM_NONE &&
-                     (is == ARM_NONE || strcmp(before->experiments[0].arms[was].name,
-                                               after->experiments[0].arms[is].name));
+        n_counted +=
+            was != ARM_NONE &&
+            (is == ARM_NONE || strcmp(before->experiments[0].arms[was].name,
+                                      after->experiments[0].arms[is].name) != 0);
     }
     /* Six standard deviations of a count of N_UNITS coins, in buckets. */
     assert_close(n_moved, 10000.0 * n_counted / N_UNITS, 150);

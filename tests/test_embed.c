@@ -72,10 +72,11 @@ static void neighbors_are_the_nearest(void **state)
     (void)state;
     static float rows[N * K], squared[N * 7];
     static int32_t index[N * 7], again[N * 7];
+    const struct neighbors first = {index, squared}, second = {again, squared};
     make_clusters(rows);
 
-    assert_int_equal(neighbors_find(rows, N, K, 7, 1, index, squared, NULL), 0);
-    assert_int_equal(neighbors_find(rows, N, K, 7, 3, again, squared, NULL), 0);
+    assert_int_equal(neighbors_find(rows, N, K, 7, 1, &first, NULL), 0);
+    assert_int_equal(neighbors_find(rows, N, K, 7, 3, &second, NULL), 0);
 
     assert_memory_equal(index, again, sizeof index);
     for (int i = 0; i < N; i++) {

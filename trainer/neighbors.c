@@ -65,10 +65,14 @@ static void search_all(const struct search *s, float *products, int n_threads)
 }
 
 int neighbors_find(const float *rows, int32_t n, int k, int32_t m, int n_threads,
-                   int32_t *index, float *squared, struct error *error)
+                   const struct neighbors *found, struct error *error)
 {
-    struct search s = {
-        .rows = rows, .n = n, .m = m, .k = k, .index = index, .squared = squared};
+    struct search s = {.rows = rows,
+                       .n = n,
+                       .m = m,
+                       .k = k,
+                       .index = found->index,
+                       .squared = found->squared};
     const size_t block_size = BLOCK * (size_t)n;
     float *products = malloc((size_t)n_threads * block_size * sizeof *products);
     s.norm = malloc((size_t)n * sizeof *s.norm);

@@ -138,11 +138,12 @@ static int make_similarities(const float *rows, int32_t n, int k,
     int32_t *index = malloc(n_pairs * sizeof *index);
     float *squared = malloc(n_pairs * sizeof *squared);
     double *w = malloc(n_pairs * sizeof *w);
+    const struct neighbors found = {index, squared};
     int rc = -1;
     if (!index || !squared || !w) {
         goto out;
     }
-    if (neighbors_find(rows, n, k, m, config->n_threads, index, squared, error) != 0) {
+    if (neighbors_find(rows, n, k, m, config->n_threads, &found, error) != 0) {
         goto out;
     }
 #pragma omp parallel for num_threads(config->n_threads) schedule(static)

@@ -361,6 +361,30 @@ static void bench_read(const char *directory, const char *name, unsigned skip)
            statistics.n_segments);
 }
 
+/* Wall time here: two threads are two cores only where two are free. */
+static void bench_parallel(const char *directory, int n_threads)
+{
+    double seconds[N_RUNS];
+    struct sums sums[8] = {{0}};
+    struct log_visitor visitors[8];
+    struct log_statistics statistics = {0};
+    for (int t = 0; t < n_threads; t++) {
+        visitors[t] = (struct log_visitor){
+            .on_event = add_up, .context = &sums[t], .skip = LOG_SKIP_ITEMS};
+    }
+    for (int run = 0; run < N_RUNS; run++) {
+        struct error error = {0};
+        const int64_t start = clock_monotonic_ns();
+        if (log_read_parallel(directory, visitors, n_threads, &statistics, &error) !=
+            0) {
+            die(directory, error.message);
+        }
+        seconds[run] = (double)(clock_monotonic_ns() - start) / 1e9;
+    }
+    printf("read   no items, %d threads      %6.2f GB/s of wall time\n", n_threads,
+           (double)statistics.n_bytes / median(seconds, N_RUNS) / 1e9);
+}
+
 static void bench_crc(void)
 {
     static char data[400];
@@ -426,6 +450,8 @@ int main(int argc, char **argv)
     bench_read(directory, "plain, rounded", 0);
     bench_read(directory, "the same, no scores", LOG_SKIP_SCORES);
     bench_read(directory, "the same, no items", LOG_SKIP_ITEMS);
+    bench_parallel(directory, 1);
+    bench_parallel(directory, 2);
     int64_t n_compressed = 0;
     if (log_compact(directory, NULL, NULL, &n_compressed, NULL) != 0) {
         die(directory, "cannot compress");

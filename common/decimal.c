@@ -91,17 +91,24 @@ static inline size_t put_short_decimal(char *to, double size)
         return 0;
     }
     const uint64_t whole = (uint64_t)scaled / 1000000;
-    const uint64_t fraction = (uint64_t)scaled % 1000000;
-    int n = count_digits(whole);
-    put_digits(to, whole, n);
-    if (fraction) {
-        to[n] = '.';
-        put_digits(to + n + 1, fraction, 6);
-        n += 7;
-        while (to[n - 1] == '0') {
-            n--;
-        }
+    const uint32_t fraction = (uint32_t)((uint64_t)scaled - whole * 1000000);
+    int n = 1;
+    if (whole < 10) {
+        to[0] = (char)('0' + whole);
+    } else {
+        n = count_digits(whole);
+        put_digits(to, whole, n);
     }
+    if (fraction == 0) {
+        return (size_t)n;
+    }
+    const uint32_t middle = fraction / 100 % 100, last = fraction % 100;
+    to[n] = '.';
+    memcpy(to + n + 1, digit_pairs + 2 * (fraction / 10000), 2);
+    memcpy(to + n + 3, digit_pairs + 2 * middle, 2);
+    memcpy(to + n + 5, digit_pairs + 2 * last, 2);
+    n += last ? 7 : middle ? 5 : 3;
+    n -= to[n - 1] == '0';
     return (size_t)n;
 }
 

@@ -27,43 +27,12 @@ static char *put_escaped(char *to, unsigned char c)
     return to + 6;
 }
 
-/* Bytes that do not stand for themselves: controls, quote, backslash, beyond ASCII. */
-static inline bool is_plain(unsigned char c)
-{
-    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
-}
-
-/* The same of eight bytes at once; a byte is zero where (x - 1) & ~x has its high bit.
- */
-static inline bool are_plain(uint64_t word)
-{
-    const uint64_t ones = 0x0101010101010101, highs = 0x80 * ones;
-    const uint64_t quote = word ^ ('"' * ones), backslash = word ^ ('\\' * ones);
-    return ((word | ((word - 0x20 * ones) & ~word) | ((quote - ones) & ~quote) |
-             ((backslash - ones) & ~backslash)) &
-            highs) == 0;
-}
-
-static inline uint64_t load8(const char *from)
-{
-    uint64_t word;
-    memcpy(&word, from, sizeof word);
-    return word;
-}
-
-static inline uint32_t load4(const char *from)
-{
-    uint32_t word;
-    memcpy(&word, from, sizeof word);
-    return word;
-}
-
-static char *put_carefully(char *to, struct slice text)
+char *json_put_escaped(char *to, struct slice text)
 {
     size_t i = 0;
     while (i < text.len) {
         const unsigned char c = (unsigned char)text.data[i];
-        if (is_plain(c)) {
+        if (json_is_plain(c)) {
             *to++ = (char)c;
             i++;
             continue;
@@ -84,48 +53,6 @@ static char *put_carefully(char *to, struct slice text)
         }
         i++;
     }
-    return to;
-}
-
-/* Copies fewer than eight bytes if all are plain, with loads that overlap instead of a
- * loop. */
-static inline bool put_short(char *to, const char *from, size_t len)
-{
-    if (len >= 4) {
-        const uint32_t first = load4(from), last = load4(from + len - 4);
-        memcpy(to, &first, 4);
-        memcpy(to + len - 4, &last, 4);
-        return are_plain((uint64_t)last << 32 | first);
-    }
-    bool is_clean = true;
-    for (size_t i = 0; i < len; i++) {
-        to[i] = from[i];
-        is_clean &= is_plain((unsigned char)from[i]);
-    }
-    return is_clean;
-}
-
-char *json_put_string(char *to, struct slice text)
-{
-    size_t i = 0;
-    bool is_clean = true;
-    *to++ = '"';
-    if (text.len < 8) {
-        is_clean = put_short(to, text.data, text.len);
-    } else {
-        for (; is_clean && i + 8 <= text.len; i += 8) {
-            const uint64_t word = load8(text.data + i);
-            memcpy(to + i, &word, sizeof word);
-            is_clean = are_plain(word);
-        }
-        if (is_clean && i < text.len) {
-            const uint64_t word = load8(text.data + text.len - 8);
-            memcpy(to + text.len - 8, &word, sizeof word);
-            is_clean = are_plain(word);
-        }
-    }
-    to = is_clean ? to + text.len : put_carefully(to, text);
-    *to++ = '"';
     return to;
 }
 
@@ -165,7 +92,7 @@ void json_append_string(struct buffer *buffer, struct slice text)
         to = buffer_reserve(buffer, JSON_STRING_MAX(part));
         if (to) {
             buffer->len +=
-                (size_t)(put_carefully(to, (struct slice){text.data, part}) - to);
+                (size_t)(json_put_escaped(to, (struct slice){text.data, part}) - to);
         }
         text.data += part;
         text.len -= part;

@@ -32,9 +32,22 @@ out:
     return rc;
 }
 
+static int analyze_summary(const struct analyze_request *request,
+                           struct analyze_result *result, struct error *error)
+{
+    if (summary_load(request->summary, 0.05, &result->summary, error) != 0) {
+        return -1;
+    }
+    result->analysis = summary_analyze(&result->summary, error);
+    return result->analysis ? 0 : -1;
+}
+
 int analyze_logs(const struct analyze_request *request, struct analyze_result *result,
                  struct error *error)
 {
+    if (request->summary) {
+        return analyze_summary(request, result, error);
+    }
     struct unit_columns columns = {0};
     const long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
     const int n_threads = request->n_threads > 0 ? request->n_threads
@@ -71,6 +84,7 @@ void analyze_free(struct analyze_result *result)
     analysis_free(result->analysis);
     join_free(result->join); /* its tables point into the source */
     analysis_source_free(&result->source);
+    summary_free(&result->summary);
     *result = (struct analyze_result){0};
 }
 

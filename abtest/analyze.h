@@ -5,12 +5,14 @@
 #define ABTEST_ANALYZE_H
 
 #include "abtest/analysis_spec.h"
+#include "abtest/summary.h"
 #include "common/buffer.h"
 #include "common/error.h"
 #include "stats/stats.h"
 
 struct analyze_request {
-    const char *logs;
+    const char *logs;       /* NULL when there is a summary */
+    const char *summary;    /* CSV file of sums instead of a log; NULL: none */
     const char *experiment; /* NULL: all */
     const char *covariates; /* CSV file; NULL: none */
     const char *cupac;      /* model file; NULL: none */
@@ -21,6 +23,7 @@ struct analyze_request {
 
 struct analyze_result {
     struct join *join;
+    struct summary summary;
     struct analysis_source source;
     struct analysis *analysis;
 };

@@ -32,6 +32,8 @@ static enum options_result parse(int argc, char **argv, struct analyze_options *
          "CSV with a user column: numbers adjust (CUPED), words are segments", 0, 0},
         {"cupac", OPTION_TEXT, &options->request.cupac, "MODEL",
          "adjust for this model's predicted affinity of each user", 0, 0},
+        {"summary", OPTION_TEXT, &options->request.summary, "FILE",
+         "analyze these sums (CSV: arm,metric,units,sum,...) instead of a log", 0, 0},
         {"aa", OPTION_INT, &options->n_aa, "N",
          "self-check: split control at random N times and test it against itself", 0,
          1000000},
@@ -42,19 +44,23 @@ static enum options_result parse(int argc, char **argv, struct analyze_options *
     };
     const struct command_usage usage = {
         .command = "analyze",
-        .arguments = "LOGS [options]",
+        .arguments = "LOGS | --summary FILE [options]",
         .summary =
             "The significance report of a log directory: verdict, trust checks, and "
             "every\nnumber with its method. Exits 3 when a trust check fails (sample "
             "ratio\nmismatch, damaged log): no verdict is given then.",
         .options = specs,
         .n_options = sizeof specs / sizeof specs[0],
-        .min_arguments = 1,
+        .min_arguments = 0,
         .max_arguments = 1,
     };
     int n_arguments = 0;
     const enum options_result parsed =
         options_parse(&usage, argc, argv, &options->request.logs, &n_arguments);
+    if (parsed == OPTIONS_RUN && !options->request.logs == !options->request.summary) {
+        complain("analyze", "give a log directory or --summary FILE, one of the two");
+        return OPTIONS_BAD;
+    }
     options->request.n_threads = (int)options->n_threads;
     options->request.n_aa = (int)options->n_aa;
     options->request.seed = (uint64_t)options->seed;

@@ -128,6 +128,38 @@ int analysis_run(struct analysis *analysis, int index,
     return 0;
 }
 
+int analysis_run_sums(struct analysis *analysis, int index,
+                      const struct analysis_experiment *spec,
+                      const struct ratio_sum *sums, struct error *error)
+{
+    struct experiment_result *result = &analysis->experiments[index];
+    const size_t n_arms = (size_t)spec->n_arms;
+    *result = (struct experiment_result){.spec = spec, .winner = -1};
+    result->arm_units = arena_zeroed(&analysis->arena, n_arms, sizeof(int64_t));
+    result->arm_expected = arena_zeroed(&analysis->arena, n_arms, sizeof(double));
+    result->arm_exposures = arena_zeroed(&analysis->arena, n_arms, sizeof(int64_t));
+    if (!result->arm_units || !result->arm_expected || !result->arm_exposures) {
+        return analysis_no_memory(result, error);
+    }
+    for (int a = 0; a < spec->n_arms; a++) {
+        for (int m = 0; m < spec->n_metrics; m++) {
+            const int64_t n = (int64_t)sums[m * spec->n_arms + a].n_units;
+            result->arm_units[a] = n > result->arm_units[a] ? n : result->arm_units[a];
+        }
+        result->n_units += result->arm_units[a];
+    }
+    for (int a = 0; a < spec->n_arms; a++) {
+        result->arm_expected[a] = spec->arms[a].weight * (double)result->n_units;
+    }
+    return analysis_metrics_of_sums(analysis, result, sums, error) == 0 &&
+                   analysis_families(analysis, result, error) == 0 &&
+                   analysis_believe(result, error) == 0 &&
+                   analysis_trust(analysis, result, NULL, error) == 0 &&
+                   analysis_decide(analysis, result, error) == 0
+               ? 0
+               : -1;
+}
+
 bool analysis_is_untrusted(const struct analysis *analysis)
 {
     for (int e = 0; e < analysis->n_experiments; e++) {

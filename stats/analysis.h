@@ -213,6 +213,13 @@ MUST_CHECK int analysis_run(struct analysis *analysis, int index,
                             const struct analysis_experiment *spec,
                             struct unit_table *table, struct error *error);
 
+/* The same from sums alone, for those whose events are elsewhere: sums (n_metrics,
+ * n_arms) hold one value a unit each (not for quantiles). What needs single units or
+ * times is left out: series, CUPED, segments, novelty, bots. */
+MUST_CHECK int analysis_run_sums(struct analysis *analysis, int index,
+                                 const struct analysis_experiment *spec,
+                                 const struct ratio_sum *sums, struct error *error);
+
 /* Adds the A/A self-check of `n_splits` re-randomisations,
  * one pass over control's units each. Same seed, same numbers. `table` as for
  * analysis_run, which must have run before. */

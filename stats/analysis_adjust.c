@@ -132,6 +132,19 @@ static int believe(const struct experiment_result *result,
     return 0;
 }
 
+int analysis_believe(struct experiment_result *result, struct error *error)
+{
+    for (int m = 0; m < result->spec->n_metrics; m++) {
+        for (int a = 1; a < result->spec->n_arms; a++) {
+            if (believe(result, &result->metrics[m],
+                        &result->metrics[m].contrasts[a - 1], error) != 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
 static int name_covariates(struct analysis *analysis, struct experiment_result *result,
                            const struct unit_table *table)
 {
@@ -162,16 +175,11 @@ int analysis_adjust(struct analysis *analysis, struct experiment_result *result,
         analysis_no_memory(result, error);
         goto out;
     }
+    if (analysis_believe(result, error) != 0) {
+        goto out;
+    }
     for (int m = 0; m < spec->n_metrics; m++) {
         const enum analysis_kind kind = spec->metrics[m].kind;
-        for (int a = 1; a < spec->n_arms; a++) {
-            struct contrast *contrast = &result->metrics[m].contrasts[a - 1];
-            contrast->adjusted = finding_none("nothing was known of the units before");
-            contrast->variance_reduction = NAN;
-            if (believe(result, &result->metrics[m], contrast, error) != 0) {
-                goto out;
-            }
-        }
         if (kind != ANALYSIS_QUANTILE && kind != ANALYSIS_RATIO &&
             adjust_metric(result, table, m, sums, error) != 0) {
             goto out;

@@ -165,6 +165,9 @@ static void plan(struct experiment_result *result, const struct candidate *candi
     if (!fixed->is_testable || !(worth > 0) || !(days > 0)) {
         return;
     }
+    if (result->n_series == 0) {
+        return; /* from sums: how long it took is not known */
+    }
     const double ratio = fixed->standard_error * reach / worth;
     const double n = (double)result->n_units;
     result->units_needed = ceil(n * ratio * ratio);
@@ -272,7 +275,7 @@ static int hold_back(struct analysis *analysis, struct experiment_result *result
             return -1;
         }
     }
-    if (ran_us < result->spec->minimum_time_us) {
+    if (ran_us < result->spec->minimum_time_us && result->n_series > 0) {
         *is_held = true;
         return add_reason(
             analysis, result,
@@ -280,7 +283,7 @@ static int hold_back(struct analysis *analysis, struct experiment_result *result
             (double)ran_us / (double)DAY_US,
             (double)result->spec->minimum_time_us / (double)DAY_US);
     }
-    if (ran_us < WEEK_US && !*is_held) {
+    if (ran_us < WEEK_US && !*is_held && result->n_series > 0) {
         return add_reason(analysis, result,
                           "it ran for less than a week (%.1f days): weekdays and "
                           "weekends may differ",

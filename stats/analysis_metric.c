@@ -138,29 +138,47 @@ static int fill_arms(const struct experiment_result *result,
     return 0;
 }
 
-static int measure(struct analysis *analysis, struct experiment_result *result,
-                   const struct unit_table *table, int index, struct error *error)
+/* Room for one metric's arms and contrasts. */
+static int start_metric(struct analysis *analysis, struct experiment_result *result,
+                        int index, struct error *error)
 {
     const struct analysis_experiment *spec = result->spec;
-    const struct analysis_metric *metric = &spec->metrics[index];
     struct metric_result *to = &result->metrics[index];
-    to->spec = metric;
+    to->spec = &spec->metrics[index];
     to->role = role_of(spec, index);
-    to->sampled_1_in = table->metrics[index].sampled_1_in;
+    to->sampled_1_in = 1;
     to->arms = arena_zeroed(&analysis->arena, (size_t)spec->n_arms, sizeof *to->arms);
     to->contrasts =
         arena_zeroed(&analysis->arena, (size_t)spec->n_arms, sizeof *to->contrasts);
-    if (!to->arms || !to->contrasts) {
-        return analysis_no_memory(result, error);
-    }
-    if (fill_arms(result, table, index, error) != 0) {
-        return -1;
-    }
+    return to->arms && to->contrasts ? 0 : analysis_no_memory(result, error);
+}
+
+static int compare_arms(const struct analysis_experiment *spec,
+                        struct metric_result *to, struct error *error)
+{
     for (int a = 1; a < spec->n_arms; a++) {
         struct contrast *contrast = &to->contrasts[a - 1];
         contrast->arm = a;
-        if (analysis_compare(metric->kind, 1 - spec->alpha, &to->arms[0], &to->arms[a],
-                             &contrast->fixed, error) != 0) {
+        contrast->adjusted = finding_none("nothing was known of the units before");
+        contrast->variance_reduction = NAN;
+        if (analysis_compare(to->spec->kind, 1 - spec->alpha, &to->arms[0],
+                             &to->arms[a], &contrast->fixed, error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int start_metrics(struct analysis *analysis, struct experiment_result *result,
+                         struct error *error)
+{
+    result->metrics = arena_zeroed(&analysis->arena, (size_t)result->spec->n_metrics,
+                                   sizeof *result->metrics);
+    if (!result->metrics) {
+        return analysis_no_memory(result, error);
+    }
+    for (int m = 0; m < result->spec->n_metrics; m++) {
+        if (start_metric(analysis, result, m, error) != 0) {
             return -1;
         }
     }
@@ -170,14 +188,41 @@ static int measure(struct analysis *analysis, struct experiment_result *result,
 int analysis_metrics(struct analysis *analysis, struct experiment_result *result,
                      const struct unit_table *table, struct error *error)
 {
+    if (start_metrics(analysis, result, error) != 0) {
+        return -1;
+    }
+    for (int m = 0; m < result->spec->n_metrics; m++) {
+        result->metrics[m].sampled_1_in = table->metrics[m].sampled_1_in;
+        if (fill_arms(result, table, m, error) != 0 ||
+            compare_arms(result->spec, &result->metrics[m], error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int analysis_metrics_of_sums(struct analysis *analysis,
+                             struct experiment_result *result,
+                             const struct ratio_sum *sums, struct error *error)
+{
     const struct analysis_experiment *spec = result->spec;
-    result->metrics = arena_zeroed(&analysis->arena, (size_t)spec->n_metrics,
-                                   sizeof *result->metrics);
-    if (!result->metrics) {
-        return analysis_no_memory(result, error);
+    if (start_metrics(analysis, result, error) != 0) {
+        return -1;
     }
     for (int m = 0; m < spec->n_metrics; m++) {
-        if (measure(analysis, result, table, m, error) != 0) {
+        struct metric_result *to = &result->metrics[m];
+        for (int a = 0; a < spec->n_arms; a++) {
+            struct metric_arm *arm = &to->arms[a];
+            arm->sum = sums[m * spec->n_arms + a];
+            arm->sum_x = arm->sum.mean_x * (double)arm->sum.n_units;
+            arm->sum_y = arm->sum.mean_y * (double)arm->sum.n_units;
+            if (to->spec->kind == ANALYSIS_PROPORTION) {
+                arm->sum_x = round(arm->sum_x);
+            }
+            arm->estimate = analysis_estimate(to->spec->kind, &arm->sum);
+            describe_arm(to->spec->kind, 1 - spec->alpha, arm);
+        }
+        if (compare_arms(spec, to, error) != 0) {
             return -1;
         }
     }

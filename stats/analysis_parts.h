@@ -12,7 +12,13 @@ MUST_CHECK int analysis_metrics(struct analysis *analysis,
                                 struct experiment_result *result,
                                 const struct unit_table *table, struct error *error);
 
-/* Fills result->checks. */
+/* The same from sums (n_metrics, n_arms). */
+MUST_CHECK int analysis_metrics_of_sums(struct analysis *analysis,
+                                        struct experiment_result *result,
+                                        const struct ratio_sum *sums,
+                                        struct error *error);
+
+/* Fills result->checks; without a table (NULL) only the sample ratio can be checked. */
 MUST_CHECK int analysis_trust(struct analysis *analysis,
                               struct experiment_result *result,
                               const struct unit_table *table, struct error *error);
@@ -42,6 +48,9 @@ int analysis_judge(const struct analysis_experiment *spec,
 MUST_CHECK int analysis_adjust(struct analysis *analysis,
                                struct experiment_result *result,
                                const struct unit_table *table, struct error *error);
+
+/* The Bayesian view alone. */
+MUST_CHECK int analysis_believe(struct experiment_result *result, struct error *error);
 
 /* The primary metric by group of units. */
 MUST_CHECK int analysis_segments(struct analysis *analysis,

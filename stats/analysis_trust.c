@@ -175,6 +175,9 @@ int analysis_trust(struct analysis *analysis, struct experiment_result *result,
     if (check_sample_ratio(analysis, result, error) != 0) {
         return -1;
     }
+    if (!table) {
+        return 0;
+    }
     if (check_log(analysis, result) != 0 || check_crossover(analysis, result) != 0 ||
         check_counts(analysis, result) != 0) {
         return analysis_no_memory(result, error);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "report/html_plot.h"
 #include "report/html_style.h"
@@ -622,7 +623,7 @@ static void write_experiment(struct buffer *out, const struct experiment_result 
         html_text(out, slice_of(r->spec->hypothesis));
         buffer_append_text(out, "</p>");
     }
-    if (r->n_units) {
+    if (r->n_units && r->n_series) {
         report_time(r->first_ts_us, from);
         report_time(r->last_ts_us, to);
         buffer_printf(out, "<p class=\"soft\">%" PRId64 " units, %s to %s, %s</p>",
@@ -640,7 +641,9 @@ static void write_experiment(struct buffer *out, const struct experiment_result 
     write_metric_arms(out, r);
     write_units(out, r);
     write_aa(out, r);
-    write_config(out, r);
+    if (r->spec->config_ts_us) {
+        write_config(out, r);
+    }
     buffer_append_text(out, "</article>\n");
 }
 
@@ -737,6 +740,8 @@ void report_html(const struct analysis *analysis, struct buffer *out)
         write_experiment(out, &analysis->experiments[e], e);
     }
     write_methods(out, analysis);
-    write_evidence(out, &analysis->evidence);
+    if (strcmp(analysis->source, "log") == 0) {
+        write_evidence(out, &analysis->evidence);
+    }
     buffer_append_text(out, "</main></body></html>\n");
 }

@@ -49,7 +49,7 @@ static void write_verdict(const struct page *page, const struct experiment_resul
     if (r->spec->hypothesis) {
         buffer_printf(out, "  Hypothesis: %s\n", r->spec->hypothesis);
     }
-    if (r->n_units) {
+    if (r->n_units && r->n_series) {
         report_time(r->first_ts_us, from);
         report_time(r->last_ts_us, to);
         buffer_printf(out, "  %" PRId64 " units, %s to %s\n", r->n_units, from, to);
@@ -307,6 +307,20 @@ static void write_aa(const struct page *page, const struct experiment_result *r)
         r->aa.is_sound ? "sound" : "NOT SOUND");
 }
 
+static void write_config(const struct page *page, const struct experiment_result *r)
+{
+    char logged[REPORT_WORD_SIZE];
+    if (r->spec->config_ts_us == 0) {
+        return; /* from sums */
+    }
+    report_time(r->spec->config_ts_us, logged);
+    heading(page, "Config");
+    buffer_printf(page->out,
+                  "  %s, the newest in the log that has this experiment, first logged "
+                  "%s\n",
+                  r->spec->config_hash, logged);
+}
+
 static void write_evidence(const struct page *page, const struct analysis *analysis)
 {
     const struct evidence *e = &analysis->evidence;
@@ -347,13 +361,9 @@ void report_text(const struct analysis *analysis, const struct report_style *sty
         }
         write_segments(&page, result);
         write_aa(&page, result);
-        char logged[REPORT_WORD_SIZE];
-        report_time(result->spec->config_ts_us, logged);
-        heading(&page, "Config");
-        buffer_printf(out,
-                      "  %s, the newest in the log that has this experiment, first "
-                      "logged %s\n",
-                      result->spec->config_hash, logged);
+        write_config(&page, result);
     }
-    write_evidence(&page, analysis);
+    if (strcmp(analysis->source, "log") == 0) {
+        write_evidence(&page, analysis);
+    }
 }

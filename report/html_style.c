@@ -51,7 +51,8 @@ static const char *const parts[] = {
     "font-size:.875rem;white-space:nowrap}.num{text-align:right;white-space:nowrap}"
     "th.num{text-align:right}td:last-child,th:last-child{padding-right:0}tbody "
     "th{white-space:nowrap}"
-    ".looks td:last-child{min-width:16rem}.forest td.plot,.forest th.plot{width:50%;min-width:15rem;padding:.4rem 1.5rem}"
+    ".looks td:last-child{min-width:16rem}.forest td.plot,.forest "
+    "th.plot{width:50%;min-width:15rem;padding:.4rem 1.5rem}"
     ".forest td{vertical-align:middle}.forest tbody th{vertical-align:middle}",
     "svg{display:block;width:100%;overflow:visible}svg.row{height:1.5rem}"
     "svg path{vector-effect:non-scaling-stroke;fill:none}"

@@ -1,0 +1,374 @@
+/* The decision rule and what it rests on, over tables made by hand. */
+#include "tests/testing.h"
+
+#include "common/rng.h"
+#include "tests/analysis_testing.h"
+
+#define N_UNITS 4000
+
+/* A table of N_UNITS units, every second one in each arm, first exposed a minute apart;
+ * metric m of a unit is values[m][unit]. */
+struct made {
+    struct unit_table table;
+    struct slice id[N_UNITS];
+    uint64_t hash[N_UNITS];
+    int16_t arm[N_UNITS], config[N_UNITS];
+    int64_t first_ts_us[N_UNITS];
+    uint32_t n_exposures[N_UNITS], n_feedback[N_UNITS], days[N_UNITS];
+    double values[2][N_UNITS];
+    struct unit_metric metrics[2];
+};
+static struct made made;
+
+static const struct analysis_metric two_metrics[] = {
+    {.name = "satisfied", .kind = ANALYSIS_PROPORTION, .event = "s", .direction = 1},
+    {.name = "cost",
+     .kind = ANALYSIS_MEAN,
+     .event = "c",
+     .direction = -1,
+     .margin = 0.1},
+};
+
+static struct unit_table *make(double p_control, double p_treatment,
+                               double cost_control, double cost_treatment)
+{
+    struct rng rng;
+    rng_init(&rng, 11, 0);
+    memset(&made, 0, sizeof made);
+    for (int i = 0; i < N_UNITS; i++) {
+        const int arm = i % 2;
+        made.hash[i] = (uint64_t)i;
+        made.id[i] = slice_of("u");
+        made.arm[i] = (int16_t)arm;
+        made.config[i] = -1;
+        made.first_ts_us[i] = TRIAL_START + i * 300000000LL;
+        made.n_exposures[i] = 1;
+        made.values[0][i] = rng_uniform(&rng) < (arm ? p_treatment : p_control);
+        made.values[1][i] =
+            (arm ? cost_treatment : cost_control) + 0.5 * rng_normal(&rng);
+    }
+    for (int m = 0; m < 2; m++) {
+        made.metrics[m] = (struct unit_metric){
+            .value = made.values[m], .days = made.days, .sampled_1_in = 1};
+    }
+    made.table = (struct unit_table){
+        .n_units = N_UNITS,
+        .id = made.id,
+        .hash = made.hash,
+        .arm = made.arm,
+        .config = made.config,
+        .first_ts_us = made.first_ts_us,
+        .n_exposures = made.n_exposures,
+        .n_feedback = made.n_feedback,
+        .metrics = made.metrics,
+        .n_metrics = 2,
+        .first_ts_us_min = TRIAL_START,
+        .last_ts_us = made.first_ts_us[N_UNITS - 1],
+    };
+    return &made.table;
+}
+
+static struct analysis *run(const struct analysis_experiment *spec,
+                            struct unit_table *table)
+{
+    const struct evidence evidence = {0};
+    struct error error = {0};
+    struct analysis *analysis = analysis_new(&evidence, 1);
+    assert_non_null(analysis);
+    if (analysis_run(analysis, 0, spec, table, &error) != 0) {
+        fail_msg("%s", error.message);
+    }
+    return analysis;
+}
+
+static struct analysis_experiment guarded(void)
+{
+    static const int guardrails[] = {1};
+    struct analysis_experiment spec = trial_experiment(two_metrics, 2);
+    spec.guardrails = guardrails;
+    spec.n_guardrails = 1;
+    return spec;
+}
+
+static bool has_reason(const struct experiment_result *result, const char *part)
+{
+    for (int i = 0; i < result->n_reasons; i++) {
+        if (strstr(result->reasons[i], part)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void a_winner_with_safe_guardrails_ships(void **state)
+{
+    (void)state;
+    const struct analysis_experiment spec = guarded();
+
+    struct analysis *analysis = run(&spec, make(0.4, 0.5, 2, 2));
+
+    const struct experiment_result *result = &analysis->experiments[0];
+    assert_int_equal(result->verdict, VERDICT_SHIP);
+    assert_int_equal(result->metrics[1].contrasts[0].guard.state, GUARD_HOLDS);
+    assert_true(result->metrics[1].contrasts[0].guard.p_value < 0.05);
+    assert_false(analysis_is_gated(analysis));
+    analysis_free(analysis);
+}
+
+static void a_winner_that_breaks_a_guardrail_is_rolled_back(void **state)
+{
+    (void)state;
+    const struct analysis_experiment spec = guarded();
+
+    struct analysis *analysis = run(&spec, make(0.4, 0.5, 2, 2.5));
+
+    const struct experiment_result *result = &analysis->experiments[0];
+    assert_int_equal(result->verdict, VERDICT_ROLL_BACK);
+    assert_int_equal(result->metrics[1].contrasts[0].guard.state, GUARD_BREACHED);
+    assert_true(result->is_guardrail_breached);
+    assert_true(analysis_is_gated(analysis));
+    assert_true(has_reason(result, "guardrail cost breached"));
+    analysis_free(analysis);
+}
+
+/* Standard error 0.016 against a margin of 0.02 * 1: neither harm nor harmlessness. */
+static void a_winner_waits_for_an_unclear_guardrail(void **state)
+{
+    (void)state;
+    struct analysis_metric metrics[2] = {two_metrics[0], two_metrics[1]};
+    metrics[1].margin = 0.005;
+    struct analysis_experiment spec = guarded();
+    spec.metrics = metrics;
+
+    struct analysis *analysis = run(&spec, make(0.4, 0.5, 2, 2));
+
+    const struct experiment_result *result = &analysis->experiments[0];
+    assert_int_equal(result->metrics[1].contrasts[0].guard.state, GUARD_UNCLEAR);
+    assert_int_equal(result->verdict, VERDICT_KEEP_RUNNING);
+    assert_true(has_reason(result, "not shown to stay within its margin"));
+    analysis_free(analysis);
+}
+
+static void a_winner_waits_for_the_shortest_run(void **state)
+{
+    (void)state;
+    struct analysis_experiment spec = guarded();
+    spec.minimum_time_us = 30 * TRIAL_DAY;
+
+    struct analysis *analysis = run(&spec, make(0.4, 0.5, 2, 2));
+
+    assert_int_equal(analysis->experiments[0].verdict, VERDICT_KEEP_RUNNING);
+    assert_true(has_reason(&analysis->experiments[0], "of the 30.0 days"));
+    analysis_free(analysis);
+}
+
+/* A difference that one look would show and all looks together do not. */
+static void sequential_experiments_decide_by_the_always_valid_answer(void **state)
+{
+    (void)state;
+    struct analysis_experiment spec = trial_experiment(two_metrics, 1);
+    struct unit_table *table = make(0.4, 0.435, 2, 2);
+    table->n_metrics = 1;
+
+    struct analysis *fixed = run(&spec, table);
+    spec.sequential = true;
+    struct analysis *always = run(&spec, table);
+
+    const struct contrast *contrast = &fixed->experiments[0].metrics[0].contrasts[0];
+    assert_true(contrast->fixed.p_value < 0.05);
+    assert_true(contrast->always.p_value > 0.05);
+    assert_true(contrast->always.ci_lower < contrast->fixed.ci_lower);
+    assert_int_equal(fixed->experiments[0].verdict, VERDICT_SHIP);
+    assert_int_equal(always->experiments[0].verdict, VERDICT_KEEP_RUNNING);
+    assert_true(has_reason(&fixed->experiments[0], "the two answers disagree"));
+    assert_true(has_reason(&always->experiments[0], "the two answers disagree"));
+    analysis_free(fixed);
+    analysis_free(always);
+}
+
+/* n (se reach / worth)^2, reach = 1.959964 + 0.841621. */
+static void keep_running_says_how_many_days(void **state)
+{
+    (void)state;
+    struct analysis_experiment spec = trial_experiment(two_metrics, 1);
+    spec.minimum_effect = 0.01;
+    struct unit_table *table = make(0.4, 0.4, 2, 2);
+    table->n_metrics = 1;
+
+    struct analysis *analysis = run(&spec, table);
+
+    const struct experiment_result *result = &analysis->experiments[0];
+    const double se = result->metrics[0].contrasts[0].fixed.standard_error;
+    const double ratio = se * (1.9599639845400545 + 0.8416212335729143) / 0.01;
+    assert_int_equal(result->verdict, VERDICT_KEEP_RUNNING);
+    assert_close(result->units_needed, ceil(N_UNITS * ratio * ratio), 0);
+    assert_true(result->days_needed > 0);
+    assert_true(has_reason(result, "more day"));
+    analysis_free(analysis);
+}
+
+static void the_last_point_of_the_series_is_the_answer(void **state)
+{
+    (void)state;
+    const struct analysis_experiment spec = guarded();
+
+    struct analysis *analysis = run(&spec, make(0.4, 0.5, 2, 2));
+
+    const struct experiment_result *result = &analysis->experiments[0];
+    const struct contrast *contrast = &result->metrics[0].contrasts[0];
+    const struct series_point *last = &contrast->series[result->n_series - 1];
+    int64_t enrolled = 0;
+    for (int i = 0; i < 2 * result->n_series; i++) {
+        enrolled += result->enrolled[i];
+    }
+    assert_int_equal(last->n_units, N_UNITS);
+    assert_int_equal(enrolled, N_UNITS);
+    assert_close(last->effect_size, contrast->fixed.effect_size, 0);
+    assert_close(last->ci_lower, contrast->fixed.ci_lower, 0);
+    assert_close(last->always_upper, contrast->always.ci_upper, 0);
+    analysis_free(analysis);
+}
+
+static void covariates_take_out_what_they_explain(void **state)
+{
+    (void)state;
+    struct analysis_experiment spec = guarded();
+    struct unit_table *table = make(0.4, 0.5, 2, 2.1);
+    static double skill[N_UNITS];
+    const char *names[] = {"skill"};
+    double *values[] = {skill};
+    struct rng rng;
+    rng_init(&rng, 3, 0);
+    for (int i = 0; i < N_UNITS; i++) {
+        skill[i] = i % 5 ? made.values[1][i] - 0.1 * (i % 2) + 0.1 * rng_normal(&rng)
+                         : (double)NAN; /* not known of every fifth */
+    }
+    table->covariates = (struct unit_covariates){1, names, values};
+
+    struct analysis *analysis = run(&spec, table);
+
+    const struct contrast *cost = &analysis->experiments[0].metrics[1].contrasts[0];
+    assert_true(cost->adjusted.is_testable);
+    assert_true(cost->variance_reduction > 0.6 && cost->variance_reduction < 0.9);
+    assert_close(cost->adjusted.effect_size, 0.1, 0.04);
+    assert_true(cost->adjusted.standard_error < cost->fixed.standard_error);
+    assert_string_equal(analysis->experiments[0].covariates, "skill");
+    analysis_free(analysis);
+}
+
+static void segments_are_compared_and_their_difference_tested(void **state)
+{
+    (void)state;
+    const struct analysis_experiment spec = guarded();
+    struct unit_table *table = make(0.4, 0.4, 2, 2);
+    static int group[N_UNITS];
+    const char *groups[] = {"new", "known"};
+    for (int i = 0; i < N_UNITS; i++) {
+        group[i] = i / 2 % 2;
+        if (group[i] == 1 && i % 2 == 1 && i % 3 == 0) {
+            made.values[0][i] = 1; /* the treatment works for the known only */
+        }
+    }
+    const struct unit_segments segments = {"visits", 2, groups, group};
+    table->segments = &segments;
+    table->n_segments = 1;
+
+    struct analysis *analysis = run(&spec, table);
+
+    const struct segmentation *visits = &analysis->experiments[0].segmentations[0];
+    assert_int_equal(visits->n_groups, 2);
+    assert_int_equal(visits->groups[0].arm_units[0] + visits->groups[0].arm_units[1],
+                     N_UNITS / 2);
+    assert_true(visits->groups[1].p_adjusted[0] < 1e-6);
+    assert_true(visits->groups[0].p_adjusted[0] > 0.001);
+    assert_true(visits->interaction_p < 0.001);
+    analysis_free(analysis);
+}
+
+static void control_against_itself_is_sound_and_repeatable(void **state)
+{
+    (void)state;
+    const struct analysis_experiment spec = guarded();
+    struct unit_table *table = make(0.4, 0.5, 2, 2);
+    struct analysis *analysis = run(&spec, table);
+
+    assert_int_equal(analysis_aa(analysis, 0, table, 400, 5, NULL), 0);
+    const struct aa_result first = analysis->experiments[0].aa;
+    assert_int_equal(analysis_aa(analysis, 0, table, 400, 5, NULL), 0);
+    const struct aa_result again = analysis->experiments[0].aa;
+
+    assert_int_equal(first.n_splits, 400);
+    assert_true(first.is_sound);
+    assert_true(first.ks_p > 0.001);
+    assert_close(first.rate, 0.05, 0.036); /* 99.9 % band */
+    assert_int_equal(first.n_rejected, again.n_rejected);
+    assert_close(first.ks_statistic, again.ks_statistic, 0);
+    analysis_free(analysis);
+}
+
+static void a_cap_lowers_what_lies_above_its_quantile(void **state)
+{
+    (void)state;
+    struct analysis_metric metrics[2] = {two_metrics[1], two_metrics[0]};
+    metrics[0].cap = 0.75;
+    const struct analysis_experiment spec = trial_experiment(metrics, 1);
+    struct unit_table *table = make(0.4, 0.4, 2, 2);
+    for (int i = 0; i < N_UNITS; i++) {
+        made.values[1][i] = i;
+    }
+    table->metrics = &made.metrics[1];
+    table->n_metrics = 1;
+
+    struct analysis *analysis = run(&spec, table);
+
+    assert_close(made.values[1][N_UNITS - 1], 0.75 * (N_UNITS - 1), 1e-9);
+    assert_close(made.values[1][10], 10, 0);
+    analysis_free(analysis);
+}
+
+/* From sums the same numbers as from units. */
+static void sums_give_the_same_answer_as_units(void **state)
+{
+    (void)state;
+    const struct analysis_experiment spec = guarded();
+    struct analysis *units = run(&spec, make(0.4, 0.5, 2, 2));
+    const struct metric_result *metrics = units->experiments[0].metrics;
+    const struct ratio_sum sums[] = {metrics[0].arms[0].sum, metrics[0].arms[1].sum,
+                                     metrics[1].arms[0].sum, metrics[1].arms[1].sum};
+    const struct evidence evidence = {0};
+    struct analysis *analysis = analysis_new(&evidence, 1);
+    assert_non_null(analysis);
+
+    assert_int_equal(analysis_run_sums(analysis, 0, &spec, sums, NULL), 0);
+
+    for (int m = 0; m < 2; m++) {
+        const struct contrast *a = &analysis->experiments[0].metrics[m].contrasts[0];
+        const struct contrast *b = &metrics[m].contrasts[0];
+        assert_close(a->fixed.p_value, b->fixed.p_value, 0);
+        assert_close(a->fixed.ci_lower, b->fixed.ci_lower, 0);
+        assert_close(a->always.ci_lower, b->always.ci_lower, 0);
+        assert_int_equal(a->guard.state, b->guard.state);
+    }
+    assert_int_equal(analysis->experiments[0].verdict, VERDICT_SHIP);
+    analysis_free(units);
+    analysis_free(analysis);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_winner_with_safe_guardrails_ships),
+        cmocka_unit_test(a_winner_that_breaks_a_guardrail_is_rolled_back),
+        cmocka_unit_test(a_winner_waits_for_an_unclear_guardrail),
+        cmocka_unit_test(a_winner_waits_for_the_shortest_run),
+        cmocka_unit_test(sequential_experiments_decide_by_the_always_valid_answer),
+        cmocka_unit_test(keep_running_says_how_many_days),
+        cmocka_unit_test(the_last_point_of_the_series_is_the_answer),
+        cmocka_unit_test(covariates_take_out_what_they_explain),
+        cmocka_unit_test(segments_are_compared_and_their_difference_tested),
+        cmocka_unit_test(control_against_itself_is_sound_and_repeatable),
+        cmocka_unit_test(a_cap_lowers_what_lies_above_its_quantile),
+        cmocka_unit_test(sums_give_the_same_answer_as_units),
+    };
+    return cmocka_run_group_tests_name("analysis rule", tests, NULL, NULL);
+}

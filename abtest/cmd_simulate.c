@@ -103,6 +103,7 @@ static int choose_experiment(struct simulate_job *job, struct error *error)
                   job->config_path);
         return -1;
     }
+    job->run.config = config;
     job->run.experiment = &config->experiments[chosen];
     return 0;
 }

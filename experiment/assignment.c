@@ -116,17 +116,6 @@ struct assignment config_assign_one(const struct config *config, int index,
                   is_held_out(config, request->unit));
 }
 
-struct assignment experiment_assign(const struct experiment *experiment,
-                                    struct slice unit)
-{
-    if (unit.len == 0) {
-        return none(0, REASON_NO_UNIT);
-    }
-    const double bucket = bucket_number(experiment->seed_state, unit) / N_BUCKETS;
-    return experiment->status == STATUS_RUNNING ? split(experiment, unit, bucket)
-                                                : none(bucket, REASON_NOT_RUNNING);
-}
-
 void serving_override(struct serving *serving, const struct arm *arm)
 {
     if (arm->overrides & SERVING_MODEL) {

@@ -66,11 +66,6 @@ void config_assign(const struct config *config,
 struct assignment config_assign_one(const struct config *config, int index,
                                     const struct assignment_request *request);
 
-/* The arm that seed, layer and coverage alone give a unit while the experiment runs:
- * what holds for a unit that is not forced, not held out and of the audience. */
-struct assignment experiment_assign(const struct experiment *experiment,
-                                    struct slice unit);
-
 /* What a request of `unit` gets: `[serving]` overridden by each arm in `arms`
  * (config->n_experiments indices, ARM_NONE where it takes no part). */
 struct serving config_resolve(const struct config *config, const int *arms);

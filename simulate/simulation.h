@@ -23,7 +23,8 @@
 
 struct simulation_options {
     const char *url;                     /* of the server */
-    const struct experiment *experiment; /* whose arms are counted */
+    const struct config *config;         /* that the server is expected to serve */
+    const struct experiment *experiment; /* of it: whose arms are counted */
     const struct id_map *users;          /* who comes, each n_visits times */
     struct behaviour behaviour;
     int k;           /* list length to ask for; 0 = what the server serves */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "common/json_text.h"
 
 #define RETRY_AFTER_DEFAULT_S 1
@@ -255,8 +256,10 @@ static void count_user(struct session *session, struct slice user, int arm,
     outcome->n_clicked += user_outcome->n_clicks > 0;
     outcome->n_clicks += user_outcome->n_clicks;
     session->counts.n_users++;
+    const int index = (int)(options->experiment - options->config->experiments);
+    const struct assignment_request request = {user, clock_wall_us(), NULL};
     session->counts.n_disagreements +=
-        experiment_assign(options->experiment, user).arm != arm;
+        config_assign_one(options->config, index, &request).arm != arm;
 }
 
 int session_send_user(struct session *session, struct slice user, struct error *error)

@@ -59,7 +59,8 @@ static struct config *parse(const char *text)
 
 static int arm_of(const struct config *config, const char *unit)
 {
-    return experiment_assign(&config->experiments[0], slice_of(unit)).arm;
+    const struct assignment_request request = {slice_of(unit), 0, NULL};
+    return config_assign_one(config, 0, &request).arm;
 }
 
 static void raising_the_coverage_moves_nobody(void **state)
@@ -97,8 +98,8 @@ static void disjoint_layer_ranges_share_no_unit(void **state)
         char unit[16];
         snprintf(unit, sizeof unit, "%d", i);
         const bool in_e = arm_of(config, unit) != ARM_NONE;
-        const bool in_f =
-            experiment_assign(&config->experiments[1], slice_of(unit)).arm != ARM_NONE;
+        const struct assignment_request request = {slice_of(unit), 0, NULL};
+        const bool in_f = config_assign_one(config, 1, &request).arm != ARM_NONE;
         assert_true(in_e != in_f);
         n_e += in_e;
     }
@@ -119,10 +120,10 @@ static void only_running_experiments_and_named_units_get_an_arm(void **state)
         config_free(config);
     }
     struct config *config = parse(MODEL "[experiment e]\nstatus = running\n" TWO_ARMS);
-    const struct assignment nobody =
-        experiment_assign(&config->experiments[0], slice_of(""));
-    const struct assignment somebody =
-        experiment_assign(&config->experiments[0], slice_of("44"));
+    const struct assignment_request no_one = {slice_of(""), 0, NULL};
+    const struct assignment_request some_one = {slice_of("44"), 0, NULL};
+    const struct assignment nobody = config_assign_one(config, 0, &no_one);
+    const struct assignment somebody = config_assign_one(config, 0, &some_one);
     assert_int_equal(nobody.arm, ARM_NONE);
     assert_close(nobody.bucket, 0, 0);
     assert_close(nobody.probability, 0, 0);

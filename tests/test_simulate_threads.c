@@ -103,7 +103,8 @@ static int handle(void *context, const struct stub_request *request, struct buff
     const struct slice prefix = slice_of("/v1/recommend?user=");
     const struct slice user = {request->target.data + prefix.len,
                                request->target.len - prefix.len};
-    const int arm = experiment_assign(experiment, user).arm;
+    const struct assignment_request asked = {user, 0, NULL};
+    const int arm = config_assign_one(config, 0, &asked).arm;
     struct buffer body = {0};
     buffer_printf(&body,
                   "{\"request_id\":\"r%d\",\"assignments\":{\"e\":\"%s\"},"
@@ -134,6 +135,7 @@ static int run(struct script *script, int n_threads, struct simulation_result *r
     assert_non_null(server);
     const struct simulation_options options = {
         .url = stub_server_url(server),
+        .config = config,
         .experiment = experiment,
         .users = users,
         .behaviour = {RULE_RATES, 11, 1, rates, .eta = 0},
@@ -180,6 +182,7 @@ static void busy_server_is_asked_again_with_the_same_ids(void **state)
     struct error error = {0};
     const struct simulation_options options = {
         .url = stub_server_url(server),
+        .config = config,
         .experiment = experiment,
         .users = users,
         .behaviour = {RULE_RATES, 11, 1, rates, .eta = 0},

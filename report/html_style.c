@@ -36,7 +36,7 @@ static const char *const parts[] = {
     ".good{background:var(--good-bg);color:var(--good);border-left-color:var(--good)}"
     ".bad{background:var(--bad-bg);color:var(--bad);border-left-color:var(--bad)}"
     ".warn{background:var(--warn-bg);color:var(--warn);border-left-color:var(--warn)}"
-    ".cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));"
+    ".cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(10rem,1fr));"
     "gap:.75rem;margin:1rem 0;padding:0;list-style:none}"
     ".cards li{background:var(--card);border:1px solid var(--edge);border-radius:.5rem;"
     "padding:.75rem 1rem}.cards b{display:block;font-size:1.35rem;line-height:1.3;"
@@ -51,7 +51,7 @@ static const char *const parts[] = {
     "font-size:.875rem;white-space:nowrap}.num{text-align:right;white-space:nowrap}"
     "th.num{text-align:right}td:last-child,th:last-child{padding-right:0}tbody "
     "th{white-space:nowrap}"
-    ".looks td:last-child{min-width:16rem}.forest td.plot,.forest "
+    ".forest td.plot,.forest "
     "th.plot{width:50%;min-width:15rem;padding:.4rem 1.5rem}"
     ".forest td{vertical-align:middle}.forest tbody th{vertical-align:middle}",
     "svg{display:block;width:100%;overflow:visible}svg.row{height:1.5rem}"
@@ -84,7 +84,14 @@ static const char *const parts[] = {
     "overflow-wrap:anywhere}summary{cursor:pointer;padding:.25rem 0}"
     "dt{font-weight:600;margin-top:.6rem}dd{margin:0 0 0 1rem}"
     "footer{padding:2rem 1rem;color:var(--soft);font-size:.875rem}"
-    "@media(max-width:40rem){h1{font-size:1.35rem}.forest td.plot,.forest th.plot{"
+    /* On a phone the rows of the two long tables become blocks. */
+    "@media(max-width:40rem){.checks thead,.forest thead{position:absolute;left:-99rem}"
+    ".checks tr,.forest tr{display:block;border-bottom:1px solid var(--edge);"
+    "padding:.5rem 0}.checks th,.checks td,.forest th,.forest td,.forest td.num{"
+    "display:block;border:0;padding:.1rem 0;width:auto;text-align:left}"
+    ".forest td.plot{width:auto;padding:.25rem 0}"
+    ".cards{grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr))}"
+    "h1{font-size:1.35rem}.forest td.plot,.forest th.plot{"
     "min-width:12rem}th,td{padding-right:.6rem}.chart{padding-left:4rem}"
     ".chart .y{width:3.6rem}.chart svg,.chart .y{height:12rem}}",
     "@media print{:root{color-scheme:light}body{font-size:10pt}.verdict,.cards "

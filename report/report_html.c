@@ -517,12 +517,11 @@ static void write_looks(struct buffer *out, const struct experiment_result *r)
             cell(out, contrast->adjustment, false);
             buffer_append_text(out, "<td>");
             if (contrast->guard.state != GUARD_NONE) {
-                buffer_printf(out, "<span class=\"pill %s\">%s</span> ",
+                buffer_printf(out, "<span class=\"pill %s\">%s</span>",
                               contrast->guard.state == GUARD_BREACHED ? "bad"
                               : contrast->guard.state == GUARD_HOLDS  ? "good"
                                                                       : "warn",
                               guard_state_name(contrast->guard.state));
-                html_text(out, slice_of(contrast->guard.detail));
             }
             buffer_append_text(out, "</td></tr>");
         }

@@ -264,24 +264,18 @@ static void append_assignments(struct buffer *body, const struct allotment *allo
     buffer_append_char(body, '}');
 }
 
-static void append_items(struct buffer *body, const struct http_exchange *x,
-                         const struct list *list)
+static void append_items(struct buffer *body, const struct list *list)
 {
+    const struct serve_model *served = list->model;
     buffer_append(body, "\"items\":[", 9);
     for (int i = 0; i < list->n; i++) {
-        const struct slice id = model_item_id(list->model->model, list->items[i]);
+        const uint32_t *at = served->pieces + 2 * (size_t)list->items[i];
         if (i > 0) {
             buffer_append_char(body, ',');
         }
-        buffer_append(body, "{\"item\":", 8);
-        json_append_string(body, id);
-        buffer_append(body, ",\"score\":", 9);
+        buffer_append(body, served->text.data + at[0], at[1] - at[0]);
         json_append_double(body, shown(list->scores[i]));
-        if (x->state->titles) {
-            buffer_append(body, ",\"title\":", 9);
-            json_append_string(body, titles_find(x->state->titles, id));
-        }
-        buffer_append_char(body, '}');
+        buffer_append(body, served->text.data + at[1], at[2] - at[1]);
     }
     buffer_append_char(body, ']');
 }
@@ -304,7 +298,7 @@ static void answer(struct http_exchange *x, struct slice user,
         json_append_string(body, slice_of(list->fallback));
     }
     buffer_append_char(body, ',');
-    append_items(body, x, list);
+    append_items(body, list);
     buffer_append(body, "}\n", 2);
     http_answer_end(x);
 }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_text.h"
+
 #include "common/clock.h"
 
 struct by_count {
@@ -115,6 +117,34 @@ static int make_labels(struct serve_model *served, struct error *error)
     return 0;
 }
 
+/* Ids and titles are escaped once, here, and copied into answers. */
+static int write_pieces(struct serve_model *served, const struct titles *titles,
+                        struct error *error)
+{
+    const int32_t n = served->model->n_items;
+    struct buffer *text = &served->text;
+    served->pieces = malloc((2 * (size_t)n + 1) * sizeof *served->pieces);
+    for (int32_t i = 0; served->pieces && i < n; i++) {
+        const struct slice id = model_item_id(served->model, i);
+        served->pieces[2 * (size_t)i] = (uint32_t)text->len;
+        buffer_append_text(text, "{\"item\":");
+        json_append_string(text, id);
+        buffer_append_text(text, ",\"score\":");
+        served->pieces[2 * (size_t)i + 1] = (uint32_t)text->len;
+        if (titles) {
+            buffer_append_text(text, ",\"title\":");
+            json_append_string(text, titles_find(titles, id));
+        }
+        buffer_append_char(text, '}');
+    }
+    if (!served->pieces || text->failed || text->len > UINT32_MAX) {
+        error_set(error, ERROR_NOMEM, "no memory for the titles of %d items", n);
+        return -1;
+    }
+    served->pieces[2 * (size_t)n] = (uint32_t)text->len;
+    return 0;
+}
+
 static int load_model(struct serve_state *state, int i, struct error *error)
 {
     const struct model_config *config = &state->config->models[i];
@@ -125,6 +155,7 @@ static int load_model(struct serve_state *state, int i, struct error *error)
         return -1;
     }
     if (make_labels(served, error) != 0 || rank_popular(served, error) != 0 ||
+        write_pieces(served, state->titles, error) != 0 ||
         topk_new(served->model, NULL, &served->topk, error) != 0) {
         return -1;
     }
@@ -146,6 +177,8 @@ static void free_state(struct serve_state *state)
         fold_in_free(served->fold_in); /* borrows the model */
         model_free(served->model);
         free(served->popular);
+        free(served->pieces);
+        buffer_free(&served->text);
         free(served->seen.own_start);
         free(served->seen.own_item);
     }

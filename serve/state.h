@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "common/buffer.h"
 #include "common/error.h"
 #include "experiment/experiment.h"
 #include "serve/topk.h"
@@ -28,9 +29,13 @@ struct serve_model {
     struct topk *topk;
     char *label;             /* "als:1c2d...", as the log names it */
     struct fold_in *fold_in; /* NULL: the model's settings do not say how it learned */
-    char *folded_label;     /* "als:1c2d...:folded": the user's vector was solved for */
-    char *popular_label;    /* "als:1c2d...:popular": the list was the popular items */
-    int32_t *popular;       /* (n_items) by item_count, the most first; ties by index */
+    char *folded_label;  /* "als:1c2d...:folded": the user's vector was solved for */
+    char *popular_label; /* "als:1c2d...:popular": the list was the popular items */
+    int32_t *popular;    /* (n_items) by item_count, the most first; ties by index */
+    /* Answers in pieces: of item i, pieces[2 i] is `{"item":"ID","score":` and
+     * pieces[2 i + 1] `,"title":"TITLE"}` or `}`. */
+    struct buffer text;
+    uint32_t *pieces;       /* (2 n_items + 1) where they begin in `text` */
     struct seen_items seen; /* all NULL when the config names no ratings */
 };
 

@@ -10,6 +10,7 @@
 #define ITEM_LEVELS 127
 #define MAX_FACTORS 4096
 #define TINY        1e-30F /* all smaller: codes of 0 */
+#define UNDERFLOW   1e-17F /* more than squares too small for a float can hide */
 #define MAX_VALUE   1e15F  /* beyond, single precision might overflow */
 #define POOL_SIZE   8192   /* candidates kept; at least twice TOPK_MAX */
 
@@ -54,24 +55,23 @@ static int compare_promises(const void *a, const void *b)
                                 : (x->item > y->item) - (x->item < y->item);
 }
 
-static float norm(const float *v, int32_t n)
+/* Length of a vector, rounded up generously: 4096 roundings are 2.5e-4. */
+static float norm(const struct topk *topk, const float *v)
 {
-    double sum = 0;
-    for (int32_t i = 0; i < n; i++) {
-        sum += (double)v[i] * (double)v[i];
-    }
-    return (float)sqrt(sum) * (1 + 1e-6F); /* rounded up */
+    return sqrtf(topk->kernel.dot(v, v, topk->model->n_factors)) * (1 + 5e-4F) +
+           UNDERFLOW;
 }
 
-static float average_user_norm(const struct model *model)
+static float average_user_norm(const struct topk *topk)
 {
+    const struct model *model = topk->model;
     double sum = 0;
     /* A thousand users tell enough: it only orders the chunks. */
     const int32_t step = model->n_users / 1000 + 1;
     int32_t n = 0;
     for (int32_t u = 0; u < model->n_users; u += step, n++) {
-        sum += (double)norm(model->user_factors + (size_t)u * (size_t)model->n_factors,
-                            model->n_factors);
+        sum += (double)norm(topk,
+                            model->user_factors + (size_t)u * (size_t)model->n_factors);
     }
     return n ? (float)(sum / n) : 1;
 }
@@ -80,15 +80,14 @@ static float average_user_norm(const struct model *model)
 static int order_items(struct topk *topk)
 {
     const struct model *model = topk->model;
-    const float user = average_user_norm(model);
+    const float user = average_user_norm(topk);
     struct promise *order = malloc(((size_t)model->n_items + 1) * sizeof *order);
     if (!order) {
         return -1;
     }
     for (int32_t i = 0; i < model->n_items; i++) {
         const float *v = model->item_factors + (size_t)i * (size_t)model->n_factors;
-        order[i] =
-            (struct promise){user * norm(v, model->n_factors) + model->item_bias[i], i};
+        order[i] = (struct promise){user * norm(topk, v) + model->item_bias[i], i};
     }
     qsort(order, (size_t)model->n_items, sizeof *order, compare_promises);
     for (int32_t i = 0; i < topk->n_chunks * TOPK_CHUNK; i++) {
@@ -106,23 +105,32 @@ static const float *vector_at(const struct topk *topk, int32_t place)
            (size_t)topk->item[place] * (size_t)topk->model->n_factors;
 }
 
-/* Writes the codes of one item; returns |v - v'|. */
+/* Adding and taking off 1.5 * 2^23 rounds to a whole number, four at a time, where
+ * nearbyintf would be a call. Any rounding would do: the error is measured. */
+static float to_whole(float value)
+{
+    const float magic = 12582912;
+    return (value + magic) - magic;
+}
+
+/* Writes the codes of one item; returns |v - v'|, rounded up. */
 static float encode_item(const struct topk *topk, int32_t chunk, int i, float scale)
 {
     const int32_t n = topk->model->n_factors;
     const float *v = vector_at(topk, chunk * TOPK_CHUNK + i);
+    const float inverse = scale > 0 ? 1 / scale : 0;
     uint8_t *codes = topk->codes +
                      (size_t)chunk * (size_t)topk->n_groups * TOPK_CHUNK * 4 +
                      4 * (size_t)i;
-    double error = 0;
+    float error = 0;
     for (int32_t f = 0; f < n; f++) {
-        const float code = scale > 0 ? nearbyintf(v[f] / scale) : 0;
-        const double off = (double)v[f] - (double)code * (double)scale;
+        const float code = to_whole(v[f] * inverse);
+        const float off = v[f] - code * scale;
         codes[(size_t)(f / 4) * TOPK_CHUNK * 4 + (size_t)(f % 4)] =
             (uint8_t)((int)code + 128);
         error += off * off;
     }
-    return (float)sqrt(error) * (1 + 1e-6F);
+    return sqrtf(error) * (1 + 5e-4F) + UNDERFLOW;
 }
 
 static void encode_chunk(struct topk *topk, int32_t at)
@@ -138,7 +146,7 @@ static void encode_chunk(struct topk *topk, int32_t at)
         for (int32_t f = 0; f < n_factors; f++) {
             largest = fmaxf(largest, fabsf(v[f]));
         }
-        chunk->max_norm = fmaxf(chunk->max_norm, norm(v, n_factors));
+        chunk->max_norm = fmaxf(chunk->max_norm, norm(topk, v));
         chunk->max_bias = fmaxf(chunk->max_bias, bias);
         chunk->min_bias = fminf(chunk->min_bias, bias);
     }
@@ -162,11 +170,11 @@ static void sum_up_rest(struct topk *topk)
 
 static bool are_tame(const float *values, size_t n)
 {
-    bool tame = true;
+    unsigned wild = 0;
     for (size_t i = 0; i < n; i++) {
-        tame = tame && fabsf(values[i]) < MAX_VALUE; /* false for NAN */
+        wild |= !(fabsf(values[i]) < MAX_VALUE); /* so is NAN */
     }
-    return tame;
+    return !wild;
 }
 
 int topk_new(const struct model *model, const struct topk_options *options,
@@ -395,7 +403,7 @@ static void encode_user(struct search *search)
     memset(search->user, 0, (size_t)n + 4);
     for (int32_t f = 0; f < n; f++) {
         const float code =
-            largest > TINY ? nearbyintf(query->vector[f] / search->code_scale) : 0;
+            largest > TINY ? to_whole(query->vector[f] / search->code_scale) : 0;
         const double stands_for = (double)code * (double)search->code_scale;
         const double off = (double)query->vector[f] - stands_for;
         search->user[f] = (int8_t)code;
@@ -403,7 +411,7 @@ static void encode_user(struct search *search)
         error += off * off;
         code_norm += stands_for * stands_for;
     }
-    search->norm = norm(query->vector, n);
+    search->norm = norm(search->topk, query->vector);
     search->code_error = (float)sqrt(error) * (1 + 1e-6F);
     search->code_norm = (float)sqrt(code_norm) * (1 + 1e-6F);
     search->scan.offset = 128 * sum;

@@ -627,13 +627,14 @@ static int open_listener(struct http_workers *workers, struct worker *worker,
     return 0;
 }
 
+/* Without EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST: it puts off removing a descriptor until
+ * the next wait, when its number may be another thread's connection already. */
 static struct event_base *new_base(void)
 {
     struct event_config *config = event_config_new();
     struct event_base *base = NULL;
     if (config) {
         event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-        event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
         base = event_base_new_with_config(config);
         event_config_free(config);
     }

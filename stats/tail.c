@@ -1,9 +1,18 @@
+#define _DEFAULT_SOURCE /* lgamma_r */
 #include "stats/tail.h"
 
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_sf_gamma.h>
 #include <math.h>
+
+/* lgamma() writes the sign into a global variable, and reports are made on several
+ * threads. */
+static double log_gamma(double x)
+{
+    int sign = 0;
+    return lgamma_r(x, &sign);
+}
 
 #define LN10            2.302585092994045684
 #define LN2             0.6931471805599453094
@@ -115,11 +124,11 @@ double tail_log_beta_function(double a, double b)
     const double small = fmin(a, b), large = fmax(a, b);
     const double ratio = small / (small + large);
     if (large < 10) {
-        return lgamma(small) + lgamma(large) - lgamma(small + large);
+        return log_gamma(small) + log_gamma(large) - log_gamma(small + large);
     }
     const double difference = stirling_error(large) - stirling_error(small + large);
     if (small < 10) {
-        return lgamma(small) + difference + small - small * log(small + large) +
+        return log_gamma(small) + difference + small - small * log(small + large) +
                (large - 0.5) * log1p(-ratio);
     }
     return stirling_error(small) + difference + LN_SQRT_2PI - 0.5 * log(large) +

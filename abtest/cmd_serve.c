@@ -141,7 +141,6 @@ static int run(struct server_options *options, struct serve_state *state,
     struct server *server = NULL;
     struct error error = {0};
     int rc = -1, signal_number = 0;
-    const struct config *config = state->config;
     if (server_open(options, state, &server, &error) != 0) {
         complain("serve", "%s", error.message);
         serve_state_unref(state);
@@ -151,7 +150,10 @@ static int run(struct server_options *options, struct serve_state *state,
         complain("serve", "%s", error.message);
         goto out;
     }
-    announce(config, server_port(server));
+    struct serve_state *serving =
+        server_state(server); /* a reload may free the first */
+    announce(serving->config, server_port(server));
+    serve_state_unref(serving);
     while (sigwait(signals, &signal_number) == 0 && signal_number == SIGHUP) {
         reload(server);
     }

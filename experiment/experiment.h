@@ -4,9 +4,10 @@
 #ifndef EXPERIMENT_EXPERIMENT_H
 #define EXPERIMENT_EXPERIMENT_H
 
-#include "experiment/assignment.h" /* IWYU pragma: export */
-#include "experiment/audience.h"   /* IWYU pragma: export */
-#include "experiment/config.h"     /* IWYU pragma: export */
-#include "experiment/reload.h"     /* IWYU pragma: export */
+#include "experiment/assignment.h"  /* IWYU pragma: export */
+#include "experiment/audience.h"    /* IWYU pragma: export */
+#include "experiment/config.h"      /* IWYU pragma: export */
+#include "experiment/config_edit.h" /* IWYU pragma: export */
+#include "experiment/reload.h"      /* IWYU pragma: export */
 
 #endif

@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "serve/assets.h"
+#include "serve/change.h"
+#include "serve/dashboard.h"
 #include "serve/exposures.h"
 #include "serve/feedback.h"
 #include "serve/gorse.h"
@@ -11,6 +14,7 @@
 #include "serve/ofrep.h"
 #include "serve/recommend.h"
 #include "serve/reload.h"
+#include "serve/try.h"
 
 #define GET  HTTP_METHOD_GET
 #define POST HTTP_METHOD_POST
@@ -31,10 +35,17 @@ static const struct route routes[] = {
     {POST | HTTP_METHOD_PUT, "/api/feedback", route_gorse_feedback},
     {GET,  "/v1/experiments", route_experiments},
     {GET,  "/v1/experiments/{experiment}/report", route_report},
+    {POST, "/v1/experiments/{experiment}", route_change},
     {POST, "/v1/reload", route_reload},
     {GET,  "/healthz", route_healthz},
     {GET,  "/readyz", route_readyz},
     {GET,  "/metrics", route_metrics},
+    {GET,  "/", route_overview_page},
+    {GET,  "/experiments/{experiment}", route_experiment_page},
+    {GET,  "/try", route_try_page},
+    {GET,  "/assets/{file}", route_asset},
+    {GET,  "/v1/try", route_try},
+    {GET,  "/v1/dashboard/stream", route_dashboard_stream},
 };
 /* clang-format on */
 

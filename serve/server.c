@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/json_text.h"
+#include "serve/dashboard.h"
 #include "serve/dedup.h"
 #include "serve/metrics.h"
 #include "serve/newcomers.h"
@@ -44,6 +45,8 @@ struct server {
     struct newcomers *newcomers;
     bool has_committers;
     pthread_mutex_t reload_lock; /* one reload at a time */
+    pthread_mutex_t change_lock; /* one change of the config file at a time */
+    struct dashboard *dashboard;
     pthread_mutex_t state_lock;
     struct serve_state *state; /* under state_lock */
     atomic_uint state_version;
@@ -298,6 +301,7 @@ int server_open(const struct server_options *options, struct serve_state *state,
     server->options = *options;
     pthread_mutex_init(&server->state_lock, NULL);
     pthread_mutex_init(&server->reload_lock, NULL);
+    pthread_mutex_init(&server->change_lock, NULL);
     server->state = serve_state_ref(state);
     server->desks = aligned_alloc(64, n_workers * sizeof *server->desks);
     if (server->desks) {
@@ -327,7 +331,8 @@ int server_open(const struct server_options *options, struct serve_state *state,
         .on_trouble = on_trouble,
     };
     if (http_workers_open(&http, &server->workers, error) != 0 ||
-        open_log(server, error) != 0 || read_log(server, error) != 0) {
+        open_log(server, error) != 0 || read_log(server, error) != 0 ||
+        dashboard_new(server, &server->dashboard, error) != 0) {
         goto fail;
     }
     serve_state_unref(state); /* ours holds it now */
@@ -351,6 +356,7 @@ int server_port(const struct server *server)
 int server_stop(struct server *server, struct error *error)
 {
     http_workers_stop(server->workers);
+    dashboard_stop(server->dashboard);
     http_workers_free(server->workers);
     server->workers = NULL;
     struct log *log = server->log;
@@ -364,7 +370,9 @@ void server_free(struct server *server)
     if (!server) {
         return;
     }
-    http_workers_free(server->workers);
+    dashboard_stop(server->dashboard);
+    http_workers_free(server->workers); /* closes the streams */
+    dashboard_free(server->dashboard);
     if (server->log && log_close(server->log, &ignored) != 0) {
         on_trouble(server, "log", &ignored);
     }
@@ -380,6 +388,7 @@ void server_free(struct server *server)
     newcomers_free(server->newcomers);
     serve_state_unref(server->state);
     pthread_mutex_destroy(&server->state_lock);
+    pthread_mutex_destroy(&server->change_lock);
     pthread_mutex_destroy(&server->reload_lock);
     free(server);
 }
@@ -402,6 +411,11 @@ struct serve_state *server_state(struct server *server)
     struct serve_state *state = serve_state_ref(server->state);
     pthread_mutex_unlock(&server->state_lock);
     return state;
+}
+
+pthread_mutex_t *server_change_lock(struct server *server)
+{
+    return &server->change_lock;
 }
 
 pthread_mutex_t *server_reload_lock(struct server *server)
@@ -583,4 +597,21 @@ void server_write_metrics(const struct server *server, struct buffer *out)
     buffer_append_text(out, "abtest_log_sync_seconds_sum ");
     json_append_double(out, (double)log.sync_ns / 1e9);
     buffer_printf(out, "\nabtest_log_sync_seconds_count %" PRIu64 "\n", n_syncs);
+}
+
+/* ---- for the dashboard ---- */
+
+struct dashboard *server_dashboard(struct server *server)
+{
+    return server->dashboard;
+}
+
+void server_log_counters(struct server *server, struct log_counters *counters)
+{
+    log_counters_get(server->log, counters);
+}
+
+int server_connections(const struct server *server)
+{
+    return http_workers_connections(server->workers);
 }

@@ -59,6 +59,10 @@ struct serve_state *server_state(struct server *server);
 /* Held by the reload that is under way. */
 pthread_mutex_t *server_reload_lock(struct server *server);
 
+/* Held by whoever changes the config file and then reloads it; taken before the other.
+ */
+pthread_mutex_t *server_change_lock(struct server *server);
+
 const struct server_options *server_options(const struct server *server);
 
 /* ---- for routes ---- */
@@ -107,5 +111,11 @@ bool server_is_degraded(const struct server *server);
 void server_write_metrics(const struct server *server, struct buffer *out);
 
 struct dedup *server_dedup(struct http_exchange *x);
+
+/* ---- for the dashboard; any thread, while the server runs ---- */
+
+struct dashboard *server_dashboard(struct server *server);
+void server_log_counters(struct server *server, struct log_counters *counters);
+int server_connections(const struct server *server);
 
 #endif

@@ -1,5 +1,6 @@
 #include "tests/testing.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -161,6 +162,49 @@ static void als_gives_a_trained_user_and_item_back(void **state)
     model_free(m);
 }
 
+/* The gradient of all pairs' loss, written out: positives want 1, all others 0. */
+static void implicit_user_has_no_gradient_left(void **state)
+{
+    (void)state;
+    struct model *m = random_model(
+        MODEL_IALS, "{\"confidence\":9,\"reg\":0.03,\"nu\":0.5,\"threshold\":2.5}");
+    struct fold_in *f = NULL;
+    struct error error = {0};
+    const int32_t index[] = {3, 50, 7, 21}, liked[] = {3, 7, 21};
+    const float rating[] = {5, 1, 4, 3};
+    const struct fold_in_ratings given = {index, rating, 4},
+                                 disliked = {index + 1, rating + 1, 1};
+    const double ridge = 0.03 * sqrt(9 * 3 + N_ITEMS);
+    float vector[K], bias = 7;
+    double gradient[K];
+    assert_int_equal(fold_in_new(m, &f, &error), 0);
+
+    assert_int_equal(fold_in_user(f, &given, vector, &bias, &error), 0);
+
+    for (int p = 0; p < K; p++) {
+        gradient[p] = ridge * (double)vector[p];
+    }
+    for (int32_t i = 0; i < N_ITEMS; i++) {
+        const float *y = m->item_factors + (size_t)i * K;
+        const bool wanted = i == liked[0] || i == liked[1] || i == liked[2];
+        double e = wanted ? 1 : 0;
+        for (int p = 0; p < K; p++) {
+            e -= (double)vector[p] * (double)y[p];
+        }
+        for (int p = 0; p < K; p++) {
+            gradient[p] -= (wanted ? 10 : 1) * e * (double)y[p];
+        }
+    }
+    for (int p = 0; p < K; p++) {
+        assert_close(gradient[p], 0, 1e-4);
+    }
+    assert_close(bias, 0, 0);
+    assert_int_equal(fold_in_user(f, &disliked, vector, &bias, &error), -1);
+    assert_int_equal(error.code, ERROR_INVALID);
+    fold_in_free(f);
+    model_free(m);
+}
+
 static double mean_margin(const struct model *m, const float *vector,
                           const int32_t *liked, int n_liked)
 {
@@ -261,6 +305,10 @@ static void nothing_to_learn_from_is_an_error(void **state)
     model_free(als);
     model_free(bpr);
     model_free(mute);
+    mute = random_model(MODEL_ALS, "{\"gibbs_draws\":100}");
+    assert_int_equal(fold_in_new(mute, &f, &error), -1);
+    assert_int_equal(error.code, ERROR_INVALID);
+    model_free(mute);
 }
 
 /* u3 is known, n1 and n2 are new; j1 is new, rated by n1; n2 rates only j2, which
@@ -320,10 +368,9 @@ static void extend_adds_users_and_items_and_leaves_the_rest(void **state)
     model_free(m);
 }
 
-static void lack_of_memory_is_reported(void **state)
+static void check_lack_of_memory(enum model_kind kind, const char *settings)
 {
-    (void)state;
-    struct model *m = random_model(MODEL_ALS, ALS_SETTINGS);
+    struct model *m = random_model(kind, settings);
     struct ratings *later = later_ratings();
     char path[32];
     temporary_path(path);
@@ -345,11 +392,21 @@ static void lack_of_memory_is_reported(void **state)
     model_free(m);
 }
 
+static void lack_of_memory_is_reported(void **state)
+{
+    (void)state;
+    check_lack_of_memory(MODEL_ALS, ALS_SETTINGS);
+    check_lack_of_memory(MODEL_BPR, BPR_SETTINGS);
+    check_lack_of_memory(
+        MODEL_IALS, "{\"confidence\":9,\"reg\":0.03,\"nu\":0.5,\"threshold\":2.5}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(als_user_has_no_gradient_left),
         cmocka_unit_test(als_gives_a_trained_user_and_item_back),
+        cmocka_unit_test(implicit_user_has_no_gradient_left),
         cmocka_unit_test(bpr_user_prefers_what_was_liked),
         cmocka_unit_test(bpr_item_is_near_those_who_like_it),
         cmocka_unit_test(nothing_to_learn_from_is_an_error),

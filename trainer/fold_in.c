@@ -14,7 +14,10 @@
 struct fold_in {
     const struct model *model;
     double lambda, tau, tau_bias, alpha;  /* ALS, as in als.h */
-    double learning_rate, reg, threshold; /* BPR */
+    double learning_rate, reg, threshold; /* BPR; the last two iALS too */
+    double confidence, nu;                /* iALS, as in ials.h */
+    double
+        *gram; /* iALS: (2, k, k) Y^T Y, of the items, of the users; lower triangles */
 };
 
 /* The side that stays as it is. */
@@ -27,50 +30,76 @@ struct fixed_side {
 
 /* ---- what the model says about its training ---- */
 
-static int read_number(const json_t *settings, const char *key, double *value,
-                       struct error *error)
+struct wanted {
+    const char *key;
+    double *value;
+};
+
+static int read_numbers(const json_t *settings, const struct wanted *wanted, int n,
+                        struct error *error)
 {
-    const json_t *number = json_object_get(settings, key);
-    if (!json_is_number(number)) {
-        error_set(
-            error, ERROR_INVALID,
-            "fold-in: the model's settings do not say \"%s\"; train it again with "
-            "abtest train",
-            key);
-        return -1;
+    for (int i = 0; i < n; i++) {
+        const json_t *number = json_object_get(settings, wanted[i].key);
+        if (!json_is_number(number)) {
+            error_set(error, ERROR_INVALID,
+                      "fold-in: the model's settings do not say \"%s\"; train it again "
+                      "with abtest train",
+                      wanted[i].key);
+            return -1;
+        }
+        *wanted[i].value = json_number_value(number);
     }
-    *value = json_number_value(number);
     return 0;
 }
 
 static int read_settings(struct fold_in *f, struct error *error)
 {
+    const struct wanted als[] = {{"lambda", &f->lambda},
+                                 {"tau", &f->tau},
+                                 {"tau_bias", &f->tau_bias},
+                                 {"alpha", &f->alpha}};
+    const struct wanted bpr[] = {{"learning_rate", &f->learning_rate},
+                                 {"reg", &f->reg},
+                                 {"threshold", &f->threshold}};
+    const struct wanted ials[] = {{"confidence", &f->confidence},
+                                  {"reg", &f->reg},
+                                  {"nu", &f->nu},
+                                  {"threshold", &f->threshold}};
     const struct slice text = f->model->settings;
     json_t *settings = text.len ? json_loadb(text.data, text.len, 0, NULL) : NULL;
     int rc = -1;
-    switch (f->model->kind) {
-    case MODEL_ALS:
-        rc = read_number(settings, "lambda", &f->lambda, error);
-        rc = rc == 0 ? read_number(settings, "tau", &f->tau, error) : rc;
-        rc = rc == 0 ? read_number(settings, "tau_bias", &f->tau_bias, error) : rc;
-        rc = rc == 0 ? read_number(settings, "alpha", &f->alpha, error) : rc;
-        break;
-    case MODEL_BPR:
-        rc = read_number(settings, "learning_rate", &f->learning_rate, error);
-        rc = rc == 0 ? read_number(settings, "reg", &f->reg, error) : rc;
-        rc = rc == 0 ? read_number(settings, "threshold", &f->threshold, error) : rc;
-        break;
-    case MODEL_IALS:
-        error_set(error, ERROR_INVALID, "fold-in: not for implicit ALS models yet");
-        break;
+    if (json_object_get(settings, "gibbs_draws")) {
+        error_set(error, ERROR_INVALID,
+                  "fold-in: not for a model of Gibbs draws, which has many vectors a "
+                  "user; train als or bpr");
+    } else if (f->model->kind == MODEL_ALS) {
+        rc = read_numbers(settings, als, 4, error);
+    } else if (f->model->kind == MODEL_BPR) {
+        rc = read_numbers(settings, bpr, 3, error);
+    } else {
+        rc = read_numbers(settings, ials, 4, error);
     }
     json_decref(settings);
     return rc;
 }
 
+/* Adds Y^T Y of rows Y (n, k) to gram (k, k), lower triangle. */
+static void add_gram(const float *Y, int32_t n, int k, double *gram)
+{
+    for (int32_t i = 0; i < n; i++) {
+        const float *y = Y + (size_t)i * (size_t)k;
+        for (int p = 0; p < k; p++) {
+            for (int q = 0; q <= p; q++) {
+                gram[p * k + q] += (double)y[p] * (double)y[q];
+            }
+        }
+    }
+}
+
 int fold_in_new(const struct model *model, struct fold_in **fold_in,
                 struct error *error)
 {
+    const size_t k = (size_t)model->n_factors;
     struct fold_in *f = calloc(1, sizeof *f);
     if (!f) {
         error_set(error, ERROR_NOMEM, "fold-in: no memory");
@@ -81,13 +110,27 @@ int fold_in_new(const struct model *model, struct fold_in **fold_in,
         free(f);
         return -1;
     }
+    if (model->kind == MODEL_IALS) {
+        f->gram = calloc(2 * k * k, sizeof *f->gram);
+        if (!f->gram) {
+            error_set(error, ERROR_NOMEM, "fold-in: no memory for the gramians");
+            free(f);
+            return -1;
+        }
+        add_gram(model->item_factors, model->n_items, model->n_factors, f->gram);
+        add_gram(model->user_factors, model->n_users, model->n_factors,
+                 f->gram + k * k);
+    }
     *fold_in = f;
     return 0;
 }
 
 void fold_in_free(struct fold_in *fold_in)
 {
-    free(fold_in);
+    if (fold_in) {
+        free(fold_in->gram);
+        free(fold_in);
+    }
 }
 
 /* ---- ALS ---- */
@@ -136,6 +179,62 @@ static int solve_als(const struct fold_in *f, const struct fixed_side *side,
     }
     free(A);
     return info == 0 ? 0 : -1;
+}
+
+/* ---- implicit ALS ---- */
+
+static int solve_ials(const struct fold_in *f, const struct fixed_side *side,
+                      const struct fold_in_ratings *r, float *vector, float *bias,
+                      struct error *error)
+{
+    const int k = f->model->n_factors;
+    const size_t size = (size_t)k * (size_t)k;
+    int64_t n_positives = 0;
+    int rc = -1;
+    double *A = malloc((size + (size_t)k) * sizeof *A);
+    if (!A) {
+        error_set(error, ERROR_NOMEM, "fold-in: no memory for %d x %d equations", k, k);
+        return -1;
+    }
+    double *b = A + size;
+    memcpy(A, f->gram + (side->is_items ? 0 : size), size * sizeof *A);
+    memset(b, 0, (size_t)k * sizeof *b);
+    for (int64_t j = 0; j < r->n; j++) {
+        const float *y = side->factors + (size_t)r->index[j] * (size_t)k;
+        if (!((double)r->rating[j] > f->threshold)) {
+            continue;
+        }
+        n_positives++;
+        for (int p = 0; p < k; p++) {
+            for (int q = 0; q <= p; q++) {
+                A[p * k + q] += f->confidence * (double)y[p] * (double)y[q];
+            }
+            b[p] += (1 + f->confidence) * (double)y[p];
+        }
+    }
+    const double ridge =
+        f->reg * pow(f->confidence * (double)n_positives + side->n, f->nu);
+    for (int p = 0; p < k; p++) {
+        A[p * k + p] += ridge;
+    }
+    const int info =
+        n_positives ? LAPACKE_dposv(LAPACK_COL_MAJOR, 'U', k, 1, A, k, b, k) : 0;
+    if (n_positives == 0) {
+        error_set(error, ERROR_INVALID,
+                  "fold-in: no rating above %g, and implicit ALS learns from nothing "
+                  "else",
+                  f->threshold);
+    } else if (info != 0) {
+        error_set(error, ERROR_NUMERIC, "fold-in: cannot solve (dposv %d)", info);
+    } else {
+        for (int p = 0; p < k; p++) {
+            vector[p] = (float)b[p];
+        }
+        *bias = 0;
+        rc = 0;
+    }
+    free(A);
+    return rc;
 }
 
 /* ---- BPR ---- */
@@ -289,8 +388,15 @@ static int solve(const struct fold_in *f, const struct fixed_side *side,
         error_set(error, ERROR_INVALID, "fold-in: there are no ratings");
         return -1;
     }
-    return f->model->kind == MODEL_BPR ? solve_bpr(f, side, r, vector, bias, error)
-                                       : solve_als(f, side, r, vector, bias, error);
+    switch (f->model->kind) {
+    case MODEL_BPR:
+        return solve_bpr(f, side, r, vector, bias, error);
+    case MODEL_IALS:
+        return solve_ials(f, side, r, vector, bias, error);
+    case MODEL_ALS:
+        break;
+    }
+    return solve_als(f, side, r, vector, bias, error);
 }
 
 int fold_in_user(const struct fold_in *fold_in, const struct fold_in_ratings *ratings,

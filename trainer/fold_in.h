@@ -11,6 +11,10 @@
  * - mean - bias of the other side. So a user who was in training and is folded in with
  * the same ratings gets what another half epoch would give.
  *
+ * Implicit ALS: likewise, x = (G + confidence sum_n y_n y_n^T + ridge I)^-1 (1 +
+ * confidence) sum_n y_n over the ratings above the model's threshold, G the gramian of
+ * the other side, ridge as in ials.h; there are no biases.
+ *
  * BPR: the new vector alone climbs the training's objective, by stochastic gradient
  * with the model's own learning rate, regulariser and threshold: FOLD_IN_PASSES samples
  * for each positive, negatives uniform over the other items, the mean of the second
@@ -35,7 +39,7 @@
 struct fold_in;
 
 /* Fails with ERROR_INVALID when the model's settings do not hold what is needed (a
- * model that was not trained by abtest), or ERROR_NOMEM. */
+ * model that was not trained by abtest, or one of Gibbs draws), or ERROR_NOMEM. */
 MUST_CHECK int fold_in_new(const struct model *model, struct fold_in **fold_in,
                            struct error *error);
 void fold_in_free(struct fold_in *fold_in);
@@ -50,8 +54,9 @@ struct fold_in_ratings {
 
 /* Solves for a user's vector (n_factors) and bias: score(u, i) = mean + bias + vector .
  * item_factors[i] + item_bias[i]. O(n k^2 + k^3); allocates O(k^2). Safe to call from
- * several threads. Fails with ERROR_INVALID (no rating; for BPR, none above the
- * threshold), ERROR_NUMERIC or ERROR_NOMEM; the outputs are then untouched. */
+ * several threads. Fails with ERROR_INVALID (no rating; but for explicit ALS, none
+ * above the threshold), ERROR_NUMERIC or ERROR_NOMEM; the outputs are then untouched.
+ */
 MUST_CHECK int fold_in_user(const struct fold_in *fold_in,
                             const struct fold_in_ratings *ratings, float *vector,
                             float *bias, struct error *error);

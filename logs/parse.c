@@ -251,8 +251,41 @@ static inline bool whole(struct cursor *c, int64_t *value)
     return true;
 }
 
+/* Most numbers are positive and have few digits: d, d.d ... d.dddddddd. Both they and
+ * the power of ten are exact doubles, so their quotient is the nearest one (Clinger,
+ * 1990). Everything else is decimal_read's. */
+static inline bool short_number(struct cursor *c, double *value)
+{
+    static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8};
+    const char *at = c->at;
+    if (c->end - at < 12 || *at < '0' || *at > '9') {
+        return false;
+    }
+    uint32_t digits = (uint32_t)(*at++ - '0');
+    int n_fraction = 0;
+    if (*at == '.') {
+        const char *first = ++at;
+        while (*at >= '0' && *at <= '9' && at - first < 8) {
+            digits = digits * 10 + (uint32_t)(*at++ - '0');
+        }
+        n_fraction = (int)(at - first);
+        if (n_fraction == 0) {
+            return false;
+        }
+    }
+    if (*at != ',' && *at != ']' && *at != '}') {
+        return false;
+    }
+    *value = (double)digits / powers[n_fraction];
+    c->at = at;
+    return true;
+}
+
 static inline bool number(struct cursor *c, double *value)
 {
+    if (short_number(c, value)) {
+        return true;
+    }
     const char *end = decimal_read(c->at, c->end, value);
     if (!end) {
         return false;
@@ -342,7 +375,8 @@ static bool item_ids(struct cursor *c, size_t *n)
         return true;
     }
     do {
-        if (!parser_grow((void **)&p->items, &p->items_capacity, *n,
+        if (*n == p->items_capacity &&
+            !parser_grow((void **)&p->items, &p->items_capacity, *n,
                          sizeof *p->items)) {
             p->no_memory = true;
             return false;

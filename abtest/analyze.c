@@ -57,8 +57,13 @@ int analyze_logs(const struct analyze_request *request, struct analyze_result *r
     if (unit_columns_load(request->covariates, request->cupac, &columns, error) != 0 ||
         join_open(request->logs, n_threads, &result->join, error) != 0 ||
         analysis_source_build(result->join, request->logs, request->experiment,
-                              &result->source, error) != 0 ||
-        join_measure(result->join, &result->source.spec, error) != 0) {
+                              &result->source, error) != 0) {
+        goto out;
+    }
+    if (request->wants_items) {
+        join_want_items(result->join);
+    }
+    if (join_measure(result->join, &result->source.spec, error) != 0) {
         goto out;
     }
     result->analysis =

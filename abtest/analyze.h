@@ -16,6 +16,7 @@ struct analyze_request {
     const char *experiment; /* NULL: all */
     const char *covariates; /* CSV file; NULL: none */
     const char *cupac;      /* model file; NULL: none */
+    bool wants_items;       /* compare what the lists were like, too */
     int n_aa;               /* splits of the A/A self-check; 0: none */
     uint64_t seed;          /* of them */
     int n_threads;          /* 0: one per core */

@@ -374,6 +374,39 @@ static void write_segments(struct buffer *out, const struct experiment_result *r
     }
 }
 
+static void write_items(struct buffer *out, const struct experiment_result *r)
+{
+    static const char *const heads[] = {"Lists",       "Arm", "#Control",
+                                        "#Difference", "#p",  "Meaning"};
+    char text[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE];
+    if (r->n_item_metrics == 0) {
+        return;
+    }
+    buffer_append_text(out, "<h2>What the lists were like</h2>");
+    open_table(out, "items",
+               "Intervals by a delete-a-group jackknife over 16 groups of units");
+    column_heads(out, heads, 6);
+    for (int m = 0; m < r->n_item_metrics; m++) {
+        const struct item_metric *metric = &r->item_metrics[m];
+        for (int a = 1; a < r->spec->n_arms; a++) {
+            const struct finding *finding = &metric->findings[a - 1];
+            row_head(out, metric->name);
+            cell(out, r->spec->arms[a].name, false);
+            number_text_value(ANALYSIS_MEAN, metric->arms[0].value, text);
+            cell(out, text, true);
+            number_text_effect(ANALYSIS_MEAN, finding->effect_size, text);
+            number_text_interval(ANALYSIS_MEAN, finding->ci_lower, finding->ci_upper,
+                                 interval);
+            two_lines(out, text, interval);
+            number_text_p(finding->p_value, finding->log10_p_value, text);
+            cell(out, text, true);
+            cell(out, metric->meaning, false);
+            buffer_append_text(out, "</tr>");
+        }
+    }
+    close_table(out);
+}
+
 static void write_aa(struct buffer *out, const struct experiment_result *r)
 {
     if (r->aa.n_splits == 0) {
@@ -639,6 +672,7 @@ static void write_experiment(struct buffer *out, const struct experiment_result 
     write_adjusted(out, r);
     write_metric_arms(out, r);
     write_units(out, r);
+    write_items(out, r);
     write_aa(out, r);
     if (r->spec->config_ts_us) {
         write_config(out, r);

@@ -1,5 +1,6 @@
 /* report_json.c - for programs; described by docs/report.schema.json. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "report/json_writer.h"
@@ -249,6 +250,42 @@ static void write_segments(struct json_writer *json, const struct experiment_res
     json_close(json, ']');
 }
 
+static void write_items(struct json_writer *json, const struct experiment_result *r)
+{
+    if (r->n_item_metrics == 0) {
+        return;
+    }
+    json_open(json, "lists", '{');
+    json_int(json, "items", r->n_items);
+    json_open(json, "metrics", '[');
+    for (int m = 0; m < r->n_item_metrics; m++) {
+        const struct item_metric *metric = &r->item_metrics[m];
+        json_open(json, NULL, '{');
+        json_text(json, "name", metric->name);
+        json_text(json, "meaning", metric->meaning);
+        json_open(json, "arms", '[');
+        for (int a = 0; a < r->spec->n_arms; a++) {
+            json_open(json, NULL, '{');
+            json_text(json, "arm", r->spec->arms[a].name);
+            json_number(json, "value", metric->arms[a].value);
+            json_number(json, "standard_error", sqrt(metric->arms[a].variance));
+            json_close(json, '}');
+        }
+        json_close(json, ']');
+        json_open(json, "contrasts", '[');
+        for (int a = 1; a < r->spec->n_arms; a++) {
+            json_open(json, NULL, '{');
+            json_text(json, "arm", r->spec->arms[a].name);
+            write_finding(json, "fixed", &metric->findings[a - 1]);
+            json_close(json, '}');
+        }
+        json_close(json, ']');
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
 static void write_aa(struct json_writer *json, const struct aa_result *aa)
 {
     if (aa->n_splits == 0) {
@@ -316,6 +353,7 @@ static void write_experiment(struct json_writer *json,
     json_close(json, ']');
     json_text(json, "covariates", r->covariates);
     write_segments(json, r);
+    write_items(json, r);
     write_aa(json, &r->aa);
     json_close(json, '}');
 }

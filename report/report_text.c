@@ -290,6 +290,43 @@ static void write_segments(const struct page *page, const struct experiment_resu
     }
 }
 
+static void write_items(const struct page *page, const struct experiment_result *r)
+{
+    const enum analysis_kind kind = ANALYSIS_MEAN; /* plain numbers */
+    if (r->n_item_metrics == 0) {
+        return;
+    }
+    heading(page, "Lists");
+    buffer_printf(page->out, "  %d items were shown; %s\n", r->n_items,
+                  r->item_metrics[0].findings[0].test
+                      ? r->item_metrics[0].findings[0].test
+                      : "nothing to compare");
+    struct table table = {.align = "llrrl"};
+    table_cell(&table, "%s", "");
+    table_cell(&table, "arm");
+    table_cell(&table, "control");
+    table_cell(&table, "difference");
+    table_cell(&table, "%g %% interval", 100 * (1 - r->spec->alpha));
+    for (int m = 0; m < r->n_item_metrics; m++) {
+        const struct item_metric *metric = &r->item_metrics[m];
+        for (int a = 1; a < r->spec->n_arms; a++) {
+            const struct finding *finding = &metric->findings[a - 1];
+            char value[NUMBER_TEXT_SIZE], effect[NUMBER_TEXT_SIZE],
+                interval[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
+            number_text_value(kind, metric->arms[0].value, value);
+            number_text_effect(kind, finding->effect_size, effect);
+            number_text_interval(kind, finding->ci_lower, finding->ci_upper, interval);
+            number_text_p(finding->p_value, finding->log10_p_value, p);
+            table_cell(&table, "%s", metric->name);
+            table_cell(&table, "%s", r->spec->arms[a].name);
+            table_cell(&table, "%s", value);
+            table_cell(&table, "%s", effect);
+            table_cell(&table, "%s, %s  (%s)", interval, p, metric->meaning);
+        }
+    }
+    table_write_text(&table, 2, page->out);
+}
+
 static void write_aa(const struct page *page, const struct experiment_result *r)
 {
     if (r->aa.n_splits == 0) {
@@ -360,6 +397,7 @@ void report_text(const struct analysis *analysis, const struct report_style *sty
             write_metric(&page, result, &result->metrics[m]);
         }
         write_segments(&page, result);
+        write_items(&page, result);
         write_aa(&page, result);
         write_config(&page, result);
     }

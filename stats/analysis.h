@@ -158,6 +158,14 @@ struct aa_result {
     bool is_sound;             /* alpha inside the interval and ks_p >= 0.001 */
 };
 
+/* What the lists were like: one number an arm, and its difference from control's. */
+struct item_metric {
+    const char *name;
+    const char *meaning;
+    struct estimate *arms;    /* (n_arms) */
+    struct finding *findings; /* (n_arms - 1) */
+};
+
 struct experiment_result {
     const struct analysis_experiment *spec;
     int64_t n_units;
@@ -179,6 +187,8 @@ struct experiment_result {
     const char *covariates;  /* names, for `adjusted`; NULL without */
     struct segmentation *segmentations; /* (n_segmentations) */
     int n_segmentations;
+    struct item_metric *item_metrics; /* (n_item_metrics) */
+    int n_item_metrics, n_items;
     struct aa_result aa; /* n_splits = 0: not asked for */
     enum verdict verdict;
     int winner;           /* arm the verdict is about, or -1 */

@@ -49,6 +49,11 @@ MUST_CHECK int analysis_adjust(struct analysis *analysis,
                                struct experiment_result *result,
                                const struct unit_table *table, struct error *error);
 
+/* Coverage, concentration and novelty of the lists, where items were counted. */
+MUST_CHECK int analysis_items(struct analysis *analysis,
+                              struct experiment_result *result,
+                              const struct item_counts *items, struct error *error);
+
 /* The Bayesian view alone. */
 MUST_CHECK int analysis_believe(struct experiment_result *result, struct error *error);
 

@@ -153,6 +153,21 @@ static int worker_no_memory(struct join_worker *worker)
 }
 
 /* Exposure metrics count in the experiments that the exposure belongs to only. */
+/* The list of one exposure, in the arm that the unit counts in. */
+static int count_items(struct join_worker *worker, const struct event *event, int at,
+                       int32_t user)
+{
+    const int arm = worker->join->experiments[at].units[user].arm;
+    const int group = (int)(worker->join->user_hash[user] % ITEM_GROUPS);
+    for (int i = 0; arm >= 0 && arm < JOIN_ITEM_ARMS && i < event->n_items; i++) {
+        if (join_count_item(&worker->tallies[at].items, event->items[i].id, arm, group,
+                            1) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int count_exposure(struct join_worker *worker, const struct event *event,
                           int32_t user)
 {
@@ -162,6 +177,9 @@ static int count_exposure(struct join_worker *worker, const struct event *event,
             join_find_name(join->experiment_names, event->assignments[i].experiment);
         if (at != ID_NONE && join->experiments[at].spec) {
             join->experiments[at].units[user].n_exposures++;
+            if (join->wants_items && count_items(worker, event, at, user) != 0) {
+                return -1;
+            }
         }
     }
     if (join_add_to_targets(worker, join->target_exposure, user, event->ts_us, 1) !=
@@ -235,6 +253,23 @@ static int copy_slice(struct join *join, struct slice *text)
     return 0;
 }
 
+static int copy_items(struct join *join, struct event *event)
+{
+    const int n = join->wants_items ? event->n_items : 0;
+    struct event_item *items = arena_zeroed(&join->arena, (size_t)n, sizeof *items);
+    if (!items) {
+        return join_no_memory(join);
+    }
+    for (int i = 0; i < n; i++) {
+        items[i] = event->items[i];
+        if (copy_slice(join, &items[i].id) != 0) {
+            return -1;
+        }
+    }
+    event->items = items;
+    return 0;
+}
+
 static int copy_event(struct join *join, struct event *event)
 {
     struct event_assignment *assignments =
@@ -256,8 +291,7 @@ static int copy_event(struct join *join, struct event *event)
     event->attributes = NULL;
     event->n_attributes = 0;
     event->place = NULL;
-    event->items = NULL; /* only their number is used */
-    return 0;
+    return copy_items(join, event);
 }
 
 /* Of events with one id the earliest counts, whichever is read first; ties by content.
@@ -408,6 +442,9 @@ static int gather(struct join *join, struct join_worker *workers, int n_threads)
             const struct join_tally *tally = &workers[t].tallies[e];
             experiment->n_early += tally->n_early;
             experiment->n_late += tally->n_late;
+            if (join_merge_items(&experiment->items, &tally->items) != 0) {
+                return join_no_memory(join);
+            }
             for (int m = 0; experiment->spec && m < experiment->spec->n_metrics; m++) {
                 if (join_merge_singles(join, &experiment->metrics[m].singles,
                                        &tally->singles[m]) != 0) {
@@ -441,10 +478,12 @@ static int read_values(struct join *join, struct join_worker *workers, int n_thr
         return join_no_memory(join);
     }
     for (int t = 0; t < n_threads; t++) {
-        visitors[t] = (struct log_visitor){
-            .on_event = second_reading,
-            .skip = join->target_items == ID_NONE ? LOG_SKIP_ITEMS : LOG_SKIP_SCORES,
-            .context = &workers[t]};
+        visitors[t] = (struct log_visitor){.on_event = second_reading,
+                                           .skip = join->target_items == ID_NONE &&
+                                                           !join->wants_items
+                                                       ? LOG_SKIP_ITEMS
+                                                       : LOG_SKIP_SCORES,
+                                           .context = &workers[t]};
     }
     if (log_read_parallel(join->path, visitors, n_threads, NULL, error) == 0 &&
         count_repeats(join, &workers[0]) == 0 &&
@@ -458,6 +497,11 @@ static int read_values(struct join *join, struct join_worker *workers, int n_thr
     }
     free(visitors);
     return rc;
+}
+
+void join_want_items(struct join *join)
+{
+    join->wants_items = true;
 }
 
 int join_measure(struct join *join, const struct analysis_spec *spec,

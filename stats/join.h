@@ -39,6 +39,10 @@ void join_free(struct join *join);
 int join_n_configs(const struct join *join);
 const struct join_config *join_config(const struct join *join, int index);
 
+/* Before join_measure: count which items were shown, too. Reading lists makes it
+ * slower. */
+void join_want_items(struct join *join);
+
 /* Second reading: the values of every metric of `spec`, which must outlive the join. */
 MUST_CHECK int join_measure(struct join *join, const struct analysis_spec *spec,
                             struct error *error);

@@ -296,6 +296,7 @@ void join_free(struct join *join)
             free(experiment->metrics[m].singles.items);
         }
         free(experiment->metrics);
+        join_items_free(&experiment->items);
         free(experiment->units);
         id_map_free(experiment->arms);
     }

@@ -19,6 +19,7 @@
 #define JOIN_ARM_NONE      (-1) /* never exposed to this experiment */
 #define JOIN_ARM_CROSSOVER (-2) /* seen in two arms */
 #define JOIN_ARM_FORCED    (-3) /* forced into an arm at least once */
+#define JOIN_ITEM_ARMS     8    /* items are counted in the first so many arms */
 #define JOIN_LOCKS         256
 #define JOIN_MAX_VALUES    (4 << 20) /* single values kept for one quantile metric */
 
@@ -57,6 +58,13 @@ struct join_metric {
     struct join_singles singles; /* for quantiles */
 };
 
+/* Items shown in one experiment. */
+struct join_items {
+    struct id_map *ids;
+    uint32_t *counts; /* (capacity, JOIN_ITEM_ARMS, ITEM_GROUPS) */
+    int32_t capacity;
+};
+
 /* An experiment as exposures name it. */
 struct join_experiment {
     struct id_map *arms;
@@ -66,6 +74,7 @@ struct join_experiment {
     const struct analysis_experiment *spec; /* NULL when nobody asks for it */
     struct join_metric *metrics;            /* (spec->n_metrics) */
     int64_t n_early, n_late;
+    struct join_items items;
 };
 
 /* What one event name feeds. */
@@ -100,6 +109,7 @@ struct join {
     struct join_repeat *repeats;                       /* by id_seen_repeated */
     struct error error; /* of the reading under way, or code ERROR_NONE */
     int n_threads;
+    bool wants_items;
     pthread_mutex_t locks[JOIN_LOCKS]; /* of units, by index modulo JOIN_LOCKS */
     pthread_mutex_t repeat_lock;       /* of repeats, the arena and the evidence */
 };
@@ -108,6 +118,7 @@ struct join {
 struct join_tally {
     int64_t n_early, n_late;
     struct join_singles *singles; /* (n_metrics) */
+    struct join_items items;
 };
 struct join_worker {
     struct join *join;
@@ -155,6 +166,12 @@ void join_workers_free(struct join_worker *workers, const struct join *join,
  * when memory ran out. */
 MUST_CHECK int join_add_to_targets(struct join_worker *worker, int at, int32_t unit,
                                    int64_t ts_us, double value);
+
+/* Counts `n` showings of an item. -1 when memory ran out. */
+MUST_CHECK int join_count_item(struct join_items *items, struct slice id, int arm,
+                               int group, uint32_t n);
+MUST_CHECK int join_merge_items(struct join_items *into, const struct join_items *from);
+void join_items_free(struct join_items *items);
 
 /* Moves the values of `from` into `into`. -1 when memory ran out. */
 MUST_CHECK int join_merge_singles(const struct join *join, struct join_singles *into,

@@ -215,6 +215,58 @@ out:
     return rc;
 }
 
+struct item_row {
+    struct slice id;
+    int32_t item;
+};
+
+static int compare_items(const void *a, const void *b)
+{
+    return slice_compare(((const struct item_row *)a)->id,
+                         ((const struct item_row *)b)->id);
+}
+
+/* Items in byte order of id, with the arms of the spec. */
+static int fill_items(const struct join_experiment *experiment, struct item_counts *to)
+{
+    const int n = experiment->items.ids ? id_map_count(experiment->items.ids) : 0;
+    const int n_arms = experiment->spec->n_arms;
+    int rc = -1;
+    int *arm_of = map_arms(experiment);
+    struct item_row *rows = calloc((size_t)n + 1, sizeof *rows);
+    to->counts =
+        calloc((size_t)n * (size_t)n_arms * ITEM_GROUPS + 1, sizeof *to->counts);
+    if (!arm_of || !rows || !to->counts) {
+        goto out;
+    }
+    to->n_items = n;
+    to->n_arms = n_arms;
+    for (int32_t i = 0; i < n; i++) {
+        rows[i] = (struct item_row){id_map_id(experiment->items.ids, i), i};
+    }
+    qsort(rows, (size_t)n, sizeof *rows, compare_items);
+    const int n_logged = id_map_count(experiment->arms);
+    for (int32_t i = 0; i < n; i++) {
+        for (int a = 0; a < n_logged && a < JOIN_ITEM_ARMS; a++) {
+            const uint32_t *from =
+                &experiment->items
+                     .counts[((size_t)rows[i].item * JOIN_ITEM_ARMS + (size_t)a) *
+                             ITEM_GROUPS];
+            for (int g = 0; arm_of[a] >= 0 && g < ITEM_GROUPS; g++) {
+                to->counts[((size_t)i * (size_t)n_arms + (size_t)arm_of[a]) *
+                               ITEM_GROUPS +
+                           (size_t)g] = from[g];
+            }
+        }
+    }
+    rc = 0;
+
+out:
+    free(arm_of);
+    free(rows);
+    return rc;
+}
+
 int join_other_arms(const struct join *join, int other, const struct unit_table *table,
                     int *group, struct error *error)
 {
@@ -257,7 +309,8 @@ int join_table(const struct join *join, int index, struct unit_table *result,
     rows = malloc(((size_t)id_map_count(join->users) + 1) * sizeof *rows);
     if (!rows || pick_rows(join, experiment, rows, &table) != 0 ||
         fill_units(join, experiment, rows, &table) != 0 ||
-        fill_metrics(join, experiment, rows, &table) != 0) {
+        fill_metrics(join, experiment, rows, &table) != 0 ||
+        (join->wants_items && fill_items(experiment, &table.items) != 0)) {
         goto out;
     }
     rc = 0;

@@ -228,6 +228,63 @@ int join_add_to_targets(struct join_worker *worker, int at, int32_t unit, int64_
     return 0;
 }
 
+int join_count_item(struct join_items *items, struct slice id, int arm, int group,
+                    uint32_t n)
+{
+    const size_t row = (size_t)JOIN_ITEM_ARMS * ITEM_GROUPS;
+    if (!items->ids) {
+        items->ids = id_map_new();
+        if (!items->ids) {
+            return -1;
+        }
+    }
+    const int32_t at = id_map_add(items->ids, id);
+    if (at == ID_NONE) {
+        return -1;
+    }
+    if (at >= items->capacity) {
+        const int32_t capacity = items->capacity ? items->capacity * 2 : 256;
+        uint32_t *counts =
+            realloc(items->counts, (size_t)capacity * row * sizeof *counts);
+        if (!counts) {
+            return -1;
+        }
+        memset(counts + (size_t)items->capacity * row, 0,
+               (size_t)(capacity - items->capacity) * row * sizeof *counts);
+        items->counts = counts;
+        items->capacity = capacity;
+    }
+    items->counts[(size_t)at * row + (size_t)arm * ITEM_GROUPS + (size_t)group] += n;
+    return 0;
+}
+
+int join_merge_items(struct join_items *into, const struct join_items *from)
+{
+    const int32_t n = from->ids ? id_map_count(from->ids) : 0;
+    for (int32_t i = 0; i < n; i++) {
+        for (int arm = 0; arm < JOIN_ITEM_ARMS; arm++) {
+            for (int group = 0; group < ITEM_GROUPS; group++) {
+                const uint32_t count =
+                    from->counts[((size_t)i * JOIN_ITEM_ARMS + (size_t)arm) *
+                                     ITEM_GROUPS +
+                                 (size_t)group];
+                if (count && join_count_item(into, id_map_id(from->ids, i), arm, group,
+                                             count) != 0) {
+                    return -1;
+                }
+            }
+        }
+    }
+    return 0;
+}
+
+void join_items_free(struct join_items *items)
+{
+    id_map_free(items->ids);
+    free(items->counts);
+    *items = (struct join_items){0};
+}
+
 void join_workers_free(struct join_worker *workers, const struct join *join,
                        int n_threads)
 {
@@ -239,6 +296,7 @@ void join_workers_free(struct join_worker *workers, const struct join *join,
                 free(tallies[e].singles[m].items);
             }
             free(tallies[e].singles);
+            join_items_free(&tallies[e].items);
         }
         free(tallies);
     }

@@ -21,5 +21,6 @@ void unit_table_free(struct unit_table *table)
     free(table->first_ts_us);
     free(table->n_exposures);
     free(table->n_feedback);
+    free(table->items.counts);
     *table = (struct unit_table){0};
 }

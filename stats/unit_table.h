@@ -43,6 +43,15 @@ struct unit_segments {
     int *group;          /* (n_units) index, -1: in none */
 };
 
+/* How often each item was shown, by arm and by random group of units; the groups are
+ * for the variance. Items in byte order of id. */
+#define ITEM_GROUPS 16
+struct item_counts {
+    int n_items;
+    int n_arms;
+    uint32_t *counts; /* (n_items, n_arms, ITEM_GROUPS); NULL when nobody asked */
+};
+
 struct unit_table {
     int n_units;
     struct slice *id;      /* (n_units) */
@@ -59,6 +68,7 @@ struct unit_table {
     struct unit_covariates covariates;
     const struct unit_segments *segments; /* (n_segments) */
     int n_segments;
+    struct item_counts items;
     /* what was left out, and why */
     int64_t n_crossover;   /* units exposed to two arms */
     int64_t n_forced;      /* units forced into an arm, by [force] in the config */

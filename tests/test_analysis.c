@@ -168,6 +168,76 @@ static void analysis_withholds_the_verdict_on_a_damaged_log(void **state)
     analysis_free(analysis);
 }
 
+static void add_list(int64_t ts_us, const char *user, const char *arm,
+                     const char *const *ids, int n)
+{
+    const struct event_assignment assignment = {slice_of("bias"), slice_of(arm), 0.5,
+                                                false};
+    struct event_item items[4];
+    for (int i = 0; i < n; i++) {
+        items[i] = (struct event_item){slice_of(ids[i]), 1, (double)NAN};
+    }
+    trial_add(&trial, (struct event){.type = EVENT_EXPOSURE,
+                                     .ts_us = ts_us,
+                                     .user = slice_of(user),
+                                     .assignments = &assignment,
+                                     .n_assignments = 1,
+                                     .hash_version = 2,
+                                     .config = slice_of(trial.hash),
+                                     .model = slice_of("als:1c00000000000000"),
+                                     .items = items,
+                                     .n_items = n,
+                                     .latency_us = 9});
+}
+
+/* Control shows a and b, treatment a to d, each unit all of them: coverage 1/2 and 1;
+ * Gini 1/2 and 0; novelty log2 3 and (log2 3 + log2 6) / 2. A list written twice counts
+ * once.
+ */
+static void analysis_compares_what_the_lists_were_like(void **state)
+{
+    (void)state;
+    static const char *const ids[] = {"a", "b", "c", "d"};
+    const struct analysis_experiment spec = trial_experiment(&trial_metric, 1);
+    const struct analysis_spec all = {&spec, 1};
+    struct join *join = NULL;
+    struct unit_table table = {0};
+    static int order[2 * 101];
+    trial_add_config(&trial, TRIAL_START - 9, trial_config);
+    for (int u = 0; u < 100; u++) {
+        char user[16];
+        snprintf(user, sizeof user, "u%d", u);
+        add_list(TRIAL_START + u, user, u % 2 ? "treatment" : "control", ids,
+                 u % 2 ? 4 : 2);
+    }
+    for (int i = 0; i < 202; i++) {
+        order[i] = i % 101;
+    }
+    trial_write(&trial, &directory, order, 202, 2);
+    assert_int_equal(join_open(directory.path, 2, &join, NULL), 0);
+    join_want_items(join);
+    assert_int_equal(join_measure(join, &all, NULL), 0);
+    assert_int_equal(join_table(join, 0, &table, NULL), 0);
+    struct analysis *analysis = analysis_new(join_evidence(join), 1);
+    assert_non_null(analysis);
+
+    assert_int_equal(analysis_run(analysis, 0, &spec, &table, NULL), 0);
+
+    const struct experiment_result *result = &analysis->experiments[0];
+    const double expected[3][2] = {
+        {0.5, 1}, {0.5, 0}, {log2(3), (log2(3) + log2(6)) / 2}};
+    assert_int_equal(result->n_items, 4);
+    assert_int_equal(result->n_item_metrics, 3);
+    for (int m = 0; m < 3; m++) {
+        for (int a = 0; a < 2; a++) {
+            assert_close(result->item_metrics[m].arms[a].value, expected[m][a], 1e-12);
+        }
+    }
+    analysis_free(analysis);
+    unit_table_free(&table);
+    join_free(join);
+}
+
 /* The report up to its section on the evidence, which tells how the events came. */
 static char *findings(const struct analysis *analysis)
 {
@@ -232,6 +302,7 @@ int main(void)
         WITH_DIRECTORY(analysis_withholds_the_verdict_on_a_sample_ratio_mismatch),
         WITH_DIRECTORY(analysis_expects_the_weights_of_the_time),
         WITH_DIRECTORY(analysis_withholds_the_verdict_on_a_damaged_log),
+        WITH_DIRECTORY(analysis_compares_what_the_lists_were_like),
         WITH_DIRECTORY(analysis_gives_the_same_bytes_for_shuffled_doubled_torn_logs),
     };
     return cmocka_run_group_tests_name("analysis", tests, NULL, NULL);

@@ -20,7 +20,7 @@
 #include "common/rng.h"
 #include "logs/logs.h"
 
-#define N_RUNS  5
+#define N_RUNS  7
 #define N_USERS 1000
 #define N_ITEMS 10
 
@@ -57,7 +57,8 @@ struct sample {
     struct event_item list[N_ITEMS];
 };
 
-/* How scores look: all 17 digits of a double, or rounded to six places. */
+/* How scores look: all 17 digits of a double, or rounded to four places, as the server
+ * does. */
 enum score_kind { SCORE_DOUBLE, SCORE_ROUNDED };
 
 static void make_sample(struct sample *s, enum score_kind kind)
@@ -71,7 +72,7 @@ static void make_sample(struct sample *s, enum score_kind kind)
                  1 + (int)rng_below(&rng, 60000));
         s->scores[i] = 4 + rng_normal(&rng);
         if (kind == SCORE_ROUNDED) {
-            s->scores[i] = nearbyint(s->scores[i] * 1e6) / 1e6;
+            s->scores[i] = nearbyint(s->scores[i] * 1e4) / 1e4;
         }
     }
     s->assignments[0] = (struct event_assignment){
@@ -155,7 +156,7 @@ static void append(struct log_shard *shard, struct sample *s, int64_t i,
 static void bench_append(const char *directory, const char *name, struct sample *s,
                          bool is_feedback, int64_t n)
 {
-    double with[N_RUNS], without[N_RUNS], bytes = 0;
+    double with[N_RUNS], without[N_RUNS], bytes = 0, least = (double)INFINITY;
     struct log *log = open_log(directory, LOG_SYNC_NO, false);
     struct log_shard *shard = log_shard_get(log, 0);
     for (int run = 0; run < N_RUNS; run++) {
@@ -168,7 +169,9 @@ static void bench_append(const char *directory, const char *name, struct sample 
             for (int64_t j = i; j < i + 64; j++) {
                 append(shard, s, j, is_feedback);
             }
-            spent += cpu_ns() - start;
+            const int64_t chunk = cpu_ns() - start;
+            spent += chunk;
+            least = fmin(least, (double)chunk / 64);
             if (log_shard_commit(shard, NULL) != 0) {
                 die(directory, "cannot commit");
             }
@@ -190,9 +193,11 @@ static void bench_append(const char *directory, const char *name, struct sample 
         without[run] = (double)made / (double)n;
     }
     const double all = median(with, N_RUNS), event_only = median(without, N_RUNS);
-    printf(
-        "append %-28s %6.0f ns/line (%4.0f of it make id and event) %5.0f bytes/line\n",
-        name, all, event_only, bytes);
+    /* The least of many short runs is what the work costs; other work on the machine,
+     * which only adds, is in the median. */
+    printf("append %-28s least %5.0f, median %5.0f ns/line (%.0f of it make id and "
+           "event), %.0f bytes/line\n",
+           name, least, all, event_only, bytes);
     if (log_close(log, NULL) != 0) {
         die(directory, "cannot close");
     }
@@ -271,8 +276,10 @@ static void bench_peer(const char *name,
         }
         ns[run] = (double)(cpu_ns() - start) / 10000;
     }
-    printf("append exposure, doubles, by %-9s %6.0f ns/line (%zu bytes)\n", name,
-           median(ns, N_RUNS), sink / (10000 * N_RUNS));
+    const double middle = median(ns, N_RUNS);
+    printf("append exposure, doubles, by %-9s least %6.0f, median %6.0f ns/line (%zu "
+           "bytes)\n",
+           name, ns[0], middle, sink / ((size_t)10000 * N_RUNS));
 }
 
 /* Median and 99th percentile of fdatasync after an append of 300 bytes. */
@@ -353,12 +360,12 @@ static void bench_read(const char *directory, const char *name, unsigned skip)
         }
         seconds[run] = (double)(cpu_ns() - start) / 1e9;
     }
-    const double s = median(seconds, N_RUNS);
-    printf("read   %-24s %6.2f GB/s, %5.0f ns/event (%" PRId64 " events, %" PRId64
-           " segments)\n",
-           name, (double)statistics.n_bytes / s / 1e9,
-           s * 1e9 / (double)statistics.n_events, statistics.n_events,
-           statistics.n_segments);
+    const double middle = median(seconds, N_RUNS); /* which sorts them */
+    const double n_bytes = (double)statistics.n_bytes / 1e9;
+    printf("read   %-24s best %5.2f, median %5.2f GB/s, %4.0f ns/event (%" PRId64
+           " events)\n",
+           name, n_bytes / seconds[0], n_bytes / middle,
+           middle * 1e9 / (double)statistics.n_events, statistics.n_events);
 }
 
 /* Wall time here: two threads are two cores only where two are free. */
@@ -428,7 +435,7 @@ int main(int argc, char **argv)
 
     bench_crc();
     bench_append(directory, "exposure, 10 doubles", &doubles, false, n / 10 / 64 * 64);
-    bench_append(directory, "exposure, 10 rounded to 1e-6", &rounded, false,
+    bench_append(directory, "exposure, 10 rounded to 1e-4", &rounded, false,
                  n / 10 / 64 * 64);
     bench_append(directory, "feedback", &rounded, true, n / 10 / 64 * 64);
     bench_peer("snprintf", line_by_snprintf, &doubles);

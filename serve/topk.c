@@ -198,7 +198,7 @@ int topk_new(const struct model *model, const struct topk_options *options,
                         !are_tame(model->item_factors,
                                   (size_t)model->n_items * (size_t)model->n_factors);
     topk->item = calloc((n_chunks + 1) * TOPK_CHUNK, sizeof *topk->item);
-    topk->bias = malloc((n_chunks + 1) * TOPK_CHUNK * sizeof *topk->bias);
+    topk->bias = calloc((n_chunks + 1) * TOPK_CHUNK, sizeof *topk->bias);
     topk->codes = malloc(n_codes + 64);
     topk->chunks = malloc((n_chunks + 1) * sizeof *topk->chunks);
     if (!topk->item || !topk->bias || !topk->codes || !topk->chunks) {

@@ -510,7 +510,7 @@ static void model_options(struct train_options *o, struct option_spec *specs)
         {"learning-rate", OPTION_NUMBER, &o->learning_rate, "R", "bpr: size of a step",
          0, 1e3},
         {"reg", OPTION_NUMBER, &o->reg, "R",
-         "bpr, ials: weight of a squared parameter (0.0025, 0.01)", 0, 1e3},
+         "bpr, ials: weight of a squared parameter (0.0025, 1.6)", 0, 1e3},
         {"sampling", OPTION_TEXT, &o->sampling, "users|pairs",
          "bpr: draw a user, then one of its positives; or a positive", 0, 0},
         {"candidates", OPTION_INT, &o->candidates, "N",

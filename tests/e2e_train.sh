@@ -16,7 +16,7 @@ fail() { echo "FAILED: $1" >&2; exit 1; }
     done
 } | sed 's/\([0-9]\+\)e-1/\1/; s/,\([0-9]\+\),1000/,\1.0,1000/' >"$work/ratings.csv"
 
-for kind in als bpr; do
+for kind in als bpr ials; do
     train=("$abtest" train "$kind" --ratings "$work/ratings.csv" --epochs 4 --factors 8
            --test-fraction 0.2 --seed 3)
     "${train[@]}" --threads 1 --model "$work/a" --history "$work/h.tsv" >"$work/out" 2>"$work/err"
@@ -47,6 +47,21 @@ grep -q "ratings.csv:$lines: rating \"nan\"" "$work/err" || fail "the bad line i
 "$abtest" train als --ratings "$work/ratings.csv" --model "$work/d" --skip-bad --epochs 1 \
     2>"$work/err" >/dev/null || fail "--skip-bad"
 grep -q "skipped 1 bad lines" "$work/err" || fail "--skip-bad does not count"
+
+held=(--ratings "$work/train.csv" --test "$work/test.csv" --factors 4 --quiet)
+"$abtest" train als "${held[@]}" --gibbs 6 --burn-in 2 --keep 3 --model "$work/g" --json \
+    >"$work/json" || fail "--gibbs"
+grep -q '"gibbs_draws":6,"gibbs_kept":3' "$work/json" || fail "--gibbs is not in the settings"
+"$abtest" train als "${held[@]}" --regularization count --epochs 30 --patience 2 \
+    --model "$work/p" --history "$work/h.tsv" --json >"$work/json" || fail "--patience"
+best=$(tail -n +2 "$work/h.tsv" | sort -t"$(printf '\t')" -k4,4g | head -1 | cut -f1)
+grep -q "\"epochs\":$best," "$work/json" || fail "--patience does not keep the best epoch"
+"$abtest" train bpr "${held[@]}" --tune 3 --epochs 3 --tune-table "$work/t.tsv" \
+    --model "$work/t" >/dev/null || fail "--tune"
+[ "$(wc -l <"$work/t.tsv")" = 4 ] || fail "--tune: not a line per trial"
+"$abtest" train als --ratings "$work/train.csv" --model "$work/x" --patience 2 2>"$work/err" &&
+    fail "--patience without held-out ratings"
+grep -q "needs held-out ratings" "$work/err" || fail "--patience: $(cat "$work/err")"
 
 status=0
 "$abtest" train svd --ratings "$work/ratings.csv" --model "$work/e" 2>/dev/null || status=$?

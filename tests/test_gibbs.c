@@ -55,9 +55,8 @@ static void normal_wishart_finds_mean_and_precision(void **state)
     }
 
     for (int d = 0; d < N_DRAWS; d++) {
-        assert_int_equal(normal_wishart_draw(sum, square, N_ROWS, dim, &rng, scratch,
-                                             mean, precision),
-                         0);
+        const struct row_sums sums = {N_ROWS, dim, sum, square};
+        assert_int_equal(normal_wishart_draw(&sums, &rng, scratch, mean, precision), 0);
         for (int i = 0; i < dim; i++) {
             mean_sum[i] += mean[i] / N_DRAWS;
         }
@@ -82,8 +81,8 @@ static void sums_that_are_not_finite_are_refused(void **state)
     struct rng rng;
     rng_init(&rng, 1, 1);
 
-    assert_int_equal(
-        normal_wishart_draw(sum, square, 5, 1, &rng, scratch, mean, precision), -1);
+    const struct row_sums sums = {5, 1, sum, square};
+    assert_int_equal(normal_wishart_draw(&sums, &rng, scratch, mean, precision), -1);
 }
 
 struct log {

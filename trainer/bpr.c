@@ -12,14 +12,15 @@
 #include "trainer/bpr_step.h"
 #include "trainer/normal.h"
 
-#define LANES      BPR_LANES
-#define MAX_STEPS  16 /* samples that are drawn before they are learned from */
-#define MIN_BLOCKS 8  /* so that eight threads have work */
-#define MAX_BLOCKS 256
-#define AUC_USERS  1000
+#define LANES       BPR_LANES
+#define MAX_STEPS   16 /* samples that are drawn before they are learned from */
+#define USERS_AHEAD 6
+#define MIN_BLOCKS  8 /* so that eight threads have work */
+#define MAX_BLOCKS  256
+#define AUC_USERS   1000
 
 /* A block of items stays in a core's second-level cache. */
-#define ITEM_BLOCK_BYTES ((size_t)192 << 10)
+#define ITEM_BLOCK_BYTES ((size_t)320 << 10)
 
 struct bpr_config bpr_config_default(void)
 {
@@ -61,6 +62,12 @@ int bpr_config_check(const struct bpr_config *config, struct error *error)
     return 0;
 }
 
+/* Where an item stands this epoch; both are looked up together. */
+struct place {
+    int32_t position;
+    int32_t block;
+};
+
 struct state {
     const struct ratings *train, *test;
     const struct bpr_config *config;
@@ -68,26 +75,25 @@ struct state {
     int32_t n_blocks;
     int32_t user_block_len, item_block_len; /* the last block may be shorter */
     float *X;                               /* (n_users, stride) */
-    float *Y, *Y_next; /* (n_items, stride) in the order of item_at */
-    int32_t *item_at;  /* (n_items): which item is at a position */
-    int32_t *position; /* (n_items): its inverse */
-    int32_t *round_of; /* (n_blocks): the round in which block 0 of users meets it */
-    int32_t *entry;    /* (n_ratings): per user, in the order of rounds: 2 * position +
-                          is_positive */
-    int64_t *cursor;   /* (n_users): the first entry not yet met */
-    int32_t *n_positive; /* (n_users) */
+    float *Y, *Y_next;   /* (n_items, stride) in the order of item_at */
+    int32_t *item_at;    /* (n_items): which item is at a position */
+    struct place *place; /* (n_items): its inverse */
+    int32_t *round_of;   /* (n_blocks): the round in which block 0 of users meets it */
+    uint32_t *entry; /* (n_ratings): per user, in the order of rounds: 2 * position +
+                       is_positive */
+    int64_t *cursor; /* (n_users): the first entry not yet met */
+    double *weight;  /* (n_users) samples an epoch for each positive of a user */
     int64_t n_positives;
-    int32_t n_active; /* users that have positives */
-    double *loss;     /* (n_blocks) of the round, by user block */
-    int64_t *n_done;  /* (n_blocks) samples drawn, by user block */
-    float *rate;      /* (3, stride): what `rates` points to */
+    double *loss;    /* (n_blocks) of the round, by user block */
+    int64_t *n_done; /* (n_blocks) samples drawn, by user block */
+    float *rate;     /* (3, stride): what `rates` points to */
     struct bpr_rates rates;
     struct factors *factors;
 };
 
 /* A user's entries within the item block that begins at `base`. */
 struct meeting {
-    const int32_t *entry;
+    const uint32_t *entry;
     int32_t n, n_positive; /* positives come first */
     int32_t base, block_len;
 };
@@ -97,12 +103,7 @@ struct meeting {
 static int64_t n_samples(const struct state *s, int32_t user, int32_t n_positive,
                          struct rng *rng)
 {
-    double expected = n_positive;
-    if (s->config->sampling == BPR_USERS) {
-        expected *= (double)s->n_positives /
-                    ((double)s->n_active * (double)s->n_positive[user]);
-    }
-    return (int64_t)(expected + rng_uniform(rng));
+    return (int64_t)(s->weight[user] * n_positive + rng_uniform(rng));
 }
 
 /* One thread's scratch. */
@@ -132,6 +133,14 @@ static int32_t draw_unrated(const struct meeting *m, const bool *is_rated,
     return m->base + j;
 }
 
+static void prefetch_row(const struct state *s, int32_t position)
+{
+    const char *row = (const char *)(s->Y + (size_t)position * (size_t)s->stride);
+    for (size_t b = 0; b < (size_t)s->stride * sizeof(float); b += 64) {
+        __builtin_prefetch(row + b, 1);
+    }
+}
+
 /* Draws up to MAX_STEPS samples and learns from them. */
 static int64_t learn(struct state *s, int32_t user, const struct meeting *m, int64_t n,
                      struct workspace *w, struct rng *rng)
@@ -140,14 +149,18 @@ static int64_t learn(struct state *s, int32_t user, const struct meeting *m, int
     const int n_now = n < MAX_STEPS ? (int)n : MAX_STEPS;
     for (int k = 0; k < n_now; k++) {
         uint64_t bits = rng_next(rng);
-        w->i[k] = m->entry[scaled(bits & UINT32_MAX, m->n_positive)] / 2;
+        w->i[k] = (int32_t)(m->entry[scaled(bits & UINT32_MAX, m->n_positive)] >> 1);
+        prefetch_row(s, w->i[k]);
         for (int c = 0; c < n_candidates; c++) {
-            w->j[k * n_candidates + c] = draw_unrated(m, w->is_rated, bits, rng);
+            const int32_t j = draw_unrated(m, w->is_rated, bits, rng);
+            prefetch_row(s, j);
+            w->j[k * n_candidates + c] = j;
             bits = c + 1 < n_candidates ? rng_next(rng) : 0;
         }
     }
-    w->product *= bpr_steps(&s->rates, s->X + (size_t)user * (size_t)s->stride, s->Y,
-                            w->i, w->j, n_now, n_candidates);
+    const struct bpr_samples samples = {w->i, w->j, n_now, n_candidates};
+    w->product *=
+        bpr_steps(&s->rates, &samples, s->X + (size_t)user * (size_t)s->stride, s->Y);
     if (w->product < 1e-100 || !isfinite(w->product)) {
         w->loss -= log(w->product); /* now and then, not for each sample */
         w->product = 1;
@@ -165,13 +178,24 @@ static void meet(struct state *s, int32_t user, const struct meeting *m,
         return;
     }
     for (int32_t e = 0; e < m->n; e++) {
-        w->is_rated[m->entry[e] / 2 - m->base] = true;
+        w->is_rated[(int32_t)(m->entry[e] >> 1) - m->base] = true;
     }
     while (n > 0) {
         n -= learn(s, user, m, n, w, rng);
     }
     for (int32_t e = 0; e < m->n; e++) {
-        w->is_rated[m->entry[e] / 2 - m->base] = false;
+        w->is_rated[(int32_t)(m->entry[e] >> 1) - m->base] = false;
+    }
+}
+
+/* A user's entries of one round are a few bytes somewhere in a hundred megabytes. */
+static void prefetch_user(const struct state *s, int32_t user)
+{
+    if (user < s->train->n_users) {
+        const char *row = (const char *)(s->X + (size_t)user * (size_t)s->stride);
+        __builtin_prefetch(s->entry + s->cursor[user]);
+        __builtin_prefetch(row, 1);
+        __builtin_prefetch(row + 64, 1);
     }
 }
 
@@ -184,6 +208,8 @@ static void meet_blocks(struct state *s, int32_t user_block, int32_t item_block,
     const int32_t left = s->train->n_items - base;
     struct meeting m = {.base = base};
     m.block_len = left < s->item_block_len ? left : s->item_block_len;
+    const uint32_t low = 2 * (uint32_t)base;
+    const uint32_t high = low + 2 * (uint32_t)(m.block_len > 0 ? m.block_len : 0);
     w->product = 1;
     w->loss = 0;
     w->n_done = 0;
@@ -191,14 +217,13 @@ static void meet_blocks(struct state *s, int32_t user_block, int32_t item_block,
          user < first + s->user_block_len && user < s->train->n_users; user++) {
         const int64_t end = s->train->user_start[user + 1];
         int64_t at = s->cursor[user];
+        prefetch_user(s, user + USERS_AHEAD);
         m.entry = s->entry + at;
-        m.n = m.n_positive = 0;
-        for (; at < end && s->entry[at] / 2 >= base &&
-               s->entry[at] / 2 < base + m.block_len;
-             at++) {
-            m.n++;
-            m.n_positive += s->entry[at] & 1;
+        m.n_positive = 0;
+        for (; at < end && s->entry[at] >= low && s->entry[at] < high; at++) {
+            m.n_positive += (int32_t)(s->entry[at] & 1);
         }
+        m.n = (int32_t)(at - s->cursor[user]);
         s->cursor[user] = at;
         if (m.n_positive) {
             meet(s, user, &m, w, rng);
@@ -239,10 +264,11 @@ static void deal_items(struct state *s, struct rng *rng)
     shuffle(s->item_at, n, rng);
     for (int32_t p = 0; p < n; p++) {
         memcpy(s->Y_next + (size_t)p * row,
-               s->Y + (size_t)s->position[s->item_at[p]] * row, row * sizeof *s->Y);
+               s->Y + (size_t)s->place[s->item_at[p]].position * row,
+               row * sizeof *s->Y);
     }
     for (int32_t p = 0; p < n; p++) {
-        s->position[s->item_at[p]] = p;
+        s->place[s->item_at[p]] = (struct place){p, p / s->item_block_len};
     }
     float *moved = s->Y_next;
     s->Y_next = s->Y;
@@ -251,34 +277,43 @@ static void deal_items(struct state *s, struct rng *rng)
 }
 
 /* Sorts a user's ratings by the round in which their item's block is met, positives
- * first within a round. */
-static void sort_entries(struct state *s, int32_t user)
+ * first within a round. key (n_blocks): twice the round in which the user's block meets
+ * a block of items. */
+static void sort_entries(struct state *s, int32_t user, const int32_t *key)
 {
     const struct ratings *r = s->train;
     const float threshold = (float)s->config->threshold;
-    const int32_t block = user / s->user_block_len;
-    int64_t start[2 * MAX_BLOCKS + 1] = {0};
-    for (int pass = 0; pass < 2; pass++) {
-        for (int64_t i = r->user_start[user]; i < r->user_start[user + 1]; i++) {
-            const int32_t p = s->position[r->user_item[i]];
-            const int32_t met =
-                (p / s->item_block_len + s->n_blocks - block) % s->n_blocks;
-            const bool is_positive = r->user_rating[i] > threshold;
-            const int32_t key = 2 * s->round_of[met] + !is_positive;
-            if (pass == 0) {
-                start[key + 1]++;
-            } else {
-                s->entry[start[key]++] = 2 * p + is_positive;
-            }
-        }
-        if (pass == 0) {
-            start[0] = r->user_start[user];
-            for (int32_t key = 0; key < 2 * s->n_blocks; key++) {
-                start[key + 1] += start[key];
-            }
-        }
+    const int64_t begin = r->user_start[user], end = r->user_start[user + 1];
+    int64_t start[2 * MAX_BLOCKS + 1];
+    memset(start, 0, (2 * (size_t)s->n_blocks + 1) * sizeof *start);
+    for (int64_t i = begin; i < end; i++) {
+        const struct place place = s->place[r->user_item[i]];
+        start[key[place.block] + !(r->user_rating[i] > threshold) + 1]++;
     }
-    s->cursor[user] = r->user_start[user];
+    start[0] = begin;
+    for (int32_t at = 0; at < 2 * s->n_blocks; at++) {
+        start[at + 1] += start[at];
+    }
+    for (int64_t i = begin; i < end; i++) {
+        const struct place place = s->place[r->user_item[i]];
+        const bool is_positive = r->user_rating[i] > threshold;
+        s->entry[start[key[place.block] + !is_positive]++] =
+            2 * (uint32_t)place.position + is_positive;
+    }
+    s->cursor[user] = begin;
+}
+
+static void sort_block(struct state *s, int32_t user_block)
+{
+    int32_t key[MAX_BLOCKS];
+    const int32_t first = user_block * s->user_block_len;
+    for (int32_t b = 0; b < s->n_blocks; b++) {
+        key[b] = 2 * s->round_of[(b + s->n_blocks - user_block) % s->n_blocks];
+    }
+    for (int32_t user = first;
+         user < first + s->user_block_len && user < s->train->n_users; user++) {
+        sort_entries(s, user, key);
+    }
 }
 
 static int run_rounds(struct state *s, int epoch, struct error *error)
@@ -288,9 +323,9 @@ static int run_rounds(struct state *s, int epoch, struct error *error)
     {
         struct workspace w = {0};
         n_failed = workspace_init(&w, s) != 0;
-#pragma omp for schedule(static)
-        for (int32_t user = 0; user < s->train->n_users; user++) {
-            sort_entries(s, user);
+#pragma omp for schedule(dynamic, 1)
+        for (int32_t b = 0; b < s->n_blocks; b++) {
+            sort_block(s, b);
         }
         for (int32_t round = 0; round < s->n_blocks; round++) {
             int32_t offset = 0;
@@ -326,7 +361,7 @@ static void unpack(const struct state *s)
                k * sizeof(float));
     }
     for (int32_t i = 0; i < f->n_items; i++) {
-        const float *row = s->Y + (size_t)s->position[i] * stride;
+        const float *row = s->Y + (size_t)s->place[i].position * stride;
         memcpy(f->item_factors + (size_t)i * k, row, k * sizeof(float));
         f->item_bias[i] = row[k];
     }
@@ -349,7 +384,8 @@ static void start(struct state *s)
         for (int32_t f = 0; f < k; f++) {
             row[f] = (float)(0.1 * rng_normal(&rng));
         }
-        s->item_at[i] = s->position[i] = i;
+        s->item_at[i] = i;
+        s->place[i] = (struct place){i, 0};
     }
     for (int32_t b = 0; b < s->n_blocks; b++) {
         s->round_of[b] = b;
@@ -448,12 +484,15 @@ static void choose_blocks(struct state *s)
 static int count_positives(struct state *s, struct error *error)
 {
     const struct ratings *r = s->train;
+    int32_t n_active = 0; /* users that have positives */
     for (int32_t u = 0; u < r->n_users; u++) {
+        int32_t n = 0;
         for (int64_t i = r->user_start[u]; i < r->user_start[u + 1]; i++) {
-            s->n_positive[u] += (double)r->user_rating[i] > s->config->threshold;
+            n += (double)r->user_rating[i] > s->config->threshold;
         }
-        s->n_positives += s->n_positive[u];
-        s->n_active += s->n_positive[u] > 0;
+        s->n_positives += n;
+        s->weight[u] = n;
+        n_active += n > 0;
     }
     if (s->n_positives == 0) {
         error_set(
@@ -462,6 +501,11 @@ static int count_positives(struct state *s, struct error *error)
             "threshold",
             s->config->threshold);
         return -1;
+    }
+    for (int32_t u = 0; u < r->n_users; u++) {
+        s->weight[u] = s->config->sampling == BPR_PAIRS || s->weight[u] == 0
+                           ? 1
+                           : (double)s->n_positives / (n_active * s->weight[u]);
     }
     return 0;
 }
@@ -475,18 +519,18 @@ static int allocate(struct state *s, struct error *error)
     s->Y = normal_alloc(n_items * stride);
     s->Y_next = normal_alloc(n_items * stride);
     s->item_at = malloc((n_items + 1) * sizeof *s->item_at);
-    s->position = malloc((n_items + 1) * sizeof *s->position);
+    s->place = malloc((n_items + 1) * sizeof *s->place);
     s->round_of = malloc(n_blocks * sizeof *s->round_of);
     s->entry = malloc(((size_t)r->n_ratings + 1) * sizeof *s->entry);
     s->cursor = malloc((n_users + 1) * sizeof *s->cursor);
-    s->n_positive = calloc(n_users + 1, sizeof *s->n_positive);
+    s->weight = calloc(n_users + 1, sizeof *s->weight);
     s->loss = calloc(n_blocks, sizeof *s->loss);
     s->n_done = calloc(n_blocks, sizeof *s->n_done);
     s->rate = normal_alloc(3 * stride);
     s->factors = factors_new(r, s->config->n_factors);
-    if (!s->X || !s->Y || !s->Y_next || !s->item_at || !s->position || !s->round_of ||
-        !s->entry || !s->cursor || !s->n_positive || !s->loss || !s->n_done ||
-        !s->rate || !s->factors) {
+    if (!s->X || !s->Y || !s->Y_next || !s->item_at || !s->place || !s->round_of ||
+        !s->entry || !s->cursor || !s->weight || !s->loss || !s->n_done || !s->rate ||
+        !s->factors) {
         error_set(error, ERROR_NOMEM, "bpr: no memory for %d users and %d items",
                   r->n_users, r->n_items);
         return -1;
@@ -502,11 +546,11 @@ static void release(struct state *s)
     normal_free(s->rate);
     free(s->n_done);
     free(s->loss);
-    free(s->n_positive);
+    free(s->weight);
     free(s->cursor);
     free(s->entry);
     free(s->round_of);
-    free(s->position);
+    free(s->place);
     free(s->item_at);
     normal_free(s->Y_next);
     normal_free(s->Y);

@@ -70,20 +70,20 @@ INLINE int32_t best_candidate(const vector *u, const float *Y, int stride,
     return best;
 }
 
-INLINE double steps(const struct bpr_rates *rates, float *user, float *Y,
-                    const int32_t *i, const int32_t *j, int n, int n_candidates,
-                    const int n_vectors)
+INLINE double steps(const struct bpr_rates *rates, const struct bpr_samples *samples,
+                    float *user, float *Y, const int n_vectors)
 {
-    const int stride = n_vectors * BPR_LANES;
+    const int stride = n_vectors * BPR_LANES, n_candidates = samples->n_candidates;
     const vector *rate_user = (const vector *)(const void *)rates->user;
     const vector *rate_item = (const vector *)(const void *)rates->item;
     const vector *decay = (const vector *)(const void *)rates->decay;
     vector *u = (vector *)(void *)user;
     double product = 1;
-    for (int s = 0; s < n; s++) {
-        const int32_t worse = best_candidate(
-            u, Y, stride, j + (ptrdiff_t)s * n_candidates, n_candidates, n_vectors);
-        vector *vi = (vector *)(void *)(Y + (size_t)i[s] * (size_t)stride);
+    for (int s = 0; s < samples->n; s++) {
+        const int32_t *candidates = samples->j + (ptrdiff_t)s * n_candidates;
+        const int32_t worse =
+            best_candidate(u, Y, stride, candidates, n_candidates, n_vectors);
+        vector *vi = (vector *)(void *)(Y + (size_t)samples->i[s] * (size_t)stride);
         vector *vj = (vector *)(void *)(Y + (size_t)worse * (size_t)stride);
         vector sum = u[0] * (vi[0] - vj[0]);
         for (int f = 1; f < n_vectors; f++) {
@@ -102,49 +102,48 @@ INLINE double steps(const struct bpr_rates *rates, float *user, float *Y,
 }
 
 /* The widths that people use get loops without a counter. */
-INLINE double steps_by_width(const struct bpr_rates *rates, float *u, float *Y,
-                             const int32_t *i, const int32_t *j, int n,
-                             int n_candidates)
+INLINE double steps_by_width(const struct bpr_rates *rates,
+                             const struct bpr_samples *samples, float *u, float *Y)
 {
     switch (rates->stride / BPR_LANES) {
     case 1:
-        return steps(rates, u, Y, i, j, n, n_candidates, 1);
+        return steps(rates, samples, u, Y, 1);
     case 2:
-        return steps(rates, u, Y, i, j, n, n_candidates, 2);
+        return steps(rates, samples, u, Y, 2);
     case 3:
-        return steps(rates, u, Y, i, j, n, n_candidates, 3);
+        return steps(rates, samples, u, Y, 3);
     case 5:
-        return steps(rates, u, Y, i, j, n, n_candidates, 5);
+        return steps(rates, samples, u, Y, 5);
     case 9:
-        return steps(rates, u, Y, i, j, n, n_candidates, 9);
+        return steps(rates, samples, u, Y, 9);
     default:
-        return steps(rates, u, Y, i, j, n, n_candidates, rates->stride / BPR_LANES);
+        return steps(rates, samples, u, Y, rates->stride / BPR_LANES);
     }
 }
 
 #if defined(__x86_64__)
 
 __attribute__((target("avx2,fma"))) static double
-steps_avx2(const struct bpr_rates *rates, float *u, float *Y, const int32_t *i,
-           const int32_t *j, int n, int n_candidates)
+steps_avx2(const struct bpr_rates *rates, const struct bpr_samples *samples, float *u,
+           float *Y)
 {
-    return steps_by_width(rates, u, Y, i, j, n, n_candidates);
+    return steps_by_width(rates, samples, u, Y);
 }
 
-double bpr_steps(const struct bpr_rates *rates, float *u, float *Y, const int32_t *i,
-                 const int32_t *j, int n, int n_candidates)
+double bpr_steps(const struct bpr_rates *rates, const struct bpr_samples *samples,
+                 float *u, float *Y)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
-               ? steps_avx2(rates, u, Y, i, j, n, n_candidates)
-               : steps_by_width(rates, u, Y, i, j, n, n_candidates);
+               ? steps_avx2(rates, samples, u, Y)
+               : steps_by_width(rates, samples, u, Y);
 }
 
 #else
 
-double bpr_steps(const struct bpr_rates *rates, float *u, float *Y, const int32_t *i,
-                 const int32_t *j, int n, int n_candidates)
+double bpr_steps(const struct bpr_rates *rates, const struct bpr_samples *samples,
+                 float *u, float *Y)
 {
-    return steps_by_width(rates, u, Y, i, j, n, n_candidates);
+    return steps_by_width(rates, samples, u, Y);
 }
 
 #endif

@@ -18,12 +18,17 @@ struct bpr_rates {
     const float *decay; /* 2 reg */
 };
 
-/* Takes one step for each of n samples (user, i[s], j), j the best scored of the
- * n_candidates >= 1 at j[s * n_candidates]. u is the user's row, Y the items' rows,
- * both
- * (., stride); i and j are rows of Y. Returns the product of sigma(x) before each step;
- * n is at most 16, so that the product cannot vanish: sigma is never below 9e-14. */
-double bpr_steps(const struct bpr_rates *rates, float *u, float *Y, const int32_t *i,
-                 const int32_t *j, int n, int n_candidates);
+struct bpr_samples {
+    const int32_t *i; /* (n) rows of items that the user wants */
+    const int32_t *j; /* (n, n_candidates) rows of items it has not rated */
+    int n;            /* at most 16: the product must not vanish */
+    int n_candidates; /* >= 1 */
+};
+
+/* Takes one step for each sample (user, i, j), j the best scored of its candidates. u
+ * is the user's row, Y the items' rows, both (., stride). Returns the product of
+ * sigma(x) before each step; sigma is never below 9e-14. */
+double bpr_steps(const struct bpr_rates *rates, const struct bpr_samples *samples,
+                 float *u, float *Y);
 
 #endif

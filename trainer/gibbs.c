@@ -112,8 +112,9 @@ static int draw_prior(struct state *s, struct side *side)
             side->square[i * dim + i] += xi * xi;
         }
     }
-    if (normal_wishart_draw(side->sum, side->square, side->n_rows, dim, &s->rng,
-                            side->scratch, side->mean, side->precision) != 0) {
+    const struct row_sums sums = {side->n_rows, dim, side->sum, side->square};
+    if (normal_wishart_draw(&sums, &s->rng, side->scratch, side->mean,
+                            side->precision) != 0) {
         return -1;
     }
     for (int i = 0; i < dim; i++) {

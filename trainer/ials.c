@@ -17,9 +17,9 @@ struct ials_config ials_config_default(void)
     return (struct ials_config){
         .n_factors = 20,
         .n_epochs = 15,
-        .confidence = 4,
-        .reg = 0.01,
-        .nu = 1,
+        .confidence = 10,
+        .reg = 1.6,
+        .nu = 0.45,
         .threshold = 2.5,
         .seed = 1,
         .n_threads = 1,

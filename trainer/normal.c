@@ -48,16 +48,25 @@ void normal_free(float *floats)
     free(floats);
 }
 
-/* The n_tile_rows x n_vectors tile of the sums whose corner is (row, 8 column_vector):
- * all of it stays in registers while the rows stream by. The two sizes are constants
- * where this is inlined, at most 12 vectors together, since AVX2 has 16 registers. */
-INLINE void add_tile(const float *rows, int n_rows, int stride, int row, int column,
-                     float *sums, const int n_tile_rows, const int n_vectors,
-                     const int is_wide)
+/* What a sum is made of: as the arguments of normal_add. */
+struct job {
+    const float *rows;
+    int n_rows;
+    int stride;
+    float *sums;
+};
+
+/* The n_tile_rows x n_vectors tile of the sums whose corner is (row, column): all of it
+ * stays in registers while the rows stream by. The two sizes are constants where this
+ * is inlined, at most 12 vectors together, since AVX2 has 16 registers. is_wide: a
+ * vector is one register of the target. */
+INLINE void add_tile(const struct job *job, int row, int column, const int n_tile_rows,
+                     const int n_vectors, const int is_wide)
 {
+    const size_t stride = (size_t)job->stride;
     vector sum[12] = {{0}};
-    for (int n = 0; n < n_rows; n++) {
-        const float *y = rows + (size_t)n * (size_t)stride;
+    for (int n = 0; n < job->n_rows; n++) {
+        const float *y = job->rows + (size_t)n * stride;
         const vector *from = (const vector *)(const void *)(y + column);
         vector yv[3];
 #pragma GCC unroll 3
@@ -78,7 +87,7 @@ INLINE void add_tile(const float *rows, int n_rows, int stride, int row, int col
 #pragma GCC unroll 8
     for (int r = 0; r < n_tile_rows; r++) {
         vector *to =
-            (vector *)(void *)(sums + (size_t)(row + r) * (size_t)stride + column);
+            (vector *)(void *)(job->sums + (size_t)(row + r) * stride + column);
 #pragma GCC unroll 3
         for (int v = 0; v < n_vectors; v++) {
             to[v] += sum[r * n_vectors + v];
@@ -86,46 +95,41 @@ INLINE void add_tile(const float *rows, int n_rows, int stride, int row, int col
     }
 }
 
-/* Rows [row, row + n_tile_rows) of the sums, columns from `column` on, n_vectors wide.
- */
-INLINE void add_strip(const float *rows, int n_rows, int stride, int row, int n_vectors,
-                      float *sums, const int n_tile_rows, const int is_wide)
+/* Rows [row, row + n_tile_rows) of the sums, n_vectors wide. */
+INLINE void add_strip(const struct job *job, int row, int n_vectors,
+                      const int n_tile_rows, const int is_wide)
 {
     int v = 0;
     for (; v + 3 <= n_vectors; v += 3) {
-        add_tile(rows, n_rows, stride, row, v * NORMAL_LANES, sums, n_tile_rows, 3,
-                 is_wide);
+        add_tile(job, row, v * NORMAL_LANES, n_tile_rows, 3, is_wide);
     }
     if (n_vectors - v == 2) {
-        add_tile(rows, n_rows, stride, row, v * NORMAL_LANES, sums, n_tile_rows, 2,
-                 is_wide);
+        add_tile(job, row, v * NORMAL_LANES, n_tile_rows, 2, is_wide);
     } else if (n_vectors - v == 1) {
-        add_tile(rows, n_rows, stride, row, v * NORMAL_LANES, sums, n_tile_rows, 1,
-                 is_wide);
+        add_tile(job, row, v * NORMAL_LANES, n_tile_rows, 1, is_wide);
     }
 }
 
-/* is_wide: a vector is one register of the target. */
 INLINE void add_all(const float *rows, int n_rows, int n_columns, float *sums,
                     const int is_wide)
 {
-    const int stride = normal_stride(n_columns);
+    const struct job job = {rows, n_rows, normal_stride(n_columns), sums};
     for (int row = 0; row < n_columns; row += NORMAL_LANES) {
         const int n_vectors = row / NORMAL_LANES + 1;
         const int left = n_columns - row;
         if (left >= 8 && n_vectors == 1) {
-            add_tile(rows, n_rows, stride, row, 0, sums, 8, 1, is_wide);
+            add_tile(&job, row, 0, 8, 1, is_wide);
             continue;
         }
         if (left > 2) {
-            add_strip(rows, n_rows, stride, row, n_vectors, sums, 4, is_wide);
+            add_strip(&job, row, n_vectors, 4, is_wide);
         } else {
-            add_strip(rows, n_rows, stride, row, n_vectors, sums, 2, is_wide);
+            add_strip(&job, row, n_vectors, 2, is_wide);
         }
         if (left > 6) {
-            add_strip(rows, n_rows, stride, row + 4, n_vectors, sums, 4, is_wide);
+            add_strip(&job, row + 4, n_vectors, 4, is_wide);
         } else if (left > 4) {
-            add_strip(rows, n_rows, stride, row + 4, n_vectors, sums, 2, is_wide);
+            add_strip(&job, row + 4, n_vectors, 2, is_wide);
         }
     }
 }

@@ -57,28 +57,29 @@ static void solve_transposed(const double *L, int dim, double *x, int c)
 }
 
 /* C C^T, the inverse of the posterior's scale matrix. */
-static int posterior_scale(const double *sum, const double *square, int64_t n, int dim,
-                           double *C)
+static int posterior_scale(const struct row_sums *rows, double *C)
 {
-    const double count = (double)n;
+    const double count = (double)rows->n;
+    const double *sum = rows->sum;
+    const int dim = rows->dim;
     /* S + beta_0 n / (beta_0 + n) xbar xbar^T with S around the mean is the sum of
      * squares less sum sum^T / (beta_0 + n). */
     for (int i = 0; i < dim; i++) {
         for (int j = 0; j <= i; j++) {
-            C[i * dim + j] = square[i * dim + j] -
+            C[i * dim + j] = rows->square[i * dim + j] -
                              sum[i] * sum[j] / (PRIOR_WEIGHT + count) + (i == j);
         }
     }
     return factorise(C, dim);
 }
 
-int normal_wishart_draw(const double *sum, const double *square, int64_t n, int dim,
-                        struct rng *rng, double *scratch, double *mean,
-                        double *precision)
+int normal_wishart_draw(const struct row_sums *rows, struct rng *rng, double *scratch,
+                        double *mean, double *precision)
 {
+    const int dim = rows->dim;
     const size_t size = (size_t)dim * (size_t)dim;
     double *C = scratch, *A = C + size, *T = A + size, *e = T + size;
-    if (posterior_scale(sum, square, n, dim, C) != 0) {
+    if (posterior_scale(rows, C) != 0) {
         return -1;
     }
     memset(A, 0, size * sizeof *A);
@@ -86,7 +87,7 @@ int normal_wishart_draw(const double *sum, const double *square, int64_t n, int 
         for (int j = 0; j < i; j++) {
             A[i * dim + j] = rng_normal(rng);
         }
-        A[i * dim + i] = sqrt(gamma_draw(rng, ((double)(dim + n) - i) / 2, 2));
+        A[i * dim + i] = sqrt(gamma_draw(rng, ((double)(dim + rows->n) - i) / 2, 2));
     }
     memcpy(T, A, size * sizeof *T);
     for (int c = 0; c < dim; c++) {
@@ -102,7 +103,7 @@ int normal_wishart_draw(const double *sum, const double *square, int64_t n, int 
         }
     }
     /* The inverse of the precision is B B^T with B = C A^-T. */
-    const double weight = PRIOR_WEIGHT + (double)n;
+    const double weight = PRIOR_WEIGHT + (double)rows->n;
     for (int i = 0; i < dim; i++) {
         e[i] = rng_normal(rng);
     }
@@ -117,7 +118,7 @@ int normal_wishart_draw(const double *sum, const double *square, int64_t n, int 
         for (int p = 0; p <= i; p++) {
             dot += C[i * dim + p] * e[p];
         }
-        mean[i] = sum[i] / weight + dot / sqrt(weight);
+        mean[i] = rows->sum[i] / weight + dot / sqrt(weight);
     }
     return 0;
 }

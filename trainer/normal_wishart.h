@@ -16,12 +16,18 @@
 /* Doubles of scratch for `dim` dimensions. */
 #define NORMAL_WISHART_SCRATCH(dim) (4 * (size_t)(dim) * (size_t)(dim) + (size_t)(dim))
 
-/* sum (dim) and square (dim, dim; lower triangle) are the sums of x and x x^T over n >=
- * 0 rows. Fills mean (dim) and precision (dim, dim; both triangles). Returns 0, or -1
- * when the sums are not those of finite rows. */
-int normal_wishart_draw(const double *sum, const double *square, int64_t n, int dim,
-                        struct rng *rng, double *scratch, double *mean,
-                        double *precision);
+/* What is known of n >= 0 rows x of `dim` numbers. */
+struct row_sums {
+    int64_t n;
+    int dim;
+    const double *sum;    /* (dim) of x */
+    const double *square; /* (dim, dim; lower triangle) of x x^T */
+};
+
+/* Fills mean (dim) and precision (dim, dim; both triangles). Returns 0, or -1 when the
+ * sums are not those of finite rows. */
+int normal_wishart_draw(const struct row_sums *rows, struct rng *rng, double *scratch,
+                        double *mean, double *precision);
 
 /* Gamma variate with mean shape * scale, shape >= 1/2, scale > 0. */
 double gamma_draw(struct rng *rng, double shape, double scale);

@@ -310,6 +310,17 @@ static int no_memory_to_sort(int64_t n, struct error *error)
     return -1;
 }
 
+/* Users in ascending order, as in the files of MovieLens. */
+static bool is_grouped_by_user(const struct rating_triples *t)
+{
+    for (int64_t i = 1; i < t->n; i++) {
+        if (t->user[i] < t->user[i - 1]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int build_unsorted(const struct rating_triples *triples, struct ratings *r)
 {
     r->user_item = array_of(triples->n, sizeof *r->user_item);
@@ -319,6 +330,11 @@ static int build_unsorted(const struct rating_triples *triples, struct ratings *
     }
     sort_by_user(triples, r);
     drop_duplicates(r);
+    /* Sorting by item left the users of an item in the order of the triples: where that
+     * is ascending and no pair came twice, the by-item arrays are done. */
+    if (r->n_ratings != triples->n || !is_grouped_by_user(triples)) {
+        fill_by_item(r);
+    }
     return 0;
 }
 
@@ -339,6 +355,7 @@ static int build(struct triples *triples, struct id_map *users, struct id_map *i
         r->user_rating = trimmed(triples->rating, n, sizeof *r->user_rating);
         triples->user = triples->item = NULL;
         triples->rating = NULL;
+        fill_by_item(r);
     } else {
         const struct rating_triples unsorted = {triples->user, triples->item,
                                                 triples->rating, n};
@@ -347,7 +364,6 @@ static int build(struct triples *triples, struct id_map *users, struct id_map *i
             return no_memory_to_sort(n, error);
         }
     }
-    fill_by_item(r);
     r->users = users;
     r->items = items;
     *ratings = r;
@@ -363,7 +379,6 @@ int ratings_build(const struct rating_triples *triples, struct id_map *users,
         ratings_free(r);
         return no_memory_to_sort(triples->n, error);
     }
-    fill_by_item(r);
     r->users = users;
     r->items = items;
     *ratings = r;

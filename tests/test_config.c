@@ -7,6 +7,7 @@
 
 #include "common/file.h"
 #include "experiment/experiment.h"
+#include "tests/failing_alloc.h"
 
 #define CASES TEST_DATA "/config"
 
@@ -246,6 +247,43 @@ static void any_bytes_are_read_or_refused(void **state)
     }
 }
 
+/* Good configs and bad ones, every allocation of theirs. Memory that is lost or used
+ * after it is freed shows under the asan preset. */
+static void every_failing_allocation_is_told(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "[model m]\nfile = m\n[attributes]\ncountry = string\n[holdout]\nshare = 0.1\n"
+        "[metric p]\nkind = proportion\nevent = x\n[server]\nlisten = [::1]:1\n"
+        "admin_token = env:X\nallow_origin = *\n"
+        "[experiment e]\nhypothesis = h\naudience = country in (NL, ZA)\n"
+        "layer = l 0 1\nnamespace = n 0 1\nprimary = p\nguardrails = p\n"
+        "[arm e a]\nweight = 0.5\nk = 5\n[arm e b]\nweight = 0.5\n"
+        "[force e]\n1 = a\n2 = b\n",
+        "[model m]\n[sever]\n[serving]\nk = x\nk = 3\nq = 1\nno\n[arm e b]\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        for (long n = 0;; n++) {
+            struct config *config = NULL;
+            struct config_problems problems = {0};
+            struct error error = {0};
+            failing_alloc_at(n);
+            const int rc = config_parse(slice_of(texts[i]), "x", "directory", &config,
+                                        &problems, &error);
+            const bool has_failed = failing_alloc_stop();
+            assert_int_equal(error.code, has_failed ? ERROR_NOMEM
+                                         : rc == 0  ? ERROR_NONE
+                                                    : ERROR_INVALID);
+            config_problems_free(&problems);
+            config_free(config);
+            if (!has_failed) {
+                assert_true(n > 5);
+                assert_int_equal(rc == 0, i == 0);
+                break;
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +294,7 @@ int main(void)
         cmocka_unit_test(the_error_tells_the_first_problem_and_how_many),
         cmocka_unit_test(environment_names_missing_files_and_tokens),
         cmocka_unit_test(any_bytes_are_read_or_refused),
+        cmocka_unit_test(every_failing_allocation_is_told),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

@@ -133,6 +133,26 @@ static void forced_arms_and_attributes_are_read_back(void **state)
     }
 }
 
+static const char *const contract_lines[] = {
+    "{\"type\":\"exposure\",\"ts\":1764000000123456,\"id\":\"x-1\",\"user\":\"44\","
+    "\"assignments\":{\"item-bias\":[\"treatment\",0.5],\"k\":[\"\\\"ten\\\"\",1]},"
+    "\"hash\":2,\"config\":\"9f00000000000000\",\"model\":\"als:1c00000000000000\","
+    "\"items\":[\"1198\",\"260\"],\"scores\":[4.91,-0.1234567890123456],"
+    "\"latency_us\":212",
+    "{\"type\":\"exposure\",\"ts\":1764000000123456,\"id\":\"x-1\",\"user\":\"44\","
+    "\"assignments\":{\"e\":[\"treatment\",1,\"forced\"]},\"attributes\":{"
+    "\"country\":\"N\\\"L\",\"age\":18.5,\"premium\":true},"
+    "\"hash\":2,\"config\":\"9f00000000000000\","
+    "\"model\":\"als:1c00000000000000\",\"items\":[\"7\"],\"scores\":[1.5],"
+    "\"propensities\":[0.25]",
+    "{\"type\":\"exposure\",\"ts\":1764000000123456,\"id\":\"x-1\",\"user\":\"44\","
+    "\"assignments\":{},\"hash\":2,\"config\":\"9f00000000000000\","
+    "\"model\":\"als:1c00000000000000\",\"items\":[\"7\"],\"scores\":[1.5],"
+    "\"propensities\":[0.25]",
+    "{\"type\":\"feedback\",\"ts\":5,\"id\":\"f\",\"user\":\"\\t\xEF\xBF\xBD\","
+    "\"event\":\"click\"",
+};
+
 static void lines_stand_as_the_contract_says(void **state)
 {
     (void)state;
@@ -172,32 +192,13 @@ static void lines_stand_as_the_contract_says(void **state)
     assert_int_equal(log_directory_each(&directory, ".jsonl", path), 1);
     assert_int_equal(file_read(path, 1 << 20, &text, NULL), 0);
     buffer_append_char(&text, '\0');
-    static const char *const expected[] = {
-        "{\"type\":\"exposure\",\"ts\":1764000000123456,\"id\":\"x-1\",\"user\":\"44\","
-        "\"assignments\":{\"item-bias\":[\"treatment\",0.5],\"k\":[\"\\\"ten\\\"\",1]},"
-        "\"hash\":2,\"config\":\"9f00000000000000\",\"model\":\"als:1c00000000000000\","
-        "\"items\":[\"1198\",\"260\"],\"scores\":[4.91,-0.1234567890123456],"
-        "\"latency_us\":212",
-        "{\"type\":\"exposure\",\"ts\":1764000000123456,\"id\":\"x-1\",\"user\":\"44\","
-        "\"assignments\":{\"e\":[\"treatment\",1,\"forced\"]},\"attributes\":{"
-        "\"country\":\"N\\\"L\",\"age\":18.5,\"premium\":true},"
-        "\"hash\":2,\"config\":\"9f00000000000000\","
-        "\"model\":\"als:1c00000000000000\",\"items\":[\"7\"],\"scores\":[1.5],"
-        "\"propensities\":[0.25]",
-        "{\"type\":\"exposure\",\"ts\":1764000000123456,\"id\":\"x-1\",\"user\":\"44\","
-        "\"assignments\":{},\"hash\":2,\"config\":\"9f00000000000000\","
-        "\"model\":\"als:1c00000000000000\",\"items\":[\"7\"],\"scores\":[1.5],"
-        "\"propensities\":[0.25]",
-        "{\"type\":\"feedback\",\"ts\":5,\"id\":\"f\",\"user\":\"\\t\xEF\xBF\xBD\","
-        "\"event\":\"click\"",
-    };
     char end[32];
     const char *line = text.data;
     assert_memory_equal(line, "{\"type\":\"config\",\"ts\":", 22);
     for (size_t i = 0; i < 4; i++) {
-        const size_t len = strlen(expected[i]);
+        const size_t len = strlen(contract_lines[i]);
         line = strchr(line, '\n') + 1;
-        assert_memory_equal(line, expected[i], len);
+        assert_memory_equal(line, contract_lines[i], len);
         snprintf(end, sizeof end, ",\"crc\":\"%08x\"}\n", crc32c(0, line, len));
         assert_memory_equal(line + len, end, strlen(end));
     }

@@ -37,10 +37,11 @@ int plot_ticks(struct plot_scale scale, double ticks[8])
     if (span / step > 6) {
         step *= span / step > 12 ? 5 : 2;
     }
+    const double first = ceil(scale.lower / step);
     int n = 0;
-    for (double at = ceil(scale.lower / step); at * step <= scale.upper && n < 8;
-         at++) {
-        ticks[n++] = at * step + 0.0;
+    while (n < 8 && (first + n) * step <= scale.upper) {
+        ticks[n] = (first + n) * step + 0.0;
+        n++;
     }
     return n;
 }

@@ -25,7 +25,7 @@ static int compare_rows(const void *a, const void *b)
 static int *map_arms(const struct join_experiment *experiment)
 {
     const int n = id_map_count(experiment->arms);
-    int *map = malloc(((size_t)n + 1) * sizeof *map);
+    int *map = calloc((size_t)n + 1, sizeof *map);
     for (int a = 0; map && a < n; a++) {
         map[a] = -1;
         for (int s = 0; s < experiment->spec->n_arms; s++) {

@@ -19,6 +19,7 @@
 /* Without traffic nothing is committed, so a failure must be forgotten some time. */
 #define DEGRADED_NS   (5 * INT64_C(1000000000))
 #define MAX_NEWCOMERS 1000000
+#define MAX_TROUBLES  10      /* told a second */
 #define DEDUP_IDS     1000000 /* feedback ids remembered, at least */
 
 /* What one worker keeps; on cache lines of its own. */
@@ -44,8 +45,10 @@ struct server {
     struct metrics *metrics;
     struct newcomers *newcomers;
     bool has_committers;
-    pthread_mutex_t reload_lock; /* one reload at a time */
-    pthread_mutex_t change_lock; /* one change of the config file at a time */
+    atomic_int_fast64_t trouble_second; /* when trouble was told last */
+    atomic_int n_troubles;              /* in that second */
+    pthread_mutex_t reload_lock;        /* one reload at a time */
+    pthread_mutex_t change_lock;        /* one change of the config file at a time */
     struct dashboard *dashboard;
     pthread_mutex_t state_lock;
     struct serve_state *state; /* under state_lock */
@@ -96,10 +99,16 @@ static int log_config(const struct server *server, int worker,
 
 /* ---- hooks ---- */
 
+/* A full disk fails every batch: the first few of a second say all. */
 static void on_trouble(void *context, const char *event, const struct error *error)
 {
-    const struct server *server = context;
-    if (server->options.trouble) {
+    struct server *server = context;
+    const int64_t second = clock_monotonic_ns() / 1000000000;
+    if (atomic_exchange(&server->trouble_second, second) != second) {
+        atomic_store(&server->n_troubles, 0);
+    }
+    if (server->options.trouble &&
+        atomic_fetch_add(&server->n_troubles, 1) < MAX_TROUBLES) {
         server->options.trouble(server->options.trouble_context, event, error);
     }
 }

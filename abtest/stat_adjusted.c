@@ -89,6 +89,9 @@ static int solve_noninferiority(const json_t *problem, struct buffer *answer,
     answer_text(answer, "direction", directions[better]);
     answer_number(answer, "level", level);
     answer_flag(answer, "holds", r.holds);
+    if (!r.is_testable) {
+        answer_text(answer, "note", "not testable: no variance to test against");
+    }
     return 0;
 }
 
@@ -114,6 +117,9 @@ static int solve_equivalence(const json_t *problem, struct buffer *answer,
     answer_interval(answer, "ci", r.ci_lower, r.ci_upper);
     answer_number(answer, "level", level);
     answer_flag(answer, "holds", r.holds);
+    if (!r.is_testable) {
+        answer_text(answer, "note", "not testable: no variance to test against");
+    }
     return 0;
 }
 

@@ -2,7 +2,7 @@
  * experiments for each promise; prints a table and exits 1 when a line is out of its
  * band.
  *
- *     bench_trust [EXPERIMENTS] [SCRATCH-DIRECTORY]
+ *     bench_trust [EXPERIMENTS] [SCRATCH-DIRECTORY] [log|looks|power]
  *
  * The first part sends A/A experiments through the real log: users with one to five
  * visits and a taste of their own are assigned by the frozen hash, every visit is an
@@ -485,18 +485,26 @@ static void power_of_means(int n, int n_units, double effect)
     report(line, found, n, promised, false);
 }
 
-/* Denominators 1 to 9; the numerator a share of them that differs by user. */
+/* Denominators y of 1 to 9 (mean 5, variance 20/3); the numerator x is binomial(y,
+ * taste), taste uniform in rate -+ 0.1 with variance v = 0.01 / 3. Then var(x - R y) =
+ * E[y] (R (1 - R) - v) + E[y^2] v. */
+static double ratio_unit_sd(double rate)
+{
+    const double v = 0.01 / 3, mean = 5, mean_square = 25 + 20.0 / 3;
+    return sqrt(mean * (rate * (1 - rate) - v) + mean_square * v) / mean;
+}
+
 static void power_of_ratios(int n)
 {
     const double base = 0.2, lift = 0.02;
     double found = 0, n_units = 0, promised = 0;
-    /* mean 5, variance 20/3 of y; x = binomial(y, taste), taste uniform in base -+ 0.1:
-     * var of the linearised x - R y is E[y b(1-b)] - E[y] v + E[y^2] v, v = 0.01 / 3.
-     */
-    const double v = 0.01 / 3, y = 5, yy = 25 + 20.0 / 3;
-    const double sd = sqrt(y * (base * (1 - base) - v) + yy * v) / y;
-    const struct power_plan plan = {POWER_RATIO,           base, sd, sd, 0.05,
-                                    ALTERNATIVE_TWO_SIDED, 1};
+    const struct power_plan plan = {POWER_RATIO,
+                                    base,
+                                    ratio_unit_sd(base),
+                                    ratio_unit_sd(base + lift),
+                                    0.05,
+                                    ALTERNATIVE_TWO_SIDED,
+                                    1};
     struct error error = {0};
     if (power_sample_size(&plan, lift, 0.8, &n_units, &error) != 0 ||
         power_of(&plan, lift, n_units, &promised, &error) != 0) {
@@ -537,18 +545,30 @@ static void section_power(int n)
     power_of_ratios(n);
 }
 
+static bool is_wanted(const char *part, const char *wanted)
+{
+    return !wanted || strcmp(part, wanted) == 0;
+}
+
 int main(int argc, char **argv)
 {
     const int n = argc > 1 ? atoi(argv[1]) : 10000; /* NOLINT(cert-err34-c): a bench */
     const char *scratch = argc > 2 ? argv[2] : "/tmp";
+    const char *part = argc > 3 ? argv[3] : NULL;
     if (n < 100) {
-        fprintf(stderr,
-                "usage: bench_trust [EXPERIMENTS >= 100] [SCRATCH-DIRECTORY]\n");
+        fprintf(stderr, "usage: bench_trust [EXPERIMENTS >= 100] [SCRATCH-DIRECTORY] "
+                        "[log|looks|power]\n");
         return 2;
     }
-    section_log(n, scratch);
-    section_peeking(n);
-    section_power(n);
+    if (is_wanted("log", part)) {
+        section_log(n, scratch);
+    }
+    if (is_wanted("looks", part)) {
+        section_peeking(n);
+    }
+    if (is_wanted("power", part)) {
+        section_power(n);
+    }
     printf("\n%d lines out of their band\n", n_out_of_band);
     return n_out_of_band > 0;
 }

@@ -4,8 +4,9 @@
 
 #define INTERVALS 1024 /* of Simpson's rule, even */
 #define REACH     12.0 /* standard deviations integrated on each side */
-#define MAX_UNITS 1e12
+#define MAX_UNITS 1e8
 #define GAUSSIAN  1e6 /* from as many successes and failures in both arms on */
+#define LONG_SUM  1e7 /* terms; a shorter sum is taken as it is */
 #define HALF_PI   1.57079632679489661923
 
 struct beta {
@@ -76,6 +77,9 @@ static double below(struct beta y, double at)
     if (at <= 0 || at >= 1) {
         return at <= 0 ? 0 : 1;
     }
+    if (fmin(y.a, y.b) >= GAUSSIAN) { /* the continued fraction would take for ever */
+        return tail_normal_upper((beta_mean(y) - at) / sqrt(beta_variance(y)));
+    }
     return exp(tail_log_beta(y.a, y.b, at, 1 - at));
 }
 
@@ -108,12 +112,19 @@ static double difference_below(struct beta x, struct beta y, double difference)
     return sum / mass;
 }
 
+/* P(Y > X). Counting failures instead gives a sum over x's failures, and the complement
+ * one over x's successes or y's failures: whichever is shortest, for the terms near the
+ * peak grow with its length. The complement only at need, for it loses a tiny P. */
 static double greater(struct beta x, struct beta y)
 {
-    if (is_whole(y.a)) {
-        return greater_by_sum(x, y);
+    const struct beta not_x = {x.b, x.a}, not_y = {y.b, y.a};
+    if (!is_whole(y.a) || !is_whole(x.b) || !is_whole(x.a) || !is_whole(y.b)) {
+        return 1 - difference_below(x, y, 0);
     }
-    return 1 - difference_below(x, y, 0);
+    if (fmin(y.a, x.b) <= fmax(fmin(x.a, y.b), LONG_SUM)) {
+        return y.a <= x.b ? greater_by_sum(x, y) : greater_by_sum(not_y, not_x);
+    }
+    return 1 - (x.a <= y.b ? greater_by_sum(y, x) : greater_by_sum(not_x, not_y));
 }
 
 /* E[max(X - Y, 0)]: what choosing y loses when x was the better. */
@@ -197,15 +208,25 @@ static int check(const struct proportion_sample *control,
                   prior.alpha, prior.beta);
         return -1;
     }
-    if ((double)control->n_trials > MAX_UNITS ||
-        (double)treatment->n_trials > MAX_UNITS) {
-        error_set(error, ERROR_NUMERIC,
-                  "beta posterior of more than %g units is not precise; use the "
-                  "Gaussian one",
-                  MAX_UNITS);
-        return -1;
-    }
     return 0;
+}
+
+static bool is_gaussian(struct beta c, struct beta t)
+{
+    return fmin(fmin(c.a, c.b), fmin(t.a, t.b)) >= GAUSSIAN;
+}
+
+/* Rounding of ln B grows with its size: 1e-8 of a probability at 1e8 units. */
+static int check_size(struct beta c, struct beta t, struct error *error)
+{
+    if (is_gaussian(c, t) || fmax(c.a + c.b, t.a + t.b) <= MAX_UNITS) {
+        return 0;
+    }
+    error_set(error, ERROR_NUMERIC,
+              "a beta posterior of more than %g units is not precise while another has "
+              "few successes or failures; use the Gaussian one",
+              MAX_UNITS);
+    return -1;
 }
 
 static struct beta posterior(const struct proportion_sample *sample,
@@ -238,19 +259,23 @@ int bayes_proportions(const struct proportion_sample *control,
     }
     const struct beta c = posterior(control, prior), t = posterior(treatment, prior);
     const double tail = (1 - level) / 2;
+    if (check_size(c, t, error) != 0) {
+        return -1;
+    }
     struct bayes_proportions r = {
         .effect_mean = beta_mean(t) - beta_mean(c),
         .effect = credible_difference(c, t, tail),
         .control = credible_rate(c, tail),
         .treatment = credible_rate(t, tail),
     };
-    if (fmin(fmin(c.a, c.b), fmin(t.a, t.b)) >= GAUSSIAN) {
+    if (is_gaussian(c, t)) {
         const double sd = sqrt(beta_variance(c) + beta_variance(t));
         r.p_better = tail_normal_upper(-r.effect_mean / sd);
         r.loss_if_treatment = normal_loss(r.effect_mean, sd);
         r.loss_if_control = normal_loss(-r.effect_mean, sd);
     } else {
-        r.is_closed_form = is_whole(c.a) && is_whole(t.a);
+        r.is_closed_form =
+            is_whole(c.a) && is_whole(t.a) && is_whole(c.b) && is_whole(t.b);
         r.p_better = greater(c, t);
         r.loss_if_treatment = loss_of(t, c);
         r.loss_if_control = loss_of(c, t);
@@ -282,6 +307,12 @@ int bayes_effect(double effect_size, double standard_error, double prior_mean,
     };
     const double half = tail_normal_quantile_upper((1 - level) / 2) * r.sd;
     r.effect = (struct interval){r.mean - half, r.mean + half};
+    if (!(r.sd > 0)) {
+        error_set(error, ERROR_NUMERIC,
+                  "prior sd %g and standard error %g are too far apart to combine",
+                  prior_sd, standard_error);
+        return -1;
+    }
     r.p_better = tail_normal_upper(-r.mean / r.sd);
     r.loss_if_treatment = normal_loss(r.mean, r.sd);
     r.loss_if_control = normal_loss(-r.mean, r.sd);

@@ -41,10 +41,10 @@ struct bayes_proportions {
     bool is_closed_form; /* p_better and losses by the finite sum */
 };
 
-/* Fails with ERROR_INVALID for samples that proportion_check refuses (but an empty arm
- * is allowed: its posterior is the prior), a prior out of range or a level outside (0,
- * 1), and with ERROR_NUMERIC beyond 1e12 units an arm, where rounding shows.
- * Thread-safe. */
+/* From 1e6 successes and failures in both arms on, Gaussian. Fails with ERROR_INVALID
+ * for samples that proportion_check refuses (but an empty arm is allowed: its posterior
+ * is the prior), a prior out of range or a level outside (0, 1), and with ERROR_NUMERIC
+ * beyond 1e8 units an arm where it is not Gaussian. Thread-safe. */
 MUST_CHECK int bayes_proportions(const struct proportion_sample *control,
                                  const struct proportion_sample *treatment,
                                  struct beta_prior prior, double level,

@@ -29,8 +29,6 @@
 #define N_USERS 162541
 #define N_ITEMS 59047
 
-char *openblas_get_corename(void);
-
 struct options {
     int n_threads;
     int64_t n_ratings;
@@ -280,76 +278,112 @@ static double triangle(int n)
     return (double)n * (n + 1);
 }
 
-static void bench_kernels(int k)
-{
-    const int n = k + 1, stride = normal_stride(n + 1), n_rows = 150;
-    const int repeats = 4000000 / (n * n);
-    float *rows = need(normal_alloc((size_t)n_rows * (size_t)stride));
-    float *sums = need(normal_alloc(8 * (size_t)stride * (size_t)stride));
-    float *matrix = need(normal_alloc((size_t)n * (size_t)n + (size_t)n));
-    float *scratch = need(normal_alloc(cholesky_scratch(n)));
-    float *z = need(normal_alloc(8 * (size_t)n));
+#define N_KERNEL_ROWS 150
+
+/* Eight systems of order n, each the sum of N_KERNEL_ROWS outer products. */
+struct kernels {
+    int n, stride, repeats;
+    float *rows, *sums, *spare, *matrix, *scratch, *z;
     const float *systems[8];
     float ridge[8];
+};
+
+static void kernels_init(struct kernels *k, int n)
+{
     struct rng rng;
-    double best[4] = {HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL};
+    const int stride = normal_stride(n + 1);
+    const size_t size = (size_t)stride * (size_t)stride;
+    k->n = n;
+    k->stride = stride;
+    k->repeats = 4000000 / (n * n);
+    k->rows = need(normal_alloc((size_t)N_KERNEL_ROWS * (size_t)stride));
+    k->sums = need(normal_alloc(8 * size));
+    k->spare = need(normal_alloc(size));
+    k->matrix = need(normal_alloc(size + (size_t)n));
+    k->scratch = need(normal_alloc(cholesky_scratch(n)));
+    k->z = need(normal_alloc(8 * (size_t)n));
     rng_init(&rng, 1, 2);
-    for (int i = 0; i < n_rows; i++) {
+    for (int i = 0; i < N_KERNEL_ROWS; i++) {
         for (int f = 0; f <= n; f++) {
-            rows[i * stride + f] = (float)rng_normal(&rng);
+            k->rows[i * stride + f] = (float)rng_normal(&rng);
         }
     }
     for (int l = 0; l < 8; l++) {
-        systems[l] = sums + (size_t)l * (size_t)stride * (size_t)stride;
-        ridge[l] = 5;
-        normal_add(rows, n_rows, n + 1,
-                   sums + (size_t)l * (size_t)stride * (size_t)stride);
+        k->systems[l] = k->sums + (size_t)l * size;
+        k->ridge[l] = 5;
+        normal_add(k->rows, N_KERNEL_ROWS, n + 1, k->sums + (size_t)l * size);
     }
-    float *spare = need(normal_alloc((size_t)stride * (size_t)stride));
+}
+
+static void kernels_free(struct kernels *k)
+{
+    normal_free(k->z);
+    normal_free(k->scratch);
+    normal_free(k->matrix);
+    normal_free(k->spare);
+    normal_free(k->sums);
+    normal_free(k->rows);
+}
+
+static void run_normal(struct kernels *k)
+{
+    normal_add(k->rows, N_KERNEL_ROWS, k->n + 1, k->spare);
+}
+
+static void run_ssyrk(struct kernels *k)
+{
+    cblas_ssyrk(CblasColMajor, CblasUpper, CblasNoTrans, k->n + 1, N_KERNEL_ROWS, 1,
+                k->rows, k->stride, 1, k->spare, k->stride);
+}
+
+static void run_eight(struct kernels *k)
+{
+    if (cholesky_solve(k->systems, k->n, k->ridge, k->ridge, NULL, k->scratch, k->z)) {
+        die("not positive definite");
+    }
+}
+
+static void run_sposv(struct kernels *k)
+{
+    const int n = k->n;
+    for (int i = 0; i <= n; i++) {
+        memcpy(k->matrix + i * n, k->sums + i * k->stride, (size_t)n * sizeof(float));
+    }
+    for (int i = 0; i < n; i++) {
+        k->matrix[i * n + i] += 5;
+    }
+    if (LAPACKE_sposv(LAPACK_COL_MAJOR, 'U', n, 1, k->matrix, n, k->matrix + n * n,
+                      n)) {
+        die("not positive definite");
+    }
+}
+
+/* Least seconds of one run. */
+static double time_kernel(void (*run)(struct kernels *), struct kernels *k)
+{
+    double best = HUGE_VAL;
     for (int round = 0; round < 5; round++) {
-        double begin = now();
-        for (int r = 0; r < repeats; r++) {
-            normal_add(rows, n_rows, n + 1, spare);
+        const double begin = now();
+        for (int r = 0; r < k->repeats; r++) {
+            run(k);
         }
-        best[0] = fmin(best[0], (now() - begin) / repeats);
-        begin = now();
-        for (int r = 0; r < repeats; r++) {
-            cblas_ssyrk(CblasColMajor, CblasUpper, CblasNoTrans, n + 1, n_rows, 1, rows,
-                        stride, 1, spare, stride);
-        }
-        best[1] = fmin(best[1], (now() - begin) / repeats);
-        begin = now();
-        for (int r = 0; r < repeats / 8 + 1; r++) {
-            if (cholesky_solve(systems, n, ridge, ridge, NULL, scratch, z)) {
-                die("not positive definite");
-            }
-        }
-        best[2] = fmin(best[2], (now() - begin) / (repeats / 8 + 1) / 8);
-        begin = now();
-        for (int r = 0; r < repeats; r++) {
-            for (int i = 0; i < n; i++) {
-                memcpy(matrix + i * n, sums + i * stride, (size_t)n * sizeof *sums);
-                matrix[i * n + i] += 5;
-            }
-            memcpy(matrix + n * n, sums + n * stride, (size_t)n * sizeof *sums);
-            if (LAPACKE_sposv(LAPACK_COL_MAJOR, 'U', n, 1, matrix, n, matrix + n * n,
-                              n)) {
-                die("not positive definite");
-            }
-        }
-        best[3] = fmin(best[3], (now() - begin) / repeats);
+        best = fmin(best, (now() - begin) / k->repeats);
     }
-    const double useful = triangle(n + 1) * n_rows;
+    return best;
+}
+
+static void bench_kernels(int n_factors)
+{
+    struct kernels k;
+    kernels_init(&k, n_factors + 1);
+    const double useful = triangle(n_factors + 2) * N_KERNEL_ROWS * 1e-9;
+    const double ours = useful / time_kernel(run_normal, &k);
+    const double ssyrk = useful / time_kernel(run_ssyrk, &k);
+    const double eight = time_kernel(run_eight, &k) / 8;
     printf("k=%-4d outer products of 150 rows: ours %6.1f, ssyrk %6.1f useful GFLOP/s; "
            "solve: ours %7.2f, sposv %7.2f us\n",
-           k, useful / best[0] * 1e-9, useful / best[1] * 1e-9, best[2] * 1e6,
-           best[3] * 1e6);
-    normal_free(spare);
-    normal_free(z);
-    normal_free(scratch);
-    normal_free(matrix);
-    normal_free(sums);
-    normal_free(rows);
+           n_factors, ours, ssyrk, eight * 1e6, time_kernel(run_sposv, &k) * 1e6);
+    kernels_free(&k);
 }
 
 /* ---- training ---- */

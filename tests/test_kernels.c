@@ -93,7 +93,7 @@ static void solutions_are_those_of_elimination(void **state)
         float ridge[CHOLESKY_LANES], last_ridge[CHOLESKY_LANES];
         assert_true(rows && sums && scratch && z);
         for (int l = 0; l < CHOLESKY_LANES; l++) {
-            fill_rows(rows, n_rows, n + 1, (uint64_t)(100 * n + l));
+            fill_rows(rows, n_rows, n + 1, (uint64_t)n * 100 + (uint64_t)l);
             normal_add(rows, n_rows, n + 1, sums + (size_t)l * size);
             systems[l] = sums + (size_t)l * size;
             ridge[l] = 4 + (float)l;

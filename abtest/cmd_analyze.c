@@ -15,7 +15,7 @@ struct analyze_options {
     struct analyze_request request;
 };
 
-static enum options_result parse(int argc, char **argv, struct analyze_options *options)
+static int parse(int argc, char **argv, struct analyze_options *options)
 {
     const struct option_spec specs[] = {
         {"experiment", OPTION_TEXT, &options->request.experiment, "NAME",
@@ -58,11 +58,11 @@ static enum options_result parse(int argc, char **argv, struct analyze_options *
         .max_arguments = 1,
     };
     int n_arguments = 0;
-    const enum options_result parsed =
+    const int parsed =
         options_parse(&usage, argc, argv, &options->request.logs, &n_arguments);
     if (parsed == OPTIONS_RUN && !options->request.logs == !options->request.summary) {
         complain("analyze", "give a log directory or --summary FILE, one of the two");
-        return OPTIONS_BAD;
+        return EXIT_USAGE;
     }
     options->request.n_threads = (int)options->n_threads;
     options->request.n_aa = (int)options->n_aa;
@@ -95,13 +95,9 @@ static int exit_status_of(const struct analysis *analysis, bool is_gate)
 int cmd_analyze(int argc, char **argv)
 {
     struct analyze_options options = {.format = "text", .seed = 1};
-    switch (parse(argc, argv, &options)) {
-    case OPTIONS_HELP:
-        return finish_output("analyze", EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = parse(argc, argv, &options);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     const int format =
         report_format_find(slice_of(options.is_json ? "json" : options.format));

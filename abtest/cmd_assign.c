@@ -286,13 +286,9 @@ int cmd_assign(int argc, char **argv)
         .max_arguments = 1,
     };
     int n_arguments = 0;
-    switch (options_parse(&usage, argc, argv, &arguments.path, &n_arguments)) {
-    case OPTIONS_HELP:
-        return finish_output("assign", EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = options_parse(&usage, argc, argv, &arguments.path, &n_arguments);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     const int rc = assign(&arguments);
     return finish_output("assign", rc == 0 ? EXIT_DONE : EXIT_FAILED);

@@ -98,13 +98,9 @@ int cmd_check(int argc, char **argv)
     };
     const char *path = NULL;
     int n_arguments = 0;
-    switch (options_parse(&usage, argc, argv, &path, &n_arguments)) {
-    case OPTIONS_HELP:
-        return finish_output("check", EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = options_parse(&usage, argc, argv, &path, &n_arguments);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     struct config_problems problems = {0};
     struct error error = {0};

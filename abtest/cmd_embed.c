@@ -535,13 +535,9 @@ int cmd_embed(int argc, char **argv)
         .max_arguments = 1,
     };
     int n_arguments = 0;
-    switch (options_parse(&usage, argc, argv, &job.model_path, &n_arguments)) {
-    case OPTIONS_HELP:
-        return finish_output("embed", EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = options_parse(&usage, argc, argv, &job.model_path, &n_arguments);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     if (strcmp(job.method, "tsne") != 0 && strcmp(job.method, "pca") != 0) {
         complain("embed", "--method %s: there are tsne and pca", job.method);

@@ -276,13 +276,9 @@ int cmd_evaluate(int argc, char **argv)
         .max_arguments = 1,
     };
     int n_arguments = 0;
-    switch (options_parse(&usage, argc, argv, &job.model_path, &n_arguments)) {
-    case OPTIONS_HELP:
-        return finish_output("evaluate", EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = options_parse(&usage, argc, argv, &job.model_path, &n_arguments);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     if (!job.train_path || !job.test_path) {
         complain("evaluate", "needs --ratings TRAIN and --test TEST");

@@ -78,13 +78,9 @@ int cmd_fold_in(int argc, char **argv)
         .max_arguments = 1,
     };
     int n_arguments = 0;
-    switch (options_parse(&usage, argc, argv, &job.model_path, &n_arguments)) {
-    case OPTIONS_HELP:
-        return finish_output("fold-in", EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = options_parse(&usage, argc, argv, &job.model_path, &n_arguments);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     if (!job.ratings_path || !job.output_path) {
         complain("fold-in", "needs --ratings FILE and --output OUT");

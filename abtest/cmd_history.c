@@ -370,13 +370,9 @@ int cmd_history(int argc, char **argv)
     };
     const char *paths[MAX_RUNS];
     int n_paths = 0;
-    switch (options_parse(&usage, argc, argv, paths, &n_paths)) {
-    case OPTIONS_HELP:
-        return finish_output("history", EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = options_parse(&usage, argc, argv, paths, &n_paths);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     if (plot && plot_check_path(plot, &error) != 0) {
         complain("history", "%s", error.message);

@@ -257,13 +257,9 @@ int cmd_logs(int argc, char **argv)
     };
     const char *arguments[2];
     int n_arguments = 0;
-    switch (options_parse(&usage, argc, argv, arguments, &n_arguments)) {
-    case OPTIONS_HELP:
-        return finish_output(COMMAND, EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = options_parse(&usage, argc, argv, arguments, &n_arguments);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     return run(arguments[0], arguments[1], is_json, to, cursor);
 }

@@ -90,7 +90,7 @@ struct power_arguments {
     bool is_json;
 };
 
-static enum options_result parse(int argc, char **argv, struct power_arguments *args)
+static int parse(int argc, char **argv, struct power_arguments *args)
 {
     const struct option_spec options[] = {
         {"metric", OPTION_TEXT, &args->metric, "KIND", "proportion, mean or ratio", 0,
@@ -150,13 +150,9 @@ int cmd_power(int argc, char **argv)
                                    .metric = "proportion",
                                    .alternative = "two-sided"};
     struct error error = {0};
-    switch (parse(argc, argv, &args)) {
-    case OPTIONS_HELP:
-        return finish_output("power", EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = parse(argc, argv, &args);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     if (read_words(args.metric, args.alternative, &args.problem, &error) != 0 ||
         power_problem_solve(&args.problem, &error) != 0) {

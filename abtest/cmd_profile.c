@@ -263,13 +263,9 @@ int cmd_profile(int argc, char **argv)
         .max_arguments = 1,
     };
     int n_arguments = 0;
-    switch (options_parse(&usage, argc, argv, &job.path, &n_arguments)) {
-    case OPTIONS_HELP:
-        return finish_output("profile", EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = options_parse(&usage, argc, argv, &job.path, &n_arguments);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     if (job.plot && plot_check_path(job.plot, &error) != 0) {
         complain("profile", "%s", error.message);

@@ -466,13 +466,9 @@ int cmd_replay(int argc, char **argv)
     };
     const char *path = NULL;
     int n_arguments = 0;
-    switch (options_parse(&usage, argc, argv, &path, &n_arguments)) {
-    case OPTIONS_HELP:
-        return finish_output(COMMAND, EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = options_parse(&usage, argc, argv, &path, &n_arguments);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     int status = EXIT_FAILED;
     if (replay(&r, path) != 0) {

@@ -172,7 +172,7 @@ struct serve_options {
     const char *path;
 };
 
-static enum options_result parse(int argc, char **argv, struct serve_options *given)
+static int parse(int argc, char **argv, struct serve_options *given)
 {
     const struct option_spec options[] = {
         {"port", OPTION_INT, &given->port, "N",
@@ -215,13 +215,9 @@ int cmd_serve(int argc, char **argv)
                                     .version = ABTEST_VERSION,
                                     .report = report,
                                     .trouble = tell};
-    switch (parse(argc, argv, &given)) {
-    case OPTIONS_HELP:
-        return finish_output("serve", EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = parse(argc, argv, &given);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     struct serve_state *state = NULL;
     if (load(given.path, &state) != 0) {

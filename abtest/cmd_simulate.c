@@ -372,13 +372,10 @@ static int parse_and_run(struct simulate_job *job, const struct option_spec *opt
         .max_arguments = 1,
     };
     int n_arguments = 0;
-    switch (options_parse(&usage, argc, argv, &job->config_path, &n_arguments)) {
-    case OPTIONS_HELP:
-        return finish_output(COMMAND, EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed =
+        options_parse(&usage, argc, argv, &job->config_path, &n_arguments);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     return check_usage(job) == 0 ? run_job(job) : EXIT_USAGE;
 }

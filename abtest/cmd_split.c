@@ -111,13 +111,9 @@ int cmd_split(int argc, char **argv)
     };
     const char *path = NULL;
     int n_arguments = 0;
-    switch (options_parse(&usage, argc, argv, &path, &n_arguments)) {
-    case OPTIONS_HELP:
-        return finish_output("split", EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = options_parse(&usage, argc, argv, &path, &n_arguments);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     if (!split.train || !split.test) {
         complain("split", "--train FILE and --test FILE say where the parts go");

@@ -191,13 +191,9 @@ int cmd_stat(int argc, char **argv)
             "\"treatment\":[226,316]}' | abtest stat",
     };
     int n_arguments = 0;
-    switch (options_parse(&usage, argc, argv, NULL, &n_arguments)) {
-    case OPTIONS_HELP:
-        return finish_output("stat", EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = options_parse(&usage, argc, argv, NULL, &n_arguments);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     return finish_output("stat", answer_all());
 }

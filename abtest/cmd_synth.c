@@ -74,13 +74,9 @@ int cmd_synth(int argc, char **argv)
     };
     const char *directory = NULL;
     int n_arguments = 0;
-    switch (options_parse(&usage, argc, argv, &directory, &n_arguments)) {
-    case OPTIONS_HELP:
-        return finish_output("synth", EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = options_parse(&usage, argc, argv, &directory, &n_arguments);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     config.seed = (uint64_t)seed;
     return finish_output("synth", synth_into(directory, &config));

@@ -525,8 +525,7 @@ static void model_options(struct train_options *o, struct option_spec *specs)
     memcpy(specs, options, sizeof options);
 }
 
-static enum options_result parse(int argc, char **argv, struct train_options *o,
-                                 const char **kind)
+static int parse(int argc, char **argv, struct train_options *o, const char **kind)
 {
     struct option_spec specs[N_FILE_OPTIONS + N_MODEL_OPTIONS];
     file_options(o, specs);
@@ -579,13 +578,9 @@ int cmd_train(int argc, char **argv)
     struct train_options o = default_options();
     struct run run = {0};
     const char *kind = NULL;
-    switch (parse(argc, argv, &o, &kind)) {
-    case OPTIONS_HELP:
-        return finish_output("train", EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = parse(argc, argv, &o, &kind);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     int status = EXIT_USAGE;
     if (configure(&o, kind, &run) == 0) {

@@ -16,13 +16,9 @@ int cmd_version(int argc, char **argv)
         .summary = "Prints the version of abtest and of the libraries it runs on.",
     };
     int n_arguments = 0;
-    switch (options_parse(&usage, argc, argv, NULL, &n_arguments)) {
-    case OPTIONS_HELP:
-        return finish_output("version", EXIT_DONE);
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_RUN:
-        break;
+    const int parsed = options_parse(&usage, argc, argv, NULL, &n_arguments);
+    if (parsed != OPTIONS_RUN) {
+        return parsed;
     }
     printf("abtest %s\nlibevent %s, jansson %s, gsl %s, openblas kernels: %s\n",
            ABTEST_VERSION, event_get_version(), JANSSON_VERSION, gsl_version,

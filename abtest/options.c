@@ -177,8 +177,8 @@ static int take_option(const struct command_usage *usage, int argc, char **argv,
     return store(usage, spec, text);
 }
 
-enum options_result options_parse(const struct command_usage *usage, int argc,
-                                  char **argv, const char **arguments, int *n_arguments)
+int options_parse(const struct command_usage *usage, int argc, char **argv,
+                  const char **arguments, int *n_arguments)
 {
     bool options_ended = false;
     int n = 0;
@@ -190,14 +190,14 @@ enum options_result options_parse(const struct command_usage *usage, int argc,
         } else if (!options_ended &&
                    (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0)) {
             print_help(usage);
-            return OPTIONS_HELP;
+            return finish_output(usage->command, EXIT_DONE);
         } else if (!options_ended && arg[0] == '-' && arg[1]) {
             if (take_option(usage, argc, argv, &i) != 0) {
-                return OPTIONS_BAD;
+                return EXIT_USAGE;
             }
         } else if (n == usage->max_arguments) {
             complain(usage->command, "unexpected argument \"%s\"", arg);
-            return OPTIONS_BAD;
+            return EXIT_USAGE;
         } else {
             arguments[n++] = arg;
             i++;
@@ -206,7 +206,7 @@ enum options_result options_parse(const struct command_usage *usage, int argc,
     if (n < usage->min_arguments) {
         complain(usage->command, "usage: abtest %s %s", usage->command,
                  usage->arguments);
-        return OPTIONS_BAD;
+        return EXIT_USAGE;
     }
     *n_arguments = n;
     return OPTIONS_RUN;

@@ -35,18 +35,16 @@ struct command_usage {
     int min_arguments, max_arguments; /* how many non-option arguments */
 };
 
-enum options_result {
-    OPTIONS_RUN,  /* parsed; *n_arguments of argv are left in `arguments` */
-    OPTIONS_HELP, /* --help was printed: exit with EXIT_DONE */
-    OPTIONS_BAD,  /* the mistake was printed: exit with EXIT_USAGE */
-};
+/* What options_parse returns when there is a command to run; else it is an exit status.
+ */
+#define OPTIONS_RUN (-1)
 
 /* Parses argv[1..]. Options may stand anywhere, as --name VALUE or --name=VALUE; "--"
  * ends them; "-" alone is an argument. `arguments` has room for max_arguments pointers.
- */
-enum options_result options_parse(const struct command_usage *usage, int argc,
-                                  char **argv, const char **arguments,
-                                  int *n_arguments);
+ * Returns OPTIONS_RUN, or the exit status of a command that is over: --help was
+ * printed, or the mistake was. */
+int options_parse(const struct command_usage *usage, int argc, char **argv,
+                  const char **arguments, int *n_arguments);
 
 /* Prints "abtest <command>: <message>" to stderr. */
 void complain(const char *command, const char *format, ...)

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#define MIN_SD        1e-100 /* its square is a number, and so is its square over n */
+#define MAX_SD        1e100
 #define MAX_UNITS     1e15
 #define CHI_INTERVALS 400 /* of Simpson over the density of the standard deviation */
 #define CHI_REACH     10.0
@@ -122,11 +124,11 @@ static int check_plan(const struct power_plan *plan, struct error *error)
         return -1;
     }
     if (plan->metric != POWER_PROPORTION &&
-        (!(plan->sd_control > 0) || !(plan->sd_treatment > 0) ||
-         !isfinite(plan->sd_control) || !isfinite(plan->sd_treatment))) {
+        (!(plan->sd_control >= MIN_SD && plan->sd_control <= MAX_SD) ||
+         !(plan->sd_treatment >= MIN_SD && plan->sd_treatment <= MAX_SD))) {
         error_set(error, ERROR_INVALID,
-                  "standard deviations %g and %g: both must be above 0",
-                  plan->sd_control, plan->sd_treatment);
+                  "standard deviations %g and %g: both must be from %g to %g",
+                  plan->sd_control, plan->sd_treatment, MIN_SD, MAX_SD);
         return -1;
     }
     if (!(plan->alpha > 0 && plan->alpha <= 0.5)) {

@@ -139,6 +139,8 @@ static void nonsense_is_refused(void **state)
     plan = means;
     plan.sd_control = 0;
     assert_int_equal(power_of(&plan, 1, 100, &value, &error), -1);
+    plan.sd_control = 1e-300; /* its square is 0 */
+    assert_int_equal(power_detectable(&plan, 100, 0.8, &value, &error), -1);
     plan = means;
     plan.alpha = 0;
     assert_int_equal(power_of(&plan, 1, 100, &value, &error), -1);

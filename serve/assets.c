@@ -1,5 +1,6 @@
 #include "serve/assets.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/hash.h"
@@ -41,10 +42,9 @@ static const struct asset *find(struct slice name)
 static void answer_asset(struct http_exchange *x, const struct asset *asset)
 {
     const struct slice bytes = {asset->data, (size_t)(asset->end - asset->data)};
-    char hash[HASH_TEXT_LEN + 1], tag[HASH_TEXT_LEN + 3] = "\"";
+    char hash[HASH_TEXT_LEN + 1], tag[HASH_TEXT_LEN + 3];
     hash_text(hash_bytes(bytes.data, bytes.len), hash);
-    strcat(tag, hash);
-    strcat(tag, "\"");
+    snprintf(tag, sizeof tag, "\"%s\"", hash);
     http_add_header(x, "ETag", tag);
     http_add_header(x, "Cache-Control", "no-cache"); /* keep, but ask each time */
     http_add_header(x, "Content-Security-Policy", policy);

@@ -17,8 +17,7 @@ struct change {
 };
 
 /* Reads the body; answers 400 and returns -1 when it asks for nothing sensible. */
-static int read_change(struct http_exchange *x, const json_t *json,
-                       struct change *change)
+static int read_change(struct http_exchange *x, json_t *json, struct change *change)
 {
     const char *key = NULL;
     json_t *value = NULL;
@@ -28,8 +27,7 @@ static int read_change(struct http_exchange *x, const json_t *json,
                      "or {\"coverage\":0.5}");
         return -1;
     }
-    /* jansson's iteration macro takes an object that may be changed. */
-    json_object_foreach((json_t *)(uintptr_t)json, key, value)
+    json_object_foreach(json, key, value)
     {
         const char *text = json_string_value(value);
         const double number = json_number_value(value);

@@ -13,10 +13,8 @@
 #define LOOK_NS   INT64_C(1000000000) /* between two states */
 #define STREAM_MS 500                 /* between two looks of a stream */
 #define TAIL_BACK 16384               /* bytes of each segment shown at first */
-#define TAIL_MAX  (8 << 20)           /* bytes of a segment read in one look */
-#define HEARTBEAT_LOOK                                                                 \
-    15 /* looks of a stream without news before a comment is sent                      \
-        */
+#define TAIL_MAX  (1 << 20) /* bytes of a segment read in a look; more are sampled */
+#define QUIET_MAX 15 /* looks of a stream without news before a comment is sent */
 
 /* The newest event of one kind, for every stream to copy. */
 struct bulletin {
@@ -271,11 +269,10 @@ static int produce(struct server *server, void *context, struct buffer *out)
     }
     watcher->version = dashboard->version;
     pthread_mutex_unlock(&dashboard->lock);
-    if (!is_new && ++watcher->n_quiet == HEARTBEAT_LOOK) {
+    if (!is_new && ++watcher->n_quiet == QUIET_MAX) {
         buffer_append_text(out, ": still here\n\n"); /* a dead client is noticed */
     }
-    watcher->n_quiet =
-        is_new || watcher->n_quiet == HEARTBEAT_LOOK ? 0 : watcher->n_quiet;
+    watcher->n_quiet = is_new || watcher->n_quiet == QUIET_MAX ? 0 : watcher->n_quiet;
     return 0;
 }
 

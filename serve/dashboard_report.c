@@ -7,7 +7,7 @@
 #include "common/json_text.h"
 
 #define MIN_INTERVAL_NS INT64_C(1000000000)
-#define SHARE           20 /* a report that takes 1 s is made every 20 s */
+#define SHARE           30 /* a report that takes 1 s is made every 30 s */
 
 void live_report_free(struct live_report *report)
 {

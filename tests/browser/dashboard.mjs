@@ -47,6 +47,7 @@ function simulate(url, ...options) {
 async function openPage(browser, options = {}) {
   const context = await browser.newContext({ viewport: WIDE, ...options });
   const page = await context.newPage();
+  page.setDefaultTimeout(60000); // the same
   page.faults = [];
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) page.faults.push(message.text());
@@ -85,7 +86,7 @@ const exposures = (page) => page.evaluate(() =>
     .reduce((sum, n) => sum + n, 0));
 
 async function waitFor(what, condition) {
-  for (let i = 0; i < 300; i++) {
+  for (let i = 0; i < 600; i++) { // reports come seldom while the machine is busy
     if (await condition()) return;
     await new Promise((done) => setTimeout(done, 100));
   }

@@ -69,7 +69,7 @@ static const struct config_key keys[] = {
      WITHIN(0, 3650 * DAY), "none", 0},
     {SECTION_METRIC, "direction", KEY_WORD, AT(metric, direction),
      ONE_OF("none|up|down"), "none", 0},
-    {SECTION_METRIC, "margin", KEY_NUMBER, AT(metric, margin), WITHIN(0, 1), "0", 0},
+    {SECTION_METRIC, "margin", KEY_NUMBER, AT(metric, margin), WITHIN(0, 0.99), "0", 0},
     {SECTION_METRIC, "cap", KEY_NUMBER, AT(metric, cap), WITHIN(0.5, 1), "1", 0},
 
     {SECTION_EXPERIMENT, "hypothesis", KEY_TEXT, AT(experiment, hypothesis), NO_RANGE,

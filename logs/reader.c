@@ -1,5 +1,6 @@
 #include "logs/reader.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -377,6 +378,7 @@ int scan_parallel(const char *path, const struct log_visitor *visitors, int n_th
     struct parallel parallel = {0};
     struct log_statistics total = {0};
     int rc = -1;
+    assert(n_threads >= 1);
     struct worker *workers = calloc((size_t)n_threads, sizeof *workers);
     if (!workers) {
         return no_memory(path, error);

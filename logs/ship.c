@@ -53,7 +53,7 @@ static int connect_unix(struct shipment *s, const char *path)
                   s->options->to, sizeof address.sun_path - 1);
         return -1;
     }
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path)); /* the rest is zero already */
     s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&address, sizeof address) != 0) {
         return cannot(s, "connect");

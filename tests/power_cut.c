@@ -87,6 +87,10 @@ static int open_as(const char *name, const char *path, int flags, va_list args)
     return fd;
 }
 
+/* The parameters of the functions replaced have reserved names in the system's headers,
+ * and open64 is declared only where large files are asked for.
+ * NOLINTBEGIN(readability-inconsistent-declaration-parameter-name,readability-redundant-declaration)
+ */
 int open(const char *path, int flags, ...)
 {
     va_list args;
@@ -156,3 +160,6 @@ int rename(const char *from, const char *to)
     }
     return rc;
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name,readability-redundant-declaration)
+ */

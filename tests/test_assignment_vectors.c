@@ -243,7 +243,9 @@ static bool is_applicable(const json_t *context, const json_t *experiment)
     return true;
 }
 
-static struct run_case read_case(const json_t *context, const json_t *experiment)
+/* `key` is the seed where the experiment has neither seed nor key. */
+static struct run_case read_case(const json_t *context, const json_t *experiment,
+                                 const json_t *key)
 {
     const json_t *unit = json_object_get(json_object_get(context, "attributes"), "id");
     const json_t *seed = json_object_get(experiment, "seed");
@@ -253,7 +255,7 @@ static struct run_case read_case(const json_t *context, const json_t *experiment
     double weights[MAX_ARMS];
     struct run_case c = {
         .unit = slice_of_json(unit), /* empty when it is no string */
-        .seed = slice_of_json(seed ? seed : json_object_get(experiment, "key")),
+        .seed = slice_of_json(seed ? seed : key),
         .is_version_2 =
             json_integer_value(json_object_get(experiment, "hashVersion")) == 2,
         .n = (int)json_array_size(json_object_get(experiment, "variations")),
@@ -287,7 +289,8 @@ static void applicable_run_vectors_hold(void **state)
         if (!is_applicable(context, experiment)) {
             continue;
         }
-        const struct run_case c = read_case(context, experiment);
+        const struct run_case c =
+            read_case(context, experiment, json_object_get(experiment, "key"));
         const int arm = run(&c);
         const json_t *value = json_array_get(json_object_get(experiment, "variations"),
                                              arm < 0 ? 0 : (size_t)arm);
@@ -301,6 +304,48 @@ static void applicable_run_vectors_hold(void **state)
     json_decref(vectors);
 }
 
+/* [name, context, feature, answer]. Applicable: the feature's first rule is an
+ * experiment that a config could hold, with no rule before it to pass through. */
+static void applicable_feature_vectors_hold(void **state)
+{
+    (void)state;
+    json_t *vectors = load_vectors("feature");
+    size_t index = 0;
+    int n_checked = 0;
+    json_t *vector = NULL;
+    json_array_foreach(vectors, index, vector)
+    {
+        json_t *context = json_copy(json_array_get(vector, 1));
+        const json_t *key = json_array_get(vector, 2);
+        const json_t *feature = json_object_get(json_object_get(context, "features"),
+                                                json_string_value(key));
+        const json_t *rule = json_array_get(json_object_get(feature, "rules"), 0);
+        const json_t *rule_key = json_object_get(rule, "key");
+        const json_t *unit =
+            json_object_get(json_object_get(context, "attributes"), "id");
+        const json_t *result =
+            json_object_get(json_array_get(vector, 3), "experimentResult");
+        json_object_del(context, "features");
+        if (json_is_string(unit) && json_object_get(rule, "variations") &&
+            !json_object_get(rule, "meta") && is_applicable(context, rule)) {
+            const struct run_case c =
+                read_case(context, rule, rule_key ? rule_key : key);
+            const int arm = run(&c);
+            const int expected =
+                json_is_true(json_object_get(result, "inExperiment"))
+                    ? (int)json_integer_value(json_object_get(result, "variationId"))
+                    : -1;
+            if (arm != expected) {
+                fail_msg("feature: %s", json_string_value(json_array_get(vector, 0)));
+            }
+            n_checked++;
+        }
+        json_decref(context);
+    }
+    assert_true(n_checked >= 5);
+    json_decref(vectors);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +355,7 @@ int main(void)
         cmocka_unit_test(in_namespace_vectors_hold),
         cmocka_unit_test(get_equal_weights_vectors_hold),
         cmocka_unit_test(applicable_run_vectors_hold),
+        cmocka_unit_test(applicable_feature_vectors_hold),
     };
     return cmocka_run_group_tests_name("assignment vectors", tests, NULL, NULL);
 }

@@ -49,7 +49,9 @@ struct candidate {
     const struct contrast *contrast;
     int judgement;    /* on the primary metric */
     bool is_breached; /* some guardrail is */
-    bool is_unclear;  /* some guardrail with a margin is not shown to hold it */
+    bool is_unclear;  /* some guardrail was tested against its margin and not shown to
+                         hold it; one that could not be tested is a reason to read, but
+                         more time need not make it testable, so it holds nothing back */
 };
 
 static struct candidate candidate_of(const struct experiment_result *result, int arm)
@@ -61,7 +63,7 @@ static struct candidate candidate_of(const struct experiment_result *result, int
     for (int m = 0; m < result->spec->n_metrics; m++) {
         const struct guard *guard = &result->metrics[m].contrasts[arm - 1].guard;
         candidate.is_breached |= guard->state == GUARD_BREACHED;
-        candidate.is_unclear |= guard->state == GUARD_UNCLEAR && guard->margin > 0;
+        candidate.is_unclear |= guard->state == GUARD_UNCLEAR && !isnan(guard->p_value);
     }
     return candidate;
 }

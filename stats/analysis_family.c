@@ -203,16 +203,17 @@ static int guard(struct analysis *analysis, struct experiment_result *result,
 {
     const int judgement = analysis_judge(result->spec, metric->spec, contrast);
     contrast->guard = (struct guard){
-        .state = judgement < 0                        ? GUARD_BREACHED
-                 : isnan(contrast->fixed.effect_size) ? GUARD_UNCLEAR
-                                                      : GUARD_HOLDS,
+        .state = judgement < 0                 ? GUARD_BREACHED
+                 : contrast->fixed.is_testable ? GUARD_HOLDS
+                                               : GUARD_UNCLEAR,
         .margin = metric->spec->margin,
         .p_value = NAN,
-        .detail = judgement < 0 ? "shown to worsen"
-                  : isnan(contrast->fixed.effect_size)
-                      ? "no values to judge by"
-                      : "not shown to worsen (no margin is set, so harmlessness is not "
-                        "shown either)",
+        .detail =
+            judgement < 0 ? "shown to worsen"
+            : contrast->fixed.is_testable
+                ? "not shown to worsen (no margin is set, so harmlessness is not "
+                  "shown either)"
+                : "could not be tested: too few units, or values that do not vary",
     };
     if (metric->spec->direction == 0) {
         contrast->guard.state = GUARD_UNCLEAR;

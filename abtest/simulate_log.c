@@ -207,7 +207,10 @@ static int open_log(const struct simulate_log_options *options,
                     struct error *error)
 {
     const struct config *config = options->config;
+    /* The same seed, the same events to the byte, whichever file a thread writes. */
+    const struct log_origin origin = {(uint32_t)run->behaviour.seed, options->start_us};
     const struct log_options log_options = {
+        .origin = &origin,
         .directory = options->directory,
         .sync = LOG_SYNC_NO, /* it can be made again */
         .segment_size = config->log.segment_size,

@@ -161,13 +161,16 @@ out:
     return rc;
 }
 
-static int new_node(char node[SEGMENT_NODE_LEN + 1], struct error *error)
+static int new_node(const uint32_t *wanted, char node[SEGMENT_NODE_LEN + 1],
+                    struct error *error)
 {
-    uint32_t random = 0;
-    ssize_t got = 0;
-    do {
-        got = getrandom(&random, sizeof random, 0);
-    } while (got < 0 && errno == EINTR);
+    uint32_t random = wanted ? *wanted : 0;
+    ssize_t got = (ssize_t)sizeof random;
+    if (!wanted) {
+        do {
+            got = getrandom(&random, sizeof random, 0);
+        } while (got < 0 && errno == EINTR);
+    }
     if (got != (ssize_t)sizeof random) {
         error_set(error, ERROR_IO, "cannot draw a node name: %s", strerror(errno));
         return -1;
@@ -176,8 +179,8 @@ static int new_node(char node[SEGMENT_NODE_LEN + 1], struct error *error)
     return 0;
 }
 
-int recover_identity(const char *directory, struct node_identity *identity,
-                     struct error *error)
+int recover_identity(const char *directory, const uint32_t *wanted,
+                     struct node_identity *identity, struct error *error)
 {
     struct node_identity found = {.n_starts = 0};
     char text[32];
@@ -195,7 +198,7 @@ int recover_identity(const char *directory, struct node_identity *identity,
     }
     const bool is_new = !has_node || !has_starts;
     found.n_starts = is_new ? 1 : found.n_starts + 1;
-    if (is_new && new_node(found.node, error) != 0) {
+    if (is_new && new_node(wanted, found.node, error) != 0) {
         goto out;
     }
     /* The count before the name: a crash between them leaves no name, so a new one is

@@ -20,9 +20,10 @@ struct node_identity {
 
 /* Reads and counts up LOGS/node and LOGS/starts. With the node's name and the number of
  * the start, an id can never come again. Both are made anew when one is missing.
- * ERROR_DAMAGED when one holds something else. */
-MUST_CHECK int recover_identity(const char *directory, struct node_identity *identity,
-                                struct error *error);
+ * `wanted` is the name to make then, or NULL for a random one. ERROR_DAMAGED when one
+ * holds something else. */
+MUST_CHECK int recover_identity(const char *directory, const uint32_t *wanted,
+                                struct node_identity *identity, struct error *error);
 
 /* Cuts the torn last line of a plain segment. Returns the bytes cut, 0 when it was
  * whole, or -1 with ERROR_IO. */

@@ -223,9 +223,11 @@ int log_open(const struct log_options *options, struct log **log, struct error *
         return -1;
     }
     l->lock_fd = -1;
+    l->origin_us = options->origin ? options->origin->ts_us : 0;
     if (check_options(options, error) != 0 || copy_options(l, options, error) != 0 ||
         recover_lock(l->directory, &l->lock_fd, error) != 0 ||
-        recover_identity(l->directory, &l->identity, error) != 0 ||
+        recover_identity(l->directory, options->origin ? &options->origin->node : NULL,
+                         &l->identity, error) != 0 ||
         take_over(l, error) != 0 || make_locks(l, error) != 0 ||
         keeper_start(l, error) != 0 ||
         (options->has_committers && start_committers(l, error) != 0)) {
@@ -319,7 +321,7 @@ static int begin_segment(struct log_shard *shard, struct error *error)
     struct segment *segment = NULL;
     char name[SEGMENT_NAME_SIZE], id[EVENT_ID_SIZE];
 
-    const int64_t now_us = clock_wall_us();
+    const int64_t now_us = log->origin_us ? log->origin_us : clock_wall_us();
     const uint64_t sequence = atomic_fetch_add(&log->next_sequence, 1);
     /* The "s" keeps these ids apart from those of the shards, which are hexadecimal. */
     const int id_len = snprintf(id, sizeof id, "%s-%" PRIx64 ".s.%" PRIx64,

@@ -27,6 +27,14 @@
 
 enum log_sync { LOG_SYNC_ALWAYS, LOG_SYNC_EVERYSEC, LOG_SYNC_NO };
 
+/* Where a log that is made rather than lived begins: with the same origin, the same
+ * events are the same lines, byte for byte. */
+struct log_origin {
+    uint32_t node; /* the node's name, where the directory has none yet */
+    int64_t
+        ts_us; /* of the segments' names and config lines; microseconds since 1970 */
+};
+
 struct log_options {
     const char *directory; /* created when absent */
     enum log_sync sync;
@@ -42,6 +50,9 @@ struct log_options {
      * thread. */
     void (*report)(void *context, const char *message);
     void *report_context;
+
+    const struct log_origin
+        *origin; /* copied; NULL: a random node name and the clock */
 
     /* Give each shard a thread of its own that commits for it: log_shard_submit. */
     bool has_committers;

@@ -64,6 +64,7 @@ struct log {
 
     int lock_fd;
     struct node_identity identity;
+    int64_t origin_us; /* 0: the clock */
     struct buffer config_body;
     atomic_uint_fast64_t next_sequence;
     struct log_shard *shards;

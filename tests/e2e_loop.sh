@@ -105,6 +105,15 @@ equal 'analysis without a server' \
     "$(jq -c '[.experiments[0].metrics[] | select(.name == "satisfied") | .arms[].successes]' out.txt)" \
     "$(jq -c '[.arms[].satisfied]' direct.json)"
 
+# The same seed once more: the same bytes of report in every format.
+"$abtest" simulate run1/item-bias.ini --to-log again --users 600 --seed 7 --threads 2 \
+    --rates control=0.45,treatment=0.72 >again.txt
+for format in text json html csv markdown; do
+    "$abtest" analyze direct --format "$format" >"direct.$format"
+    "$abtest" analyze again --format "$format" >"again.$format"
+    cmp "direct.$format" "again.$format" || fail "the same seed gave another $format report"
+done
+
 # ---- held-out truth and clicks, several visits, onto the same log
 start run2
 "$abtest" simulate run2/item-bias.ini --url "$url" --truth test.csv --users-from train.csv --json \

@@ -42,7 +42,8 @@ static void start(struct receiver *r, int family, const char *path, int64_t stop
     r->listener = socket(family, SOCK_STREAM, 0);
     if (family == AF_UNIX) {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
-        strcpy(address.sun_path, path);
+        assert_true(strlen(path) < sizeof address.sun_path);
+        memcpy(address.sun_path, path, strlen(path));
         unlink(path);
         assert_int_equal(bind(r->listener, (struct sockaddr *)&address, sizeof address),
                          0);

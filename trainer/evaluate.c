@@ -262,11 +262,10 @@ static int scorer_of_items(struct scorer *s, const struct trial *t, const char *
         s->items[i] =
             (float)(predicts_ratings ? t->item_mean[i] : (double)n_trained(t, i));
     }
+    ranking_sort(s->items, t->n_catalogue, scratch, &s->order);
     /* measure_all releases the scorer, failed or not, which the analyzer does not see.
      */
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
-    ranking_sort(s->items, t->n_catalogue, scratch, &s->order);
-    free(scratch);
+    free(scratch); /* NOLINT(clang-analyzer-unix.Malloc) */
     return 0;
 }
 

@@ -177,11 +177,15 @@ static int make_room(struct scanner *s)
     return 0;
 }
 
-/* Bytes are lost: the line that is cut by it goes with them. */
+/* Bytes are lost: the line that is cut by it goes with them. How many is what the
+ * header of a damaged frame claims: a number that leads past the end of any file is not
+ * believed. */
 static int visit_gap(struct scanner *s, size_t lost)
 {
     const int64_t from = s->is_skipping ? s->skipping_from : s->chunk_offset;
-    const int64_t end = s->chunk_offset + (int64_t)s->chunk_len + (int64_t)lost;
+    const int64_t here = s->chunk_offset + (int64_t)s->chunk_len;
+    const int64_t end =
+        lost < (size_t)(INT64_MAX / 2 - here) ? here + (int64_t)lost : here;
     s->is_skipping = false;
     s->chunk_len = 0;
     s->chunk_offset = end;

@@ -1,5 +1,5 @@
 /* connection.h - inside of the workers: one connection, one batch of answers. Included
- * by worker.c, connection.c and aside.c only. */
+ * by the files of the workers only. */
 #ifndef SERVE_CONNECTION_H
 #define SERVE_CONNECTION_H
 
@@ -142,11 +142,26 @@ void connection_answered(struct connection *connection, struct http_exchange *x)
 
 /* worker.c */
 void worker_tick(struct worker *worker); /* every callback calls it first */
-struct record *worker_record(struct worker *worker, struct connection *connection,
-                             size_t start);
-void worker_flush(struct worker *worker);
+int worker_watch(struct worker *worker); /* for wake-ups and deadlines; -1: no memory */
+void *worker_run(void *context);         /* the thread */
+void worker_bury(struct worker *worker); /* frees closed connections */
 void worker_trouble(struct worker *worker, const char *event, enum error_code code,
                     const char *message);
+
+/* batch.c */
+struct record *worker_record(struct worker *worker, struct connection *connection,
+                             size_t start);
+void worker_flush(struct worker *worker);  /* commits and sends, if that may be now */
+void worker_finish(struct worker *worker); /* waits until all is sent */
+int worker_watch_commits(struct worker *worker);
+
+/* listener.c */
+int listener_check_free(const struct http_options *options, struct error *error);
+int listener_open(struct worker *worker, struct error *error);
+int listener_watch(struct worker *worker);
+int listener_accept(struct worker *worker); /* how many, or -1: no more to accept now */
+void listener_resume(struct worker *worker); /* after a pause, if there is room again */
+void listener_close(struct worker *worker);
 
 /* aside.c */
 struct aside *aside_new(int n_threads, struct error *error);

@@ -1,0 +1,59 @@
+/* server_internal.h - inside of the server: what its files share. Included by server*.c
+ * and desk.c only. */
+#ifndef SERVE_SERVER_INTERNAL_H
+#define SERVE_SERVER_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "serve/dashboard.h"
+#include "serve/dedup.h"
+#include "serve/metrics.h"
+#include "serve/newcomers.h"
+#include "serve/server.h"
+
+/* What one worker keeps; on cache lines of its own. */
+struct desk {
+    _Alignas(64) struct serve_state *state; /* a reference */
+    unsigned state_version;
+    unsigned logged_version; /* whose config the shard has */
+    uint64_t flying_batch;   /* the log's number of the batch being committed */
+    size_t n_flying_ids;
+    atomic_int_fast64_t failed_ns;      /* when the last commit failed; 0: it did not */
+    const struct serve_state *slots_of; /* whose arms `slots` are for; not followed */
+    void *scratch[N_SCRATCH];
+    size_t scratch_size[N_SCRATCH];
+    struct desk_lists lists;
+};
+
+struct server {
+    struct server_options options;
+    struct http_workers *workers;
+    struct log *log;
+    struct desk *desks; /* (n_workers) */
+    struct dedup *dedup;
+    struct metrics *metrics;
+    struct newcomers *newcomers;
+    bool has_committers;
+    atomic_int_fast64_t trouble_second; /* when trouble was told last */
+    atomic_int n_troubles;              /* in that second */
+    pthread_mutex_t reload_lock;        /* one reload at a time */
+    pthread_mutex_t change_lock;        /* one change of the config file at a time */
+    struct dashboard *dashboard;
+    pthread_mutex_t state_lock;
+    struct serve_state *state; /* under state_lock */
+    atomic_uint state_version;
+    bool is_open;
+};
+
+/* server_log.c: opens the log with the config as its first event, reads back what a
+ * restart must not forget, and puts another config into one worker's log. */
+MUST_CHECK int server_open_log(struct server *server, struct error *error);
+MUST_CHECK int server_log_config(const struct server *server, int worker,
+                                 const struct serve_state *state, struct error *error);
+
+/* server_hooks.c: what the workers call. */
+struct http_hooks server_hooks(struct server *server);
+void server_trouble(void *context, const char *event, const struct error *error);
+
+#endif

@@ -71,13 +71,11 @@ void buffer_append_int(struct buffer *buffer, int64_t value)
     buffer_append(buffer, at, (size_t)(digits + sizeof digits - at));
 }
 
-void buffer_printf(struct buffer *buffer, const char *format, ...)
+void buffer_vprintf(struct buffer *buffer, const char *format, va_list args)
 {
-    va_list args, again;
-    va_start(args, format);
+    va_list again;
     va_copy(again, args);
     const int len = vsnprintf(NULL, 0, format, args);
-    va_end(args);
     if (len < 0) {
         buffer->failed = true;
     } else {
@@ -88,4 +86,12 @@ void buffer_printf(struct buffer *buffer, const char *format, ...)
         }
     }
     va_end(again);
+}
+
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    buffer_vprintf(buffer, format, args);
+    va_end(args);
 }

@@ -7,6 +7,7 @@
 #ifndef COMMON_BUFFER_H
 #define COMMON_BUFFER_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +33,8 @@ void buffer_append_text(struct buffer *buffer, const char *text);
 void buffer_append_char(struct buffer *buffer, char c);
 void buffer_append_int(struct buffer *buffer, int64_t value);
 void buffer_printf(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
+void buffer_vprintf(struct buffer *buffer, const char *format, va_list args)
+    PRINTF_LIKE(2, 0);
 
 /* Drops the contents and the failure, keeps the memory. */
 static inline void buffer_clear(struct buffer *buffer)

@@ -1,7 +1,6 @@
 #include "report/html_text.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "common/utf8.h"
 
@@ -35,23 +34,11 @@ void html_text(struct buffer *out, struct slice text)
 void html_printf(struct buffer *out, const char *format, ...)
 {
     struct buffer plain = {0};
-    char text[1024];
     va_list args;
     va_start(args, format);
-    const int len = vsnprintf(text, sizeof text, format, args);
+    buffer_vprintf(&plain, format, args);
     va_end(args);
-    if (len < (int)sizeof text) {
-        html_text(out, slice_of(text));
-        return;
-    }
-    va_start(args, format);
-    char *long_text = buffer_reserve(&plain, (size_t)len + 1);
-    if (long_text) {
-        vsnprintf(long_text, (size_t)len + 1, format, args);
-        html_text(out, (struct slice){long_text, (size_t)len});
-    } else {
-        out->failed = true;
-    }
-    va_end(args);
+    html_text(out, (struct slice){plain.data, plain.len});
+    out->failed |= plain.failed;
     buffer_free(&plain);
 }

@@ -68,3 +68,29 @@ void json_bool(struct json_writer *json, const char *key, bool value)
     start(json, key);
     buffer_append_text(json->out, value ? "true" : "false");
 }
+
+void json_fields(struct json_writer *json, const struct json_field *fields, size_t n,
+                 const void *object)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct json_field *field = &fields[i];
+        const void *at = (const char *)object + field->offset;
+        switch (field->kind) {
+        case JSON_FIELD_TEXT:
+            json_text(json, field->key, *(const char *const *)at);
+            break;
+        case JSON_FIELD_INT:
+            json_int(json, field->key, *(const int *)at);
+            break;
+        case JSON_FIELD_INT64:
+            json_int(json, field->key, *(const int64_t *)at);
+            break;
+        case JSON_FIELD_DOUBLE:
+            json_number(json, field->key, *(const double *)at);
+            break;
+        case JSON_FIELD_BOOL:
+            json_bool(json, field->key, *(const bool *)at);
+            break;
+        }
+    }
+}

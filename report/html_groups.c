@@ -1,0 +1,114 @@
+/* html_groups.c - the primary metric by groups of units, and what the lists were like.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "report/html_parts.h"
+#include "report/html_plot.h"
+#include "report/html_sections.h"
+#include "report/html_text.h"
+#include "report/report_formats.h"
+
+static void add_group_row(struct buffer *out, const struct experiment_result *r,
+                          const struct segment_result *group, int arm,
+                          struct plot_scale scale)
+{
+    const enum analysis_kind kind = r->spec->metrics[r->spec->primary].kind;
+    const struct finding *finding = &group->findings[arm - 1];
+    char effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE], text[NUMBER_TEXT_SIZE],
+        label[3 * NUMBER_TEXT_SIZE];
+    number_text_effect(kind, finding->effect_size, effect);
+    number_text_interval(kind, finding->ci_lower, finding->ci_upper, interval);
+    snprintf(label, sizeof label, "difference %s, interval %s", effect, interval);
+    buffer_append_text(out, "<tr><th scope=\"row\">");
+    html_text(out, slice_of(group->group));
+    if (r->spec->n_arms > 2) {
+        html_printf(out, ": %s", r->spec->arms[arm].name);
+    }
+    buffer_append_text(out, "</th><td class=\"plot\">");
+    plot_interval(out, scale, finding->effect_size, finding->ci_lower,
+                  finding->ci_upper, label);
+    buffer_printf(out, "</td><td class=\"num\">%" PRId64 "</td>",
+                  group->arm_units[0] + group->arm_units[arm]);
+    number_text_value(kind, group->arm_value[0], text);
+    html_cell(out, text, true);
+    html_two_lines(out, effect, finding->is_testable ? interval : finding->why_not);
+    number_text_p(group->p_adjusted[arm - 1], log10(group->p_adjusted[arm - 1]), text);
+    html_cell(out, text, true);
+    buffer_append_text(out, "</tr>");
+}
+
+void html_segments(struct buffer *out, const struct experiment_result *r)
+{
+    for (int s = 0; s < r->n_segmentations; s++) {
+        const struct segmentation *segmentation = &r->segmentations[s];
+        double lower = 0, upper = 0;
+        char caption[256];
+        for (int g = 0; g < segmentation->n_groups; g++) {
+            for (int a = 1; a < r->spec->n_arms; a++) {
+                plot_stretch(segmentation->groups[g].findings[a - 1].ci_lower, &lower,
+                             &upper);
+                plot_stretch(segmentation->groups[g].findings[a - 1].ci_upper, &lower,
+                             &upper);
+            }
+        }
+        const struct plot_scale scale = plot_scale_of(lower, upper);
+        buffer_append_text(out, "<h2>By segment: ");
+        html_text(out, slice_of(segmentation->name));
+        buffer_append_text(out, "</h2>");
+        snprintf(
+            caption, sizeof caption,
+            "%.60s; p corrected by %s for %d groups; do the effects differ between "
+            "groups? p = %.4g (Cochran's Q)",
+            r->spec->metrics[r->spec->primary].name, segmentation->adjustment,
+            segmentation->n_groups, segmentation->interaction_p);
+        html_table_open(out, "forest", caption);
+        buffer_append_text(out, "<thead><tr><th scope=\"col\">Group</th><th "
+                                "scope=\"col\" class=\"plot\">Difference</th><th "
+                                "scope=\"col\" class=\"num\">Units</th><th "
+                                "scope=\"col\" class=\"num\">Control</th><th "
+                                "scope=\"col\" class=\"num\">Difference</th><th "
+                                "scope=\"col\" class=\"num\">Corrected p</th></tr>"
+                                "</thead><tbody>");
+        for (int g = 0; g < segmentation->n_groups; g++) {
+            for (int a = 1; a < r->spec->n_arms; a++) {
+                add_group_row(out, r, &segmentation->groups[g], a, scale);
+            }
+        }
+        html_table_close(out);
+    }
+}
+
+void html_items(struct buffer *out, const struct experiment_result *r)
+{
+    static const char *const heads[] = {"Lists",       "Arm", "#Control",
+                                        "#Difference", "#p",  "Meaning"};
+    char text[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE];
+    if (r->n_item_metrics == 0) {
+        return;
+    }
+    buffer_append_text(out, "<h2>What the lists were like</h2>");
+    html_table_open(out, "items",
+                    "Intervals by a delete-a-group jackknife over 16 groups of units");
+    html_column_heads(out, heads, 6);
+    for (int m = 0; m < r->n_item_metrics; m++) {
+        const struct item_metric *metric = &r->item_metrics[m];
+        for (int a = 1; a < r->spec->n_arms; a++) {
+            const struct finding *finding = &metric->findings[a - 1];
+            html_row_head(out, metric->name);
+            html_cell(out, r->spec->arms[a].name, false);
+            number_text_value(ANALYSIS_MEAN, metric->arms[0].value, text);
+            html_cell(out, text, true);
+            number_text_effect(ANALYSIS_MEAN, finding->effect_size, text);
+            number_text_interval(ANALYSIS_MEAN, finding->ci_lower, finding->ci_upper,
+                                 interval);
+            html_two_lines(out, text, interval);
+            number_text_p(finding->p_value, finding->log10_p_value, text);
+            html_cell(out, text, true);
+            html_cell(out, metric->meaning, false);
+            buffer_append_text(out, "</tr>");
+        }
+    }
+    html_table_close(out);
+}

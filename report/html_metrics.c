@@ -1,0 +1,227 @@
+/* html_metrics.c - every metric: the forest of intervals, what holds at every look,
+ * other ways to look, and each arm by itself.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "report/html_parts.h"
+#include "report/html_plot.h"
+#include "report/html_sections.h"
+#include "report/html_text.h"
+#include "report/report_formats.h"
+
+static struct plot_scale forest_scale(const struct experiment_result *r)
+{
+    double lower = 0, upper = 0;
+    for (int m = 0; m < r->spec->n_metrics; m++) {
+        for (int a = 1; a < r->spec->n_arms; a++) {
+            const struct finding *fixed = &r->metrics[m].contrasts[a - 1].fixed;
+            plot_stretch(fixed->rel_effect_size, &lower, &upper);
+            plot_stretch(fmax(fixed->rel_ci_lower, -1), &lower, &upper);
+            plot_stretch(fmin(fixed->rel_ci_upper, 3), &lower, &upper);
+        }
+    }
+    return plot_scale_of(lower, upper);
+}
+
+static void forest_row(struct buffer *out, const struct experiment_result *r,
+                       const struct metric_result *metric,
+                       const struct contrast *contrast, struct plot_scale scale)
+{
+    const struct finding *fixed = &contrast->fixed;
+    const enum analysis_kind kind = metric->spec->kind;
+    char relative[NUMBER_TEXT_SIZE], lower[NUMBER_TEXT_SIZE], upper[NUMBER_TEXT_SIZE],
+        text[NUMBER_TEXT_SIZE], label[4 * NUMBER_TEXT_SIZE];
+    number_text_relative(fixed->rel_effect_size, relative);
+    number_text_relative(fixed->rel_ci_lower, lower);
+    number_text_relative(fixed->rel_ci_upper, upper);
+    snprintf(label, sizeof label, "relative change %s, interval %s to %s", relative,
+             lower, upper);
+    buffer_append_text(out, "<tr><th scope=\"row\">");
+    html_text(out, slice_of(metric->spec->name));
+    if (r->spec->n_arms > 2) {
+        html_printf(out, ": %s", r->spec->arms[contrast->arm].name);
+    }
+    buffer_printf(out, "<br><span class=\"small soft\">%s%s</span></th>",
+                  metric_role_name(metric->role),
+                  metric->spec->direction > 0   ? ", higher is better"
+                  : metric->spec->direction < 0 ? ", lower is better"
+                                                : "");
+    buffer_append_text(out, "<td class=\"plot\">");
+    plot_interval(out, scale, fixed->rel_effect_size, fixed->rel_ci_lower,
+                  fixed->rel_ci_upper, label);
+    buffer_append_text(out, "</td>");
+    snprintf(label, sizeof label, "%s to %s", lower, upper);
+    html_two_lines(out, relative, label);
+    number_text_effect(kind, fixed->effect_size, text);
+    number_text_interval(kind, fixed->ci_lower, fixed->ci_upper, relative);
+    html_two_lines(out, text, relative);
+    number_text_p(fixed->p_value, fixed->log10_p_value, text);
+    html_cell(out, text, true);
+    buffer_append_text(out, "</tr>");
+}
+
+void html_forest(struct buffer *out, const struct experiment_result *r)
+{
+    const struct plot_scale scale = forest_scale(r);
+    buffer_append_text(out, "<h2>All metrics</h2>");
+    html_table_open(
+        out, "forest",
+        "Change relative to control with its interval; the dashed line is no "
+        "change");
+    buffer_append_text(out, "<thead><tr><th scope=\"col\">Metric</th>"
+                            "<th scope=\"col\" class=\"plot\">Relative change");
+    plot_axis(out, scale);
+    buffer_append_text(out,
+                       "</th><th scope=\"col\" class=\"num\">Relative</th>"
+                       "<th scope=\"col\" class=\"num\">Difference</th>"
+                       "<th scope=\"col\" class=\"num\">p</th></tr></thead><tbody>");
+    for (int m = 0; m < r->spec->n_metrics; m++) {
+        for (int a = 1; a < r->spec->n_arms; a++) {
+            forest_row(out, r, &r->metrics[m], &r->metrics[m].contrasts[a - 1], scale);
+        }
+    }
+    html_table_close(out);
+}
+
+static void add_adjusted_row(struct buffer *out, const struct experiment_result *r,
+                             const struct metric_result *metric,
+                             const struct contrast *contrast)
+{
+    const enum analysis_kind kind = metric->spec->kind;
+    const struct finding *adjusted = &contrast->adjusted;
+    char effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
+    html_row_head(out, metric->spec->name);
+    html_cell(out, r->spec->arms[contrast->arm].name, false);
+    if (adjusted->is_testable) {
+        number_text_effect(kind, adjusted->effect_size, effect);
+        number_text_interval(kind, adjusted->ci_lower, adjusted->ci_upper, interval);
+        number_text_p(adjusted->p_value, adjusted->log10_p_value, p);
+        html_two_lines(out, effect, interval);
+        html_cell(out, p, true);
+        snprintf(p, sizeof p, "%.1f %%", 100 * contrast->variance_reduction);
+        html_cell(out, p, true);
+    } else {
+        buffer_append_text(out, "<td colspan=\"3\" class=\"soft\">");
+        html_text(out, slice_of(adjusted->why_not ? adjusted->why_not : ""));
+        buffer_append_text(out, "</td>");
+    }
+    if (contrast->belief.method) {
+        snprintf(p, sizeof p, "%.4f", contrast->belief.p_better);
+        number_text_effect(kind, contrast->belief.expected_loss, effect);
+        html_cell(out, p, true);
+        html_cell(out, effect, true);
+    } else {
+        buffer_append_text(out, "<td></td><td></td>");
+    }
+    buffer_append_text(out, "</tr>");
+}
+
+/* Adjusted effects and probabilities: other ways to look at the same data. */
+void html_adjusted(struct buffer *out, const struct experiment_result *r)
+{
+    static const char *const heads[] = {"Metric",
+                                        "Arm",
+                                        "#Adjusted difference",
+                                        "#p",
+                                        "#Variance reduced",
+                                        "#P(better)",
+                                        "#Expected loss"};
+    char caption[256];
+    buffer_append_text(out, "<h2>Other ways to look</h2>");
+    snprintf(caption, sizeof caption,
+             "CUPED adjusts for %.120s; probabilities are beta-binomial with a uniform "
+             "prior",
+             r->covariates ? r->covariates : "nothing, for nothing was known before");
+    html_table_open(out, "adjusted", caption);
+    html_column_heads(out, heads, 7);
+    for (int m = 0; m < r->spec->n_metrics; m++) {
+        for (int a = 1; a < r->spec->n_arms; a++) {
+            const struct contrast *contrast = &r->metrics[m].contrasts[a - 1];
+            if (contrast->adjusted.is_testable || contrast->belief.method) {
+                add_adjusted_row(out, r, &r->metrics[m], contrast);
+            }
+        }
+    }
+    html_table_close(out);
+}
+
+/* What decides beside the fixed-horizon answer, and how guardrails stand. */
+void html_looks(struct buffer *out, const struct experiment_result *r)
+{
+    static const char *const heads[] = {"Metric",         "Arm",          "#One look",
+                                        "#At every look", "#Corrected p", "Correction",
+                                        "Guardrail"};
+    char text[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
+    buffer_append_text(out, "<h2>Looks, questions and guardrails</h2>");
+    html_table_open(
+        out, "looks",
+        r->spec->sequential
+            ? "This experiment is looked at while it runs, so the answer at every "
+              "look decides"
+            : "One look was planned beforehand, so the answer for one look decides");
+    html_column_heads(out, heads, 7);
+    for (int m = 0; m < r->spec->n_metrics; m++) {
+        const struct metric_result *metric = &r->metrics[m];
+        for (int a = 1; a < r->spec->n_arms; a++) {
+            const struct contrast *contrast = &metric->contrasts[a - 1];
+            const enum analysis_kind kind = metric->spec->kind;
+            html_row_head(out, metric->spec->name);
+            html_cell(out, r->spec->arms[a].name, false);
+            number_text_interval(kind, contrast->fixed.ci_lower,
+                                 contrast->fixed.ci_upper, text);
+            number_text_p(contrast->fixed.p_value, contrast->fixed.log10_p_value, p);
+            html_two_lines(out, text, p);
+            number_text_interval(kind, contrast->always.ci_lower,
+                                 contrast->always.ci_upper, text);
+            number_text_p(contrast->always.p_value, contrast->always.log10_p_value, p);
+            html_two_lines(out, text,
+                           contrast->always.is_testable ? p : contrast->always.why_not);
+            number_text_p(analysis_decisive_p(r->spec, contrast),
+                          log10(analysis_decisive_p(r->spec, contrast)), p);
+            html_cell(out, p, true);
+            html_cell(out, contrast->adjustment, false);
+            buffer_append_text(out, "<td>");
+            if (contrast->guard.state != GUARD_NONE) {
+                buffer_printf(out, "<span class=\"pill %s\">%s</span>",
+                              contrast->guard.state == GUARD_BREACHED ? "bad"
+                              : contrast->guard.state == GUARD_HOLDS  ? "good"
+                                                                      : "warn",
+                              guard_state_name(contrast->guard.state));
+            }
+            buffer_append_text(out, "</td></tr>");
+        }
+    }
+    html_table_close(out);
+}
+
+void html_metric_arms(struct buffer *out, const struct experiment_result *r)
+{
+    static const char *const heads[] = {"Metric", "Arm",       "#Units",     "#Total",
+                                        "#Value", "#Interval", "Interval by"};
+    char text[NUMBER_TEXT_SIZE], lower[NUMBER_TEXT_SIZE], upper[NUMBER_TEXT_SIZE];
+    buffer_append_text(out, "<h2>Every arm</h2>");
+    html_table_open(out, "arms", "Each metric in each arm");
+    html_column_heads(out, heads, 7);
+    for (int m = 0; m < r->spec->n_metrics; m++) {
+        const struct metric_result *metric = &r->metrics[m];
+        for (int a = 0; a < r->spec->n_arms; a++) {
+            const struct metric_arm *arm = &metric->arms[a];
+            html_row_head(out, metric->spec->name);
+            html_cell(out, r->spec->arms[a].name, false);
+            buffer_printf(out, "<td class=\"num\">%" PRIu64 "</td>", arm->sum.n_units);
+            buffer_printf(out, "<td class=\"num\">%.10g</td>", arm->sum_x);
+            number_text_value(metric->spec->kind, arm->estimate.value, text);
+            html_cell(out, text, true);
+            number_text_value(metric->spec->kind, arm->ci_lower, lower);
+            number_text_value(metric->spec->kind, arm->ci_upper, upper);
+            buffer_append_text(out, "<td class=\"num\">");
+            html_printf(out, "%s to %s", lower, upper);
+            buffer_append_text(out, "</td>");
+            html_cell(out, arm->interval ? arm->interval : "", false);
+            buffer_append_text(out, "</tr>");
+        }
+    }
+    html_table_close(out);
+}

@@ -1,0 +1,77 @@
+/* json_groups.c - groups of units and lists of items in the JSON report. */
+#include <math.h>
+
+#include "report/json_parts.h"
+
+static void write_group(struct json_writer *json, const struct experiment_result *r,
+                        const struct segment_result *group)
+{
+    json_open(json, NULL, '{');
+    json_text(json, "group", group->group);
+    json_number(json, "sample_ratio_p_value", group->srm_p);
+    json_open(json, "arms", '[');
+    for (int a = 0; a < r->spec->n_arms; a++) {
+        json_open_arm(json, r, a);
+        json_int(json, "n", group->arm_units[a]);
+        json_number(json, "value", group->arm_value[a]);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_contrasts(json, r, group->findings, group->p_adjusted);
+    json_close(json, '}');
+}
+
+void json_segments(struct json_writer *json, const struct experiment_result *r)
+{
+    json_open(json, "segments", '[');
+    for (int s = 0; s < r->n_segmentations; s++) {
+        const struct segmentation *segmentation = &r->segmentations[s];
+        json_open(json, NULL, '{');
+        json_text(json, "name", segmentation->name);
+        json_text(json, "metric", r->spec->metrics[r->spec->primary].name);
+        json_text(json, "correction", segmentation->adjustment);
+        json_text(json, "interaction_test", "Cochran's Q");
+        json_number(json, "interaction_p_value", segmentation->interaction_p);
+        json_open(json, "groups", '[');
+        for (int g = 0; g < segmentation->n_groups; g++) {
+            write_group(json, r, &segmentation->groups[g]);
+        }
+        json_close(json, ']');
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void write_item_metric(struct json_writer *json,
+                              const struct experiment_result *r,
+                              const struct item_metric *metric)
+{
+    json_open(json, NULL, '{');
+    json_text(json, "name", metric->name);
+    json_text(json, "meaning", metric->meaning);
+    json_open(json, "arms", '[');
+    for (int a = 0; a < r->spec->n_arms; a++) {
+        json_open_arm(json, r, a);
+        json_number(json, "value", metric->arms[a].value);
+        json_number(json, "standard_error", sqrt(metric->arms[a].variance));
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_contrasts(json, r, metric->findings, NULL);
+    json_close(json, '}');
+}
+
+void json_items(struct json_writer *json, const struct experiment_result *r)
+{
+    if (r->n_item_metrics == 0) {
+        return;
+    }
+    json_open(json, "lists", '{');
+    json_int(json, "items", r->n_items);
+    json_open(json, "metrics", '[');
+    for (int m = 0; m < r->n_item_metrics; m++) {
+        write_item_metric(json, r, &r->item_metrics[m]);
+    }
+    json_close(json, ']');
+    json_close(json, '}');
+}

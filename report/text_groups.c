@@ -1,0 +1,98 @@
+/* text_groups.c - groups of units and lists of items as text. */
+#include <inttypes.h>
+#include <math.h>
+
+#include "report/table.h"
+#include "report/text_parts.h"
+
+static void add_segment_row(struct table *table, const struct experiment_result *r,
+                            enum analysis_kind kind, const struct segment_result *group,
+                            int arm)
+{
+    const struct finding *finding = &group->findings[arm - 1];
+    char value[NUMBER_TEXT_SIZE], effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE];
+    number_text_value(kind, group->arm_value[0], value);
+    number_text_effect(kind, finding->effect_size, effect);
+    number_text_interval(kind, finding->ci_lower, finding->ci_upper, interval);
+    table_cell(table, "%s", group->group);
+    table_cell(table, "%s", r->spec->arms[arm].name);
+    table_cell(table, "%" PRId64, group->arm_units[0] + group->arm_units[arm]);
+    table_cell(table, "%s", value);
+    table_cell(table, "%s", effect);
+    if (finding->is_testable) {
+        table_cell(table, "%s, adjusted p = %.4g", interval,
+                   group->p_adjusted[arm - 1]);
+    } else {
+        table_cell(table, "not testable: %s", finding->why_not);
+    }
+}
+
+void text_segments(const struct page *page, const struct experiment_result *r)
+{
+    const enum analysis_kind kind = r->n_segmentations
+                                        ? r->spec->metrics[r->spec->primary].kind
+                                        : ANALYSIS_PROPORTION;
+    for (int s = 0; s < r->n_segmentations; s++) {
+        const struct segmentation *segmentation = &r->segmentations[s];
+        struct table table = {.align = "llrrrl"};
+        text_heading(page, "Segment %s (%s, p corrected by %s for %d groups)",
+                     segmentation->name, r->metrics[r->spec->primary].spec->name,
+                     segmentation->adjustment, segmentation->n_groups);
+        table_cell(&table, "group");
+        table_cell(&table, "arm");
+        table_cell(&table, "units");
+        table_cell(&table, "control");
+        table_cell(&table, "difference");
+        table_cell(&table, "%g %% interval", 100 * (1 - r->spec->alpha));
+        for (int g = 0; g < segmentation->n_groups; g++) {
+            const struct segment_result *group = &segmentation->groups[g];
+            for (int a = 1; a < r->spec->n_arms; a++) {
+                add_segment_row(&table, r, kind, group, a);
+            }
+        }
+        table_write_text(&table, 2, page->out);
+        if (isfinite(segmentation->interaction_p)) {
+            buffer_printf(page->out,
+                          "  do the effects differ between groups? p = %.4g (Cochran's "
+                          "Q)\n",
+                          segmentation->interaction_p);
+        }
+    }
+}
+
+void text_items(const struct page *page, const struct experiment_result *r)
+{
+    const enum analysis_kind kind = ANALYSIS_MEAN; /* plain numbers */
+    if (r->n_item_metrics == 0) {
+        return;
+    }
+    text_heading(page, "Lists");
+    buffer_printf(page->out, "  %d items were shown; %s\n", r->n_items,
+                  r->item_metrics[0].findings[0].test
+                      ? r->item_metrics[0].findings[0].test
+                      : "nothing to compare");
+    struct table table = {.align = "llrrl"};
+    table_cell(&table, "%s", "");
+    table_cell(&table, "arm");
+    table_cell(&table, "control");
+    table_cell(&table, "difference");
+    table_cell(&table, "%g %% interval", 100 * (1 - r->spec->alpha));
+    for (int m = 0; m < r->n_item_metrics; m++) {
+        const struct item_metric *metric = &r->item_metrics[m];
+        for (int a = 1; a < r->spec->n_arms; a++) {
+            const struct finding *finding = &metric->findings[a - 1];
+            char value[NUMBER_TEXT_SIZE], effect[NUMBER_TEXT_SIZE],
+                interval[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
+            number_text_value(kind, metric->arms[0].value, value);
+            number_text_effect(kind, finding->effect_size, effect);
+            number_text_interval(kind, finding->ci_lower, finding->ci_upper, interval);
+            number_text_p(finding->p_value, finding->log10_p_value, p);
+            table_cell(&table, "%s", metric->name);
+            table_cell(&table, "%s", r->spec->arms[a].name);
+            table_cell(&table, "%s", value);
+            table_cell(&table, "%s", effect);
+            table_cell(&table, "%s, %s  (%s)", interval, p, metric->meaning);
+        }
+    }
+    table_write_text(&table, 2, page->out);
+}

@@ -3,13 +3,15 @@
 #include <unistd.h>
 
 #include "abtest/analyze.h"
+#include "abtest/analyze_plot.h"
 #include "abtest/commands.h"
 #include "abtest/options.h"
+#include "abtest/plot.h"
 #include "common/file.h"
 #include "report/report.h"
 
 struct analyze_options {
-    const char *format, *output;
+    const char *format, *output, *plot;
     bool is_json, is_gate;
     int64_t n_aa, seed, n_threads;
     struct analyze_request request;
@@ -26,6 +28,10 @@ static int parse(int argc, char **argv, struct analyze_options *options)
          0},
         {"o", OPTION_TEXT, &options->output, "FILE",
          "write the report there instead of standard output", 0, 0},
+        {"plot", OPTION_TEXT, &options->plot, "FILE",
+         "draw all metrics and the effect over time into FILE.svg, .png or .pdf; - "
+         "draws on the terminal",
+         0, 0},
         {"gate", OPTION_FLAG, &options->is_gate, NULL,
          "exit 4 when the decision is to roll back or a guardrail is breached", 0, 0},
         {"covariates", OPTION_TEXT, &options->request.covariates, "FILE",
@@ -106,6 +112,11 @@ int cmd_analyze(int argc, char **argv)
                  options.format);
         return EXIT_USAGE;
     }
+    const bool is_data = !options.output && format != REPORT_TEXT;
+    const int checked = plot_check_option("analyze", options.plot, is_data);
+    if (checked != OPTIONS_RUN) {
+        return checked;
+    }
 
     struct analyze_result result = {0};
     struct buffer out = {0};
@@ -118,6 +129,10 @@ int cmd_analyze(int argc, char **argv)
         complain("analyze", "%s", error.message);
     } else {
         status = write_out(&options, buffer_slice(&out));
+        if (status == EXIT_DONE && options.plot) {
+            status = finish_output(
+                "analyze", analyze_plot(result.analysis, options.plot, is_data));
+        }
         if (status == EXIT_DONE) {
             status = exit_status_of(result.analysis, options.is_gate);
         }

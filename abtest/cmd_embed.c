@@ -268,28 +268,30 @@ static int group_of(const struct job *job, int32_t item)
 /* Labels that do not cover each other, best-known items first. */
 struct labels {
     int64_t n;
+    double letter,
+        line; /* size of a letter as shares of the panel's width and height */
     double x[MAX_LABELS], y[MAX_LABELS];
     struct slice text[MAX_LABELS];
 };
 
-/* Width of a label in the units of x, by its length; its height in those of y. Both
- * from the size of the panel and of the font. */
-static double label_width(const struct plot_panel *panel, struct slice text)
+/* Width of a label in the units of x, by its length. */
+static double label_width(const struct plot_panel *panel, const struct labels *labels,
+                          struct slice text)
 {
-    return (double)(text.len + 2) * 0.0088 * (panel->x_high - panel->x_low);
+    return (double)(text.len + 2) * labels->letter * (panel->x_high - panel->x_low);
 }
 
 static bool is_free(const struct plot_panel *panel, const struct labels *labels,
                     double x, double y, struct slice text)
 {
-    const double height = 0.022 * (panel->y_high - panel->y_low);
-    const double width = label_width(panel, text);
+    const double height = labels->line * (panel->y_high - panel->y_low);
+    const double width = label_width(panel, labels, text);
     if (x + width > panel->x_high) {
         return false;
     }
     for (int64_t j = 0; j < labels->n; j++) {
         if (fabs(labels->y[j] - y) < height &&
-            x < labels->x[j] + label_width(panel, labels->text[j]) &&
+            x < labels->x[j] + label_width(panel, labels, labels->text[j]) &&
             labels->x[j] < x + width) {
             return false;
         }
@@ -316,6 +318,9 @@ static struct slice shortened(struct slice text)
 static void place_labels(const struct job *job, const struct plot_panel *panel,
                          struct labels *labels)
 {
+    const bool is_terminal = strcmp(job->plot, "-") == 0;
+    labels->letter = is_terminal ? 1.0 / 70 : 0.0088; /* of a picture 760 pixels wide */
+    labels->line = is_terminal ? 1.0 / 10 : 0.022;
     for (int32_t j = 0; j < job->n_head && labels->n < job->n_labels; j++) {
         const struct slice text = shortened(job->name[j]);
         if (is_free(panel, labels, job->x[j], job->y[j], text)) {
@@ -429,7 +434,7 @@ static int draw(const struct job *job)
     if (job->titles) {
         describe_genres(job, &panels[1], group_x, group_y);
     }
-    status = plot_draw_or_print(&page, job->plot, "embed");
+    status = plot_draw_or_print(&page, job->plot, "embed", stdout);
 out:
     free(labels);
     free(group_x);
@@ -504,7 +509,6 @@ int cmd_embed(int argc, char **argv)
                       .n_labels = 40,
                       .n_iterations = tsne.n_iterations,
                       .perplexity = tsne.perplexity};
-    struct error error = {0};
     const struct option_spec options[] = {
         {"method", OPTION_TEXT, &job.method, "tsne|pca",
          "neighbourhoods, or the directions of largest variance", 0, 0},
@@ -545,9 +549,6 @@ int cmd_embed(int argc, char **argv)
         complain("embed", "--method %s: there are tsne and pca", job.method);
         return EXIT_USAGE;
     }
-    if (job.plot && plot_check_path(job.plot, &error) != 0) {
-        complain("embed", "%s", error.message);
-        return EXIT_USAGE;
-    }
-    return finish_output("embed", run(&job));
+    const int checked = plot_check_option("embed", job.plot, false);
+    return checked == OPTIONS_RUN ? finish_output("embed", run(&job)) : checked;
 }

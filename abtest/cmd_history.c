@@ -324,7 +324,7 @@ static int draw(const struct run *runs, int n_runs, const char *path)
             page.n_panels += 2;
         }
     }
-    return plot_draw_or_print(&page, path, "history");
+    return plot_draw_or_print(&page, path, "history", stdout);
 }
 
 static int run_command(const char *const *paths, int n_paths, const char *plot)
@@ -353,7 +353,6 @@ out:
 int cmd_history(int argc, char **argv)
 {
     const char *plot = NULL;
-    struct error error = {0};
     const struct option_spec options[] = {
         {"plot", OPTION_TEXT, &plot, "FILE",
          "draw into FILE.svg, .png or .pdf; - draws on the terminal", 0, 0},
@@ -374,9 +373,8 @@ int cmd_history(int argc, char **argv)
     if (parsed != OPTIONS_RUN) {
         return parsed;
     }
-    if (plot && plot_check_path(plot, &error) != 0) {
-        complain("history", "%s", error.message);
-        return EXIT_USAGE;
-    }
-    return finish_output("history", run_command(paths, n_paths, plot));
+    const int checked = plot_check_option("history", plot, false);
+    return checked == OPTIONS_RUN
+               ? finish_output("history", run_command(paths, n_paths, plot))
+               : checked;
 }

@@ -204,7 +204,7 @@ static int draw(const struct job *job, const struct ranked *users,
                                             .x = popular.rank,
                                             .y = popular.smooth};
     page.n_columns = page.n_panels;
-    status = plot_draw_or_print(&page, job->plot, "inspect");
+    status = plot_draw_or_print(&page, job->plot, "inspect", stdout);
 out:
     free(popular.rank);
     free(popular.bias);
@@ -239,7 +239,6 @@ out:
 int cmd_inspect(int argc, char **argv)
 {
     struct job job = {0};
-    struct error error = {0};
     const struct option_spec options[] = {
         {"plot", OPTION_TEXT, &job.plot, "FILE",
          "draw the biases into FILE.svg, .png or .pdf; - draws on the terminal", 0, 0},
@@ -260,9 +259,6 @@ int cmd_inspect(int argc, char **argv)
     if (parsed != OPTIONS_RUN) {
         return parsed;
     }
-    if (job.plot && plot_check_path(job.plot, &error) != 0) {
-        complain("inspect", "%s", error.message);
-        return EXIT_USAGE;
-    }
-    return finish_output("inspect", run(&job));
+    const int checked = plot_check_option("inspect", job.plot, false);
+    return checked == OPTIONS_RUN ? finish_output("inspect", run(&job)) : checked;
 }

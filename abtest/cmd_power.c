@@ -4,6 +4,8 @@
 
 #include "abtest/commands.h"
 #include "abtest/options.h"
+#include "abtest/plot.h"
+#include "abtest/power_plot.h"
 #include "abtest/power_problem.h"
 #include "abtest/stat_problem.h"
 
@@ -87,6 +89,7 @@ struct power_arguments {
     struct power_problem problem;
     const char *metric;
     const char *alternative;
+    const char *plot;
     bool is_json;
 };
 
@@ -131,6 +134,9 @@ static int parse(int argc, char **argv, struct power_arguments *args)
          "for ratios", 0, ANY},
         {"correlation", OPTION_NUMBER, &args->problem.correlation, "R",
          "of numerator and denominator", -1, 1},
+        {"plot", OPTION_TEXT, &args->plot, "FILE",
+         "draw power curves into FILE.svg, .png or .pdf; - draws on the terminal", 0,
+         0},
         {"json", OPTION_FLAG, &args->is_json, NULL, "print the answer as JSON", 0, 0},
     };
     const struct command_usage usage = {
@@ -154,14 +160,23 @@ int cmd_power(int argc, char **argv)
     if (parsed != OPTIONS_RUN) {
         return parsed;
     }
+    const int checked = plot_check_option("power", args.plot, args.is_json);
+    if (checked != OPTIONS_RUN) {
+        return checked;
+    }
     if (read_words(args.metric, args.alternative, &args.problem, &error) != 0 ||
         power_problem_solve(&args.problem, &error) != 0) {
         complain("power", "%s", error.message);
         return error.code == ERROR_INVALID ? EXIT_USAGE : EXIT_FAILED;
     }
+    int status = EXIT_DONE;
     if (args.is_json) {
-        return finish_output("power", print_json(&args.problem));
+        status = print_json(&args.problem);
+    } else {
+        print_text(&args.problem);
     }
-    print_text(&args.problem);
-    return finish_output("power", EXIT_DONE);
+    if (status == EXIT_DONE && args.plot) {
+        status = power_plot(&args.problem, args.plot, args.is_json);
+    }
+    return finish_output("power", status);
 }

@@ -204,7 +204,8 @@ static int draw(const struct job *job, const struct profile *p)
         .style = PLOT_BARS, .n = p->n_levels, .x = c.level_x, .y = c.level_y};
     describe_activity(&p->users, 0, &c, &panels[1]);
     describe_activity(&p->items, 1, &c, &panels[2]);
-    status = plot_draw_or_print(&page, job->plot, "profile");
+    status =
+        plot_draw_or_print(&page, job->plot, "profile", job->as_json ? stderr : stdout);
 out:
     for (int i = 0; i < 2; i++) {
         free(c.rank[i]);
@@ -243,7 +244,6 @@ out:
 int cmd_profile(int argc, char **argv)
 {
     struct job job = {0};
-    struct error error = {0};
     const struct option_spec options[] = {
         {"plot", OPTION_TEXT, &job.plot, "FILE",
          "draw into FILE.svg, .png or .pdf; - draws on the terminal", 0, 0},
@@ -267,9 +267,6 @@ int cmd_profile(int argc, char **argv)
     if (parsed != OPTIONS_RUN) {
         return parsed;
     }
-    if (job.plot && plot_check_path(job.plot, &error) != 0) {
-        complain("profile", "%s", error.message);
-        return EXIT_USAGE;
-    }
-    return finish_output("profile", run(&job));
+    const int checked = plot_check_option("profile", job.plot, job.as_json);
+    return checked == OPTIONS_RUN ? finish_output("profile", run(&job)) : checked;
 }

@@ -41,16 +41,21 @@ static enum format format_of(const char *path)
     return FORMAT_NONE;
 }
 
-int plot_check_path(const char *path, struct error *error)
+int plot_check_option(const char *command, const char *path, bool has_json)
 {
-    if (format_of(path) == FORMAT_NONE) {
-        error_set(error, ERROR_INVALID,
-                  "--plot %s: the name must end in .svg, .png or .pdf, or be - for the "
-                  "terminal",
-                  path);
-        return -1;
+    if (path && format_of(path) == FORMAT_NONE) {
+        complain(command,
+                 "--plot %s: the name must end in .svg, .png or .pdf, or be - for the "
+                 "terminal",
+                 path);
+        return EXIT_USAGE;
     }
-    return 0;
+    if (path && has_json && format_of(path) == FORMAT_TERMINAL) {
+        complain(command, "--plot - would draw into what a program is to read on "
+                          "standard output; draw into a file instead");
+        return EXIT_USAGE;
+    }
+    return OPTIONS_RUN;
 }
 
 /* ---- the script ---- */
@@ -94,11 +99,23 @@ static void append_set_text(struct buffer *out, const char *what, const char *te
     }
 }
 
+/* A terminal is too narrow for panels side by side. */
+static int columns_of(const struct plot_page *page, enum format format)
+{
+    return format == FORMAT_TERMINAL || page->n_columns < 1 ? 1 : page->n_columns;
+}
+
+static int rows_of(const struct plot_page *page, enum format format)
+{
+    const int n_columns = columns_of(page, format);
+    return (page->n_panels + n_columns - 1) / n_columns;
+}
+
 static void append_terminal(struct buffer *out, const struct plot_page *page,
                             enum format format)
 {
-    const int n_columns = page->n_columns > 0 ? page->n_columns : 1;
-    const int n_rows = (page->n_panels + n_columns - 1) / n_columns;
+    const int n_columns = columns_of(page, format);
+    const int n_rows = rows_of(page, format);
     const int width = (page->panel_width ? page->panel_width : 640) * n_columns;
     const int height = (page->panel_height ? page->panel_height : 420) * n_rows +
                        (page->title ? 30 : 0);
@@ -170,6 +187,7 @@ static void append_data(struct buffer *out, const struct plot_panel *panel, int 
     }
 }
 
+/* How gnuplot draws the series; "%s" is its colour. */
 static void append_style(struct buffer *out, const struct plot_series *s,
                          const char *color)
 {
@@ -226,17 +244,25 @@ static void append_y_tics(struct buffer *out, const struct plot_panel *panel)
 {
     if (panel->no_y_tics) {
         buffer_append_text(out, "unset ytics\n");
-    } else if (panel->label_y_tics && panel->n_series > 0 && panel->series[0].labels) {
-        const struct plot_series *s = &panel->series[0];
+    } else if (panel->rows) {
         buffer_append_text(out, "set ytics (");
-        for (int64_t j = 0; j < s->n; j++) {
-            buffer_append_text(out, j ? ", " : "");
-            append_quoted(out, s->labels[j]);
-            buffer_printf(out, " %.10g", s->y[j]);
+        for (int i = 0; i < panel->n_rows; i++) {
+            buffer_append_text(out, i ? ", " : "");
+            append_quoted(out, panel->rows[i]);
+            buffer_printf(out, " %d", panel->n_rows - i);
         }
-        buffer_append_text(out, ")\n");
+        buffer_append_text(out, ") nomirror\n");
     } else {
-        buffer_append_text(out, "set ytics nomirror\n");
+        buffer_append_text(out, "set ytics nomirror autofreq\n");
+    }
+}
+
+static void append_zero_axis(struct buffer *out, const char *axis, bool is_marked)
+{
+    if (is_marked) {
+        buffer_printf(out, "set %szeroaxis lt 1 dt 2 lw 1.5 lc rgb '" GREY "'\n", axis);
+    } else {
+        buffer_printf(out, "unset %szeroaxis\n", axis);
     }
 }
 
@@ -250,43 +276,96 @@ static void append_range(struct buffer *out, const char *axis, double low, doubl
     }
 }
 
-static void append_panel(struct buffer *out, const struct plot_panel *panel, int number)
+static void append_name(struct buffer *out, const struct plot_series *s)
+{
+    if (s->name && s->name[0]) {
+        buffer_append_text(out, " title ");
+        append_quoted(out, slice_of(s->name));
+    } else {
+        buffer_append_text(out, " notitle");
+    }
+}
+
+/* On the terminal every series of points has a letter of its own, and a band, which
+ * would hide what lies in it, is drawn as its edges. */
+static void append_series(struct buffer *out, const struct plot_series *s, int position,
+                          enum format format)
+{
+    static const char marks[] = "o+x#%&=~";
+    const char *color = color_of(s, position);
+    const bool is_dots = s->style == PLOT_POINTS || s->style == PLOT_DOTS;
+    if (format == FORMAT_TERMINAL && is_dots) {
+        buffer_printf(out, "using 1:2 with points pt '%c' lc rgb '%s'",
+                      marks[(size_t)position % (sizeof marks - 1)], color);
+        append_name(out, s);
+        return;
+    }
+    if (format == FORMAT_TERMINAL && s->style == PLOT_BAND) {
+        buffer_printf(out, "using 1:3 with lines lc rgb '%s'", color);
+        append_name(out, s);
+        buffer_printf(out, ", '' using 1:4 with lines lc rgb '%s' notitle", color);
+        return;
+    }
+    append_style(out, s, color);
+    append_name(out, s);
+}
+
+/* On the terminal nothing can be turned by 90 degrees, so the title says what y is. */
+static void append_words(struct buffer *out, const struct plot_panel *panel,
+                         enum format format)
+{
+    const bool is_terminal = format == FORMAT_TERMINAL;
+    append_set_text(out, "xlabel", panel->x_label);
+    append_set_text(out, "ylabel", is_terminal ? NULL : panel->y_label);
+    append_set_text(out, "title", panel->title);
+    if (is_terminal && panel->y_label) {
+        buffer_append_text(out, "set title ");
+        append_quoted(out, slice_of(panel->title ? panel->title : ""));
+        buffer_append_text(out, panel->title ? ".\"\\n\"." : ".");
+        append_quoted(out, slice_of("y: "));
+        buffer_append_char(out, '.');
+        append_quoted(out, slice_of(panel->y_label));
+        buffer_append_char(out, '\n');
+    }
+}
+
+static void append_panel(struct buffer *out, const struct plot_panel *panel, int number,
+                         enum format format)
 {
     bool has_key = false, has_bars = false;
     int n_drawn = 0;
-    append_set_text(out, "title", panel->title);
-    append_set_text(out, "xlabel", panel->x_label);
-    append_set_text(out, "ylabel", panel->y_label);
+    append_words(out, panel, format);
     buffer_printf(out, "%s logscale x\n%s logscale y\n", panel->log_x ? "set" : "unset",
                   panel->log_y ? "set" : "unset");
     buffer_append_text(out,
                        panel->no_x_tics ? "unset xtics\n" : "set xtics nomirror\n");
     append_y_tics(out, panel);
+    append_zero_axis(out, "y", panel->mark_zero_x); /* x = 0 is where the y axis is */
+    append_zero_axis(out, "x", panel->mark_zero_y);
     for (int i = 0; i < panel->n_series; i++) {
         const struct plot_series *s = &panel->series[i];
         has_key = has_key || (s->name && s->name[0]);
         has_bars = has_bars || s->style == PLOT_BARS;
     }
     if (has_key) {
-        buffer_printf(out, "set key %s\n", panel->key ? panel->key : "top right");
+        buffer_printf(out, "set key %s\n",
+                      format == FORMAT_TERMINAL ? "tmargin center horizontal"
+                      : panel->key              ? panel->key
+                                                : "top right");
     } else {
         buffer_append_text(out, "unset key\n");
     }
-    append_range(out, "xrange", panel->x_low, panel->x_high, "[*:*]");
+    append_range(out, "xrange", panel->x_low, panel->x_high,
+                 panel->mark_zero_x ? "[*<0:0<*]" : "[*:*]");
     append_range(out, "yrange", panel->y_low, panel->y_high,
-                 has_bars ? "[0:*]" : "[*:*]");
+                 has_bars             ? "[0:*]"
+                 : panel->mark_zero_y ? "[*<0:0<*]"
+                                      : "[*:*]");
     for (int i = 0; i < panel->n_series; i++) {
         const struct plot_series *s = &panel->series[i];
-        if (n_points(s) == 0) {
-            continue;
-        }
-        buffer_printf(out, "%s$p%d_%d ", n_drawn++ ? ", " : "plot ", number, i);
-        append_style(out, s, color_of(s, i));
-        if (s->name && s->name[0]) {
-            buffer_append_text(out, " title ");
-            append_quoted(out, slice_of(s->name));
-        } else {
-            buffer_append_text(out, " notitle");
+        if (n_points(s) > 0) {
+            buffer_printf(out, "%s$p%d_%d ", n_drawn++ ? ", " : "plot ", number, i);
+            append_series(out, s, i, format);
         }
     }
     /* A panel without a point still takes its place on the page. */
@@ -296,22 +375,23 @@ static void append_panel(struct buffer *out, const struct plot_panel *panel, int
 static void append_script(struct buffer *out, const struct plot_page *page,
                           const char *output, enum format format)
 {
-    const int n_columns = page->n_columns > 0 ? page->n_columns : 1;
-    const int n_rows = (page->n_panels + n_columns - 1) / n_columns;
     buffer_append_text(out, "set encoding utf8\nset datafile separator whitespace\n");
     append_terminal(out, page, format);
     if (format != FORMAT_TERMINAL) {
         append_set_text(out, "output", output);
     }
     buffer_append_text(out, "set border 3 lc rgb '#606060'\n"
-                            "set grid lc rgb '#E4E4E4' lw 1 lt 1\n"
                             "set tics textcolor rgb '#303030'\n"
                             "set boxwidth 0.8 relative\n");
+    if (format != FORMAT_TERMINAL) { /* there it would be drawn like the data */
+        buffer_append_text(out, "set grid lc rgb '#E4E4E4' lw 1 lt 1\n");
+    }
     for (int i = 0; i < page->n_panels; i++) {
         append_data(out, &page->panels[i], i);
     }
     if (page->n_panels > 1 || page->title) {
-        buffer_printf(out, "set multiplot layout %d,%d", n_rows, n_columns);
+        buffer_printf(out, "set multiplot layout %d,%d", rows_of(page, format),
+                      columns_of(page, format));
         if (page->title) {
             buffer_append_text(out, " title ");
             append_quoted(out, slice_of(page->title));
@@ -319,7 +399,7 @@ static void append_script(struct buffer *out, const struct plot_page *page,
         buffer_append_char(out, '\n');
     }
     for (int i = 0; i < page->n_panels; i++) {
-        append_panel(out, &page->panels[i], i);
+        append_panel(out, &page->panels[i], i, format);
     }
     if (page->n_panels > 1 || page->title) {
         buffer_append_text(out, "unset multiplot\n");
@@ -414,9 +494,6 @@ int plot_draw(const struct plot_page *page, const char *path, struct error *erro
     struct buffer script = {0};
     char *part = NULL;
     int rc = -1;
-    if (plot_check_path(path, error) != 0) {
-        return -1;
-    }
     part = part_of(path);
     if (part) {
         append_script(&script, page, part, format);
@@ -477,7 +554,7 @@ void plot_print_tsv(const struct plot_page *page, FILE *to)
 }
 
 int plot_draw_or_print(const struct plot_page *page, const char *path,
-                       const char *command)
+                       const char *command, FILE *data_to)
 {
     struct error error = {0};
     if (plot_draw(page, path, &error) == 0) {
@@ -488,6 +565,6 @@ int plot_draw_or_print(const struct plot_page *page, const char *path,
         return EXIT_FAILED;
     }
     complain(command, "the picture's data follow as tab-separated text");
-    plot_print_tsv(page, stdout);
+    plot_print_tsv(page, data_to);
     return EXIT_DONE;
 }

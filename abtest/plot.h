@@ -43,10 +43,12 @@ enum { PLOT_MAX_SERIES = 32 };
 struct plot_panel {
     const char *title, *x_label, *y_label; /* NULL: none */
     bool log_x, log_y;
-    bool no_x_tics, no_y_tics; /* where the numbers mean nothing */
-    bool label_y_tics;         /* the first series' labels name its y values */
-    const char *key;           /* gnuplot's place, "top left"; NULL: top right */
-    double x_low, x_high;      /* range; x_low = x_high: from the points */
+    bool no_x_tics, no_y_tics;     /* where the numbers mean nothing */
+    bool mark_zero_x, mark_zero_y; /* a line at x = 0, at y = 0 */
+    const struct slice *rows; /* (n_rows) names of y = n_rows ... 1; NULL: numbers */
+    int n_rows;
+    const char *key;      /* gnuplot's place, "top left"; NULL: top right */
+    double x_low, x_high; /* range; x_low = x_high: from the points */
     double y_low, y_high;
     int n_series;
     struct plot_series series[PLOT_MAX_SERIES];
@@ -59,12 +61,15 @@ struct plot_page {
     int panel_width, panel_height; /* pixels at 96 dpi; 0: 640 x 420 */
 };
 
-/* Fails with ERROR_INVALID unless `path` is "-" or ends in .svg, .png or .pdf. Call
- * before the work whose picture it is. */
-MUST_CHECK int plot_check_path(const char *path, struct error *error);
+/* What --plot was given, checked before the work whose picture it is: "-", or a name
+ * that ends in .svg, .png or .pdf. `has_json`: standard output will hold something for
+ * programs, where "-" would draw into it. Returns OPTIONS_RUN, or EXIT_USAGE after a
+ * complaint on behalf of `command`; NULL, no picture, is fine. */
+int plot_check_option(const char *command, const char *path, bool has_json);
 
 /* Draws. A file is replaced when it is whole. Fails with ERROR_NOT_FOUND (no gnuplot on
- * the PATH: print the TSV), ERROR_INVALID (suffix), ERROR_IO or ERROR_NOMEM. The same
+ * the PATH: print the TSV), ERROR_IO or ERROR_NOMEM. `path` as plot_check_option lets
+ * it pass. The same
  * page gives the same SVG and PNG bytes for one version of gnuplot. */
 MUST_CHECK int plot_draw(const struct plot_page *page, const char *path,
                          struct error *error);
@@ -73,8 +78,8 @@ MUST_CHECK int plot_draw(const struct plot_page *page, const char *path,
 void plot_print_tsv(const struct plot_page *page, FILE *to);
 
 /* plot_draw; where gnuplot is missing, complains on behalf of `command`, prints the TSV
- * to standard output and counts as done. Returns an exit status. */
+ * to `data_to` and counts as done. Returns an exit status. */
 int plot_draw_or_print(const struct plot_page *page, const char *path,
-                       const char *command);
+                       const char *command, FILE *data_to);
 
 #endif

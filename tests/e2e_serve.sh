@@ -1,29 +1,15 @@
 #!/usr/bin/env bash
 # The server as its users meet it: recommend, feedback, assignments, errors, a clean end.
 set -euo pipefail
-abtest=$1
-work=$(mktemp -d)
-server=
-cleanup() { [ -z "$server" ] || kill "$server" 2>/dev/null || true; [ -n "${KEEP:-}" ] || rm -rf "$work"; }
-trap cleanup EXIT
-fail() { echo "FAILED: $1" >&2; cat "$work"/err* >&2 || true; exit 1; }
-cd "$work"
+. "$(dirname "$0")/lib.sh" "$1"
 
-# 40 users, 60 items; user u has rated the items that u does not divide.
-{
-    echo userId,movieId,rating
-    for u in $(seq 2 41); do
-        for i in $(seq 1 60); do
-            [ $((i % u)) -eq 0 ] || [ $(((i + u) % 3)) -ne 0 ] || echo "$u,$i,$(((u * i) % 5 + 1))"
-        done
-    done
-} >ratings.csv
+small_ratings >ratings.csv
 {
     echo movieId,title,genres
     for i in $(seq 1 60); do echo "$i,\"The \"\"Film\"\" No. $i, a \\ story\",Drama"; done
 } >movies.csv
-"$abtest" train als --ratings ratings.csv --model als.model --factors 4 --epochs 3 --quiet >/dev/null
-"$abtest" train bpr --ratings ratings.csv --model bpr.model --factors 4 --epochs 3 --quiet >/dev/null
+train als --epochs 3
+train bpr --epochs 3
 cat >exp.ini <<'INI'
 [server]
 listen = 127.0.0.1:0
@@ -55,34 +41,6 @@ model = als
 weight = 0.5
 model = bpr
 INI
-
-start() { # start NAME [options]: sets server and url
-    local name=$1
-    shift
-    "$abtest" serve "${config:-exp.ini}" "$@" >"out.$name" 2>"err.$name" &
-    server=$!
-    for _ in $(seq 1 200); do
-        [ -s "out.$name" ] && break
-        kill -0 "$server" 2>/dev/null || fail "the server did not start"
-        sleep 0.05
-    done
-    url=$(sed -n '1s/^listening on //p' "out.$name")
-    [ -n "$url" ] || fail "the first line is not \"listening on ...\""
-}
-stop() {
-    kill -TERM "$server"
-    wait "$server" || fail "exit status $? after SIGTERM"
-    server=
-}
-get() { curl -s --max-time 10 "$@"; }
-status_of() { curl -s --max-time 10 -o body -w '%{http_code}' "$@"; }
-expect() { # expect STATUS WORDS curl-arguments...
-    local wanted=$1 words=$2 status
-    shift 2
-    status=$(status_of "$@")
-    [ "$status" = "$wanted" ] || fail "$*: $status, not $wanted: $(cat body)"
-    grep -q -- "$words" body || fail "$*: the answer does not say \"$words\": $(cat body)"
-}
 
 start first
 
@@ -152,7 +110,6 @@ expect 200 'which-model' "$url/v1/experiments"
 expect 200 '"experiments"' "$url/v1/experiments/which-model/report"
 
 # Requests sent at once are answered in order, on one connection.
-port=${url##*:}
 exec 5<>"/dev/tcp/127.0.0.1/$port"
 printf 'GET /v1/assignments?user=%s HTTP/1.1\r\nHost: x\r\n\r\n' p1 p2 p3 >&5
 printf 'GET /v1/assignments?user=p4 HTTP/1.0\r\n\r\n' >&5

@@ -9,8 +9,11 @@
  *     renamed OLD NEW     not on disk yet
  *
  * After the process was killed, tests/e2e_crash.sh takes away what is not on disk. The
- * journal itself survives, for only processes die here. POWER_CUT_FAIL=N lets every
- * N-th sync of a file fail with EIO, not done.
+ * journal itself survives, for only processes die here.
+ *
+ * POWER_CUT_FAIL=N lets every N-th sync of a file fail with EIO, not done, and
+ * POWER_CUT_FAIL_WRITES=N every N-th write of a log segment, half done. While the file
+ * named by POWER_CUT_SWITCH exists, all of them fail.
  */
 #define _GNU_SOURCE /* RTLD_NEXT */ /* NOLINT(bugprone-reserved-identifier) */
 #include <dlfcn.h>
@@ -110,20 +113,26 @@ int open64(const char *path, int flags, ...)
     return fd;
 }
 
+/* Whether this call is one that `variable` lets fail. */
+static int must_fail(const char *variable, atomic_long *n_calls)
+{
+    const char *every = getenv(variable), *file = getenv("POWER_CUT_SWITCH");
+    const long n = every ? strtol(every, NULL, 10) : 0;
+    return (n > 0 && atomic_fetch_add(n_calls, 1) % n == n - 1) ||
+           (file && access(file, F_OK) == 0);
+}
+
 static int sync_as(const char *name, int fd)
 {
     static atomic_long n_syncs;
     int (*real_sync)(int);
     struct stat status;
     char path[4096];
-    const char *fail = getenv("POWER_CUT_FAIL");
     REAL(real_sync, name);
     if (fstat(fd, &status) != 0) {
         return -1;
     }
-    if (S_ISREG(status.st_mode) && fail &&
-        atomic_fetch_add(&n_syncs, 1) % strtol(fail, NULL, 10) ==
-            strtol(fail, NULL, 10) - 1) {
+    if (S_ISREG(status.st_mode) && must_fail("POWER_CUT_FAIL", &n_syncs)) {
         errno = EIO;
         return -1;
     }
@@ -134,6 +143,22 @@ static int sync_as(const char *name, int fd)
         journal("synced %s %lld\n", path_of(fd, path), (long long)status.st_size);
     }
     return rc;
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t n, off_t offset)
+{
+    static atomic_long n_writes;
+    ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
+    char path[4096];
+    const char *end = strrchr(path_of(fd, path), '.');
+    REAL(real_pwrite, "pwrite");
+    if (end && strcmp(end, ".jsonl") == 0 &&
+        must_fail("POWER_CUT_FAIL_WRITES", &n_writes)) {
+        (void)!real_pwrite(fd, bytes, n / 2, offset); /* as a bad block does */
+        errno = EIO;
+        return -1;
+    }
+    return real_pwrite(fd, bytes, n, offset);
 }
 
 int fsync(int fd)

@@ -84,6 +84,7 @@ struct analysis_experiment {
     const struct analysis_metric *metrics; /* (n_metrics) */
     int n_metrics;
     int primary;           /* index into metrics, or -1 */
+    const char *click;     /* event that answers to an item of a list; NULL: none */
     const int *guardrails; /* (n_guardrails) indices into metrics */
     int n_guardrails;
     const struct analysis_weights *weights; /* (n_weights), one per config seen */

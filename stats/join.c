@@ -154,18 +154,38 @@ static int worker_no_memory(struct join_worker *worker)
 
 /* Exposure metrics count in the experiments that the exposure belongs to only. */
 /* The list of one exposure, in the arm that the unit counts in. */
-static int count_items(struct join_worker *worker, const struct event *event, int at,
-                       int32_t user)
+static int count_list(struct join_worker *worker, const struct event *event, int at,
+                      int32_t user)
 {
-    const int arm = worker->join->experiments[at].units[user].arm;
-    const int group = (int)(worker->join->user_hash[user] % ITEM_GROUPS);
-    for (int i = 0; arm >= 0 && arm < JOIN_ITEM_ARMS && i < event->n_items; i++) {
-        if (join_count_item(&worker->tallies[at].items, event->items[i].id, arm, group,
-                            1) != 0) {
+    struct shown_item shown = {.unit = user, .request = hash_slice(event->id)};
+    if (worker->join->experiments[at].units[user].arm < 0) {
+        return 0;
+    }
+    for (int i = 0; i < event->n_items && i <= INT16_MAX; i++) {
+        shown.position = (int16_t)i;
+        shown.item = hash_slice(event->items[i].id);
+        if (join_list_item(worker, at, &shown, event->items[i].id) != 0) {
             return -1;
         }
     }
-    return 0;
+    return event->latency_us < 0
+               ? 0
+               : join_list_latency(worker, at, user, event->latency_us);
+}
+
+/* Feedback to an item of a list, where the experiment says what a click is. */
+static int count_answer(struct join_worker *worker, const struct event *event, int at,
+                        int32_t user)
+{
+    const struct join_experiment *experiment = &worker->join->experiments[at];
+    if (!experiment->spec->click || experiment->units[user].arm < 0 ||
+        event->request.len == 0 || event->item.len == 0 ||
+        !slice_is(event->event, experiment->spec->click)) {
+        return 0;
+    }
+    const struct shown_item answer = {user, SHOWN_ANSWER, hash_slice(event->request),
+                                      hash_slice(event->item)};
+    return join_list_item(worker, at, &answer, event->item);
 }
 
 static int count_exposure(struct join_worker *worker, const struct event *event,
@@ -177,7 +197,7 @@ static int count_exposure(struct join_worker *worker, const struct event *event,
             join_find_name(join->experiment_names, event->assignments[i].experiment);
         if (at != ID_NONE && join->experiments[at].spec) {
             join->experiments[at].units[user].n_exposures++;
-            if (join->wants_items && count_items(worker, event, at, user) != 0) {
+            if (join->wants_items && count_list(worker, event, at, user) != 0) {
                 return -1;
             }
         }
@@ -207,6 +227,9 @@ static int count_feedback(struct join_worker *worker, const struct event *event,
             struct join_unit *unit = &join->experiments[e].units[user];
             unit->n_feedback += event->ts_us >= unit->first_ts_us;
             first_us = unit->first_ts_us < first_us ? unit->first_ts_us : first_us;
+            if (join->wants_items && count_answer(worker, event, e, user) != 0) {
+                return -1;
+            }
         }
     }
     worker->evidence.n_skewed +=
@@ -276,7 +299,7 @@ static int copy_event(struct join *join, struct event *event)
         arena_zeroed(&join->arena, (size_t)event->n_assignments, sizeof *assignments);
     if (!assignments || copy_slice(join, &event->id) != 0 ||
         copy_slice(join, &event->user) != 0 || copy_slice(join, &event->event) != 0 ||
-        copy_slice(join, &event->model) != 0 ||
+        copy_slice(join, &event->model) != 0 || copy_slice(join, &event->item) != 0 ||
         copy_slice(join, &event->request) != 0) {
         return join_no_memory(join);
     }
@@ -439,15 +462,16 @@ static int gather(struct join *join, struct join_worker *workers, int n_threads)
         add_evidence(&join->evidence, &workers[t].evidence);
         for (int e = 0; e < join->n_experiments; e++) {
             struct join_experiment *experiment = &join->experiments[e];
-            const struct join_tally *tally = &workers[t].tallies[e];
+            struct join_tally *tally = &workers[t].tallies[e];
             experiment->n_early += tally->n_early;
             experiment->n_late += tally->n_late;
-            if (join_merge_items(&experiment->items, &tally->items) != 0) {
+            if (join_lists_merge(join, &experiment->lists, &tally->lists) != 0) {
                 return join_no_memory(join);
             }
             for (int m = 0; experiment->spec && m < experiment->spec->n_metrics; m++) {
-                if (join_merge_singles(join, &experiment->metrics[m].singles,
-                                       &tally->singles[m]) != 0) {
+                if (join_sample_merge(join, &experiment->metrics[m].singles,
+                                      &tally->singles[m],
+                                      sizeof(struct join_single)) != 0) {
                     return join_no_memory(join);
                 }
             }

@@ -293,10 +293,10 @@ void join_free(struct join *join)
         for (int m = 0; experiment->metrics && m < experiment->spec->n_metrics; m++) {
             free(experiment->metrics[m].values);
             free(experiment->metrics[m].denominators);
-            free(experiment->metrics[m].singles.items);
+            free(experiment->metrics[m].singles.records);
         }
         free(experiment->metrics);
-        join_items_free(&experiment->items);
+        join_lists_free(&experiment->lists);
         free(experiment->units);
         id_map_free(experiment->arms);
     }

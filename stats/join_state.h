@@ -1,5 +1,5 @@
 /* join_state.h - what the join keeps while it reads: private to join.c and
- * join_table.c.
+ * its siblings.
  */
 #ifndef STATS_JOIN_STATE_H
 #define STATS_JOIN_STATE_H
@@ -21,7 +21,7 @@
 #define JOIN_ARM_FORCED    (-3) /* forced into an arm at least once */
 #define JOIN_ITEM_ARMS     8    /* items are counted in the first so many arms */
 #define JOIN_LOCKS         256
-#define JOIN_MAX_VALUES    (4 << 20) /* single values kept for one quantile metric */
+#define JOIN_MAX_VALUES    (4 << 20) /* records kept in one sample */
 
 /* One unit in one experiment. */
 struct join_unit {
@@ -40,22 +40,24 @@ struct join_value {
     bool has_before;
 };
 
+/* One value of a quantile metric. */
 struct join_single {
     int32_t unit;
     double value;
 };
 
-/* Single values of a quantile metric; units whose hash has `shift` 0 bits are kept. */
-struct join_singles {
-    struct join_single *items;
+/* Records of a bounded number of units: those whose hash has `shift` 0 bits. Every kind
+ * of record begins with its int32_t unit; one sample holds one kind. */
+struct join_sample {
+    void *records;
     size_t n, capacity;
     int shift;
 };
 
 struct join_metric {
-    struct join_value *values;   /* (n_units) */
-    exact_sum *denominators;     /* (n_units) for ratios */
-    struct join_singles singles; /* for quantiles */
+    struct join_value *values;  /* (n_units) */
+    exact_sum *denominators;    /* (n_units) for ratios */
+    struct join_sample singles; /* of struct join_single, for quantiles */
 };
 
 /* Items shown in one experiment. */
@@ -63,6 +65,13 @@ struct join_items {
     struct id_map *ids;
     uint32_t *counts; /* (capacity, JOIN_ITEM_ARMS, ITEM_GROUPS) */
     int32_t capacity;
+};
+
+/* What lists were like, one experiment: when asked for. */
+struct join_lists {
+    struct join_items items;
+    struct join_sample shown;   /* of struct shown_item, units as in the join */
+    struct join_sample latency; /* of struct join_single */
 };
 
 /* An experiment as exposures name it. */
@@ -74,7 +83,7 @@ struct join_experiment {
     const struct analysis_experiment *spec; /* NULL when nobody asks for it */
     struct join_metric *metrics;            /* (spec->n_metrics) */
     int64_t n_early, n_late;
-    struct join_items items;
+    struct join_lists lists;
 };
 
 /* What one event name feeds. */
@@ -117,8 +126,8 @@ struct join {
 /* What a thread of the second reading counts by itself. */
 struct join_tally {
     int64_t n_early, n_late;
-    struct join_singles *singles; /* (n_metrics) */
-    struct join_items items;
+    struct join_sample *singles; /* (n_metrics) */
+    struct join_lists lists;
 };
 struct join_worker {
     struct join *join;
@@ -167,14 +176,35 @@ void join_workers_free(struct join_worker *workers, const struct join *join,
 MUST_CHECK int join_add_to_targets(struct join_worker *worker, int at, int32_t unit,
                                    int64_t ts_us, double value);
 
-/* Counts `n` showings of an item. -1 when memory ran out. */
-MUST_CHECK int join_count_item(struct join_items *items, struct slice id, int arm,
-                               int group, uint32_t n);
-MUST_CHECK int join_merge_items(struct join_items *into, const struct join_items *from);
-void join_items_free(struct join_items *items);
+/* Keeps one record of `size` bytes, or drops it when its unit is not in the sample. -1
+ * when memory ran out. */
+MUST_CHECK int join_sample_add(const struct join *join, struct join_sample *sample,
+                               const void *record, size_t size);
 
-/* Moves the values of `from` into `into`. -1 when memory ran out. */
-MUST_CHECK int join_merge_singles(const struct join *join, struct join_singles *into,
-                                  struct join_singles *from);
+/* Moves the records of `from` into `into`. -1 when memory ran out. */
+MUST_CHECK int join_sample_merge(const struct join *join, struct join_sample *into,
+                                 struct join_sample *from, size_t size);
+
+/* What a unit was shown in the experiment at index `at`: an item called `id`, and how
+ * long the list took. An answer has position SHOWN_ANSWER and is not counted as shown.
+ * -1 when memory ran out. */
+MUST_CHECK int join_list_item(struct join_worker *worker, int at,
+                              const struct shown_item *shown, struct slice id);
+MUST_CHECK int join_list_latency(struct join_worker *worker, int at, int32_t unit,
+                                 int64_t latency_us);
+MUST_CHECK int join_lists_merge(const struct join *join, struct join_lists *into,
+                                struct join_lists *from);
+void join_lists_free(struct join_lists *lists);
+
+/* The lists as a table has them; row_of: (n users) row of each of the join's units, -1
+ * for those that do not count; arm_of: (n logged arms) index in the spec or -1. -1 when
+ * memory ran out. */
+MUST_CHECK int join_lists_fill(const struct join_experiment *experiment,
+                               const int32_t *row_of, const int *arm_of,
+                               struct unit_lists *to);
+
+/* The single values of `sample` by row of the table. -1 when memory ran out. */
+MUST_CHECK int join_singles_fill(const struct join_sample *sample,
+                                 const int32_t *row_of, struct unit_metric *to);
 
 #endif

@@ -144,44 +144,6 @@ static int fill_values(const struct join_metric *from, const struct row *rows, i
     return 0;
 }
 
-static int compare_singles(const void *a, const void *b)
-{
-    const struct join_single *x = a, *y = b;
-    if (x->unit != y->unit) {
-        return x->unit < y->unit ? -1 : 1;
-    }
-    return (x->value > y->value) - (x->value < y->value);
-}
-
-/* row_of: (n users) row of each of the join's units, -1 for those that do not count. */
-static int fill_singles(const struct join_metric *from, const int32_t *row_of,
-                        struct unit_metric *to)
-{
-    struct join_single *sorted = malloc((from->singles.n + 1) * sizeof *sorted);
-    to->cluster = malloc((from->singles.n + 1) * sizeof *to->cluster);
-    to->values = malloc((from->singles.n + 1) * sizeof *to->values);
-    if (!sorted || !to->cluster || !to->values) {
-        free(sorted);
-        return -1;
-    }
-    size_t n = 0;
-    for (size_t i = 0; i < from->singles.n; i++) {
-        const int32_t row = row_of[from->singles.items[i].unit];
-        if (row >= 0) {
-            sorted[n++] = (struct join_single){row, from->singles.items[i].value};
-        }
-    }
-    qsort(sorted, n, sizeof *sorted, compare_singles);
-    for (size_t i = 0; i < n; i++) {
-        to->cluster[i] = sorted[i].unit;
-        to->values[i] = sorted[i].value;
-    }
-    to->n_values = (int64_t)n;
-    to->sampled_1_in = 1 << from->singles.shift;
-    free(sorted);
-    return 0;
-}
-
 static int fill_metrics(const struct join *join,
                         const struct join_experiment *experiment,
                         const struct row *rows, struct unit_table *table)
@@ -190,8 +152,9 @@ static int fill_metrics(const struct join *join,
     const int n = experiment->spec->n_metrics;
     int rc = -1;
     int32_t *row_of = malloc(((size_t)n_users + 1) * sizeof *row_of);
+    int *arm_of = map_arms(experiment);
     table->metrics = calloc((size_t)n + 1, sizeof *table->metrics);
-    if (!row_of || !table->metrics) {
+    if (!row_of || !arm_of || !table->metrics) {
         goto out;
     }
     table->n_metrics = n;
@@ -202,68 +165,21 @@ static int fill_metrics(const struct join *join,
     for (int m = 0; m < n; m++) {
         const struct join_metric *from = &experiment->metrics[m];
         const int failed =
-            from->values ? fill_values(from, rows, table->n_units, &table->metrics[m])
-                         : fill_singles(from, row_of, &table->metrics[m]);
+            from->values
+                ? fill_values(from, rows, table->n_units, &table->metrics[m])
+                : join_singles_fill(&from->singles, row_of, &table->metrics[m]);
         if (failed) {
             goto out;
         }
     }
-    rc = 0;
-
-out:
-    free(row_of);
-    return rc;
-}
-
-struct item_row {
-    struct slice id;
-    int32_t item;
-};
-
-static int compare_items(const void *a, const void *b)
-{
-    return slice_compare(((const struct item_row *)a)->id,
-                         ((const struct item_row *)b)->id);
-}
-
-/* Items in byte order of id, with the arms of the spec. */
-static int fill_items(const struct join_experiment *experiment, struct item_counts *to)
-{
-    const int n = experiment->items.ids ? id_map_count(experiment->items.ids) : 0;
-    const int n_arms = experiment->spec->n_arms;
-    int rc = -1;
-    int *arm_of = map_arms(experiment);
-    struct item_row *rows = calloc((size_t)n + 1, sizeof *rows);
-    to->counts =
-        calloc((size_t)n * (size_t)n_arms * ITEM_GROUPS + 1, sizeof *to->counts);
-    if (!arm_of || !rows || !to->counts) {
-        goto out;
+    if (!join->wants_items ||
+        join_lists_fill(experiment, row_of, arm_of, &table->lists) == 0) {
+        rc = 0;
     }
-    to->n_items = n;
-    to->n_arms = n_arms;
-    for (int32_t i = 0; i < n; i++) {
-        rows[i] = (struct item_row){id_map_id(experiment->items.ids, i), i};
-    }
-    qsort(rows, (size_t)n, sizeof *rows, compare_items);
-    const int n_logged = id_map_count(experiment->arms);
-    for (int32_t i = 0; i < n; i++) {
-        for (int a = 0; a < n_logged && a < JOIN_ITEM_ARMS; a++) {
-            const uint32_t *from =
-                &experiment->items
-                     .counts[((size_t)rows[i].item * JOIN_ITEM_ARMS + (size_t)a) *
-                             ITEM_GROUPS];
-            for (int g = 0; arm_of[a] >= 0 && g < ITEM_GROUPS; g++) {
-                to->counts[((size_t)i * (size_t)n_arms + (size_t)arm_of[a]) *
-                               ITEM_GROUPS +
-                           (size_t)g] = from[g];
-            }
-        }
-    }
-    rc = 0;
 
 out:
     free(arm_of);
-    free(rows);
+    free(row_of);
     return rc;
 }
 
@@ -309,8 +225,7 @@ int join_table(const struct join *join, int index, struct unit_table *result,
     rows = malloc(((size_t)id_map_count(join->users) + 1) * sizeof *rows);
     if (!rows || pick_rows(join, experiment, rows, &table) != 0 ||
         fill_units(join, experiment, rows, &table) != 0 ||
-        fill_metrics(join, experiment, rows, &table) != 0 ||
-        (join->wants_items && fill_items(experiment, &table.items) != 0)) {
+        fill_metrics(join, experiment, rows, &table) != 0) {
         goto out;
     }
     rc = 0;

@@ -107,65 +107,6 @@ int join_prepare(struct join *join, const struct analysis_spec *spec)
     return 0;
 }
 
-static bool is_in_sample(const struct join *join, int32_t unit, int shift)
-{
-    return (join->user_hash[unit] >> 20 & (((uint64_t)1 << shift) - 1)) == 0;
-}
-
-static void shrink_sample(const struct join *join, struct join_singles *singles)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < singles->n; i++) {
-        if (is_in_sample(join, singles->items[i].unit, singles->shift)) {
-            singles->items[kept++] = singles->items[i];
-        }
-    }
-    singles->n = kept;
-}
-
-/* Keeps one value of a quantile metric, or drops it when its unit is not in the sample;
- * the sample shrinks by half whenever it outgrows its room. Which units stay depends on
- * their hashes and on the number of values only, so not on order. */
-static int add_single(const struct join *join, struct join_singles *singles,
-                      int32_t unit, double value)
-{
-    if (!is_in_sample(join, unit, singles->shift)) {
-        return 0;
-    }
-    if (singles->n == singles->capacity) {
-        const size_t capacity = singles->n ? singles->n * 2 : 1024;
-        struct join_single *grown = realloc(singles->items, capacity * sizeof *grown);
-        if (!grown) {
-            return -1;
-        }
-        singles->items = grown;
-        singles->capacity = capacity;
-    }
-    singles->items[singles->n++] = (struct join_single){unit, value};
-    while (singles->n > JOIN_MAX_VALUES && singles->shift < 30) {
-        singles->shift++;
-        shrink_sample(join, singles);
-    }
-    return 0;
-}
-
-int join_merge_singles(const struct join *join, struct join_singles *into,
-                       struct join_singles *from)
-{
-    if (from->shift > into->shift) {
-        into->shift = from->shift;
-        shrink_sample(join, into);
-    }
-    for (size_t i = 0; i < from->n; i++) {
-        if (add_single(join, into, from->items[i].unit, from->items[i].value) != 0) {
-            return -1;
-        }
-    }
-    free(from->items);
-    *from = (struct join_singles){0};
-    return 0;
-}
-
 /* Adds `value` of an event at `ts_us` to one metric of one unit, whose lock is held. */
 static int add_value(struct join_worker *worker, const struct join_target *target,
                      int32_t unit, int64_t ts_us, double value)
@@ -187,9 +128,10 @@ static int add_value(struct join_worker *worker, const struct join_target *targe
     }
     tally->n_early += is_early && !target->is_denominator;
     if (spec->kind == ANALYSIS_QUANTILE) {
-        return is_early
-                   ? 0
-                   : add_single(join, &tally->singles[target->metric], unit, value);
+        return is_early ? 0
+                        : join_sample_add(join, &tally->singles[target->metric],
+                                          &(struct join_single){unit, value},
+                                          sizeof(struct join_single));
     }
     if (spec->kind == ANALYSIS_PROPORTION && value == 0) {
         return 0;
@@ -228,63 +170,6 @@ int join_add_to_targets(struct join_worker *worker, int at, int32_t unit, int64_
     return 0;
 }
 
-int join_count_item(struct join_items *items, struct slice id, int arm, int group,
-                    uint32_t n)
-{
-    const size_t row = (size_t)JOIN_ITEM_ARMS * ITEM_GROUPS;
-    if (!items->ids) {
-        items->ids = id_map_new();
-        if (!items->ids) {
-            return -1;
-        }
-    }
-    const int32_t at = id_map_add(items->ids, id);
-    if (at == ID_NONE) {
-        return -1;
-    }
-    if (at >= items->capacity) {
-        const int32_t capacity = items->capacity ? items->capacity * 2 : 256;
-        uint32_t *counts =
-            realloc(items->counts, (size_t)capacity * row * sizeof *counts);
-        if (!counts) {
-            return -1;
-        }
-        memset(counts + (size_t)items->capacity * row, 0,
-               (size_t)(capacity - items->capacity) * row * sizeof *counts);
-        items->counts = counts;
-        items->capacity = capacity;
-    }
-    items->counts[(size_t)at * row + (size_t)arm * ITEM_GROUPS + (size_t)group] += n;
-    return 0;
-}
-
-int join_merge_items(struct join_items *into, const struct join_items *from)
-{
-    const int32_t n = from->ids ? id_map_count(from->ids) : 0;
-    for (int32_t i = 0; i < n; i++) {
-        for (int arm = 0; arm < JOIN_ITEM_ARMS; arm++) {
-            for (int group = 0; group < ITEM_GROUPS; group++) {
-                const uint32_t count =
-                    from->counts[((size_t)i * JOIN_ITEM_ARMS + (size_t)arm) *
-                                     ITEM_GROUPS +
-                                 (size_t)group];
-                if (count && join_count_item(into, id_map_id(from->ids, i), arm, group,
-                                             count) != 0) {
-                    return -1;
-                }
-            }
-        }
-    }
-    return 0;
-}
-
-void join_items_free(struct join_items *items)
-{
-    id_map_free(items->ids);
-    free(items->counts);
-    *items = (struct join_items){0};
-}
-
 void join_workers_free(struct join_worker *workers, const struct join *join,
                        int n_threads)
 {
@@ -293,10 +178,10 @@ void join_workers_free(struct join_worker *workers, const struct join *join,
         for (int e = 0; tallies && e < join->n_experiments; e++) {
             const struct analysis_experiment *spec = join->experiments[e].spec;
             for (int m = 0; tallies[e].singles && m < spec->n_metrics; m++) {
-                free(tallies[e].singles[m].items);
+                free(tallies[e].singles[m].records);
             }
             free(tallies[e].singles);
-            join_items_free(&tallies[e].items);
+            join_lists_free(&tallies[e].lists);
         }
         free(tallies);
     }

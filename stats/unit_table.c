@@ -21,6 +21,9 @@ void unit_table_free(struct unit_table *table)
     free(table->first_ts_us);
     free(table->n_exposures);
     free(table->n_feedback);
-    free(table->items.counts);
+    free(table->lists.items.counts);
+    free(table->lists.shown);
+    free(table->lists.latency.cluster);
+    free(table->lists.latency.values);
     *table = (struct unit_table){0};
 }

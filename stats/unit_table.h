@@ -52,6 +52,25 @@ struct item_counts {
     uint32_t *counts; /* (n_items, n_arms, ITEM_GROUPS); NULL when nobody asked */
 };
 
+/* An item of a list that a unit was shown, or that it answered to (clicked). */
+struct shown_item {
+    int32_t unit;
+    int16_t position;       /* from 0, best first; SHOWN_ANSWER: an answer */
+    uint64_t request, item; /* hashes of their ids */
+};
+#define SHOWN_ANSWER (-1)
+
+/* What the lists were like, for whoever asks. Of many lists, those of one unit in so
+ * many are here, by hash; 1: all. */
+struct unit_lists {
+    struct item_counts items;
+    struct shown_item *shown; /* (n_shown) by unit, item, request, position */
+    int64_t n_shown;
+    int shown_1_in;
+    struct unit_metric latency; /* cluster, values and sampled_1_in only: microseconds
+                                   it took to answer */
+};
+
 struct unit_table {
     int n_units;
     struct slice *id;      /* (n_units) */
@@ -68,7 +87,7 @@ struct unit_table {
     struct unit_covariates covariates;
     const struct unit_segments *segments; /* (n_segments) */
     int n_segments;
-    struct item_counts items;
+    struct unit_lists lists;
     /* what was left out, and why */
     int64_t n_crossover;   /* units exposed to two arms */
     int64_t n_forced;      /* units forced into an arm, by [force] in the config */

@@ -4,39 +4,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/json_text.h"
-
 #include "common/clock.h"
-
-struct by_count {
-    int32_t count, item;
-};
-
-static int compare_counts(const void *a, const void *b)
-{
-    const struct by_count *x = a, *y = b;
-    return x->count != y->count ? (x->count < y->count ? 1 : -1)
-                                : (x->item > y->item) - (x->item < y->item);
-}
+#include "common/json_text.h"
+#include "serve/item_order.h"
 
 static int rank_popular(struct serve_model *served, struct error *error)
 {
     const size_t n = (size_t)served->model->n_items;
-    struct by_count *order = malloc((n + 1) * sizeof *order);
+    struct item_order_entry *order = malloc((n + 1) * sizeof *order);
+    struct item_order_entry *sorted = malloc((n + 1) * sizeof *sorted);
     served->popular = malloc((n + 1) * sizeof *served->popular);
-    if (!order || !served->popular) {
+    if (!order || !sorted || !served->popular) {
         free(order);
+        free(sorted);
         error_set(error, ERROR_NOMEM, "no memory for %zu popular items", n);
         return -1;
     }
     for (size_t i = 0; i < n; i++) {
-        order[i] = (struct by_count){served->model->item_count[i], (int32_t)i};
+        order[i] = (struct item_order_entry){
+            item_order_falling_int(served->model->item_count[i]), (int32_t)i};
     }
-    qsort(order, n, sizeof *order, compare_counts);
+    item_order_sort(order, sorted, n);
     for (size_t i = 0; i < n; i++) {
-        served->popular[i] = order[i].item;
+        served->popular[i] = sorted[i].item;
     }
     free(order);
+    free(sorted);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <lapacke.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +12,20 @@
 #include "common/hash.h"
 #include "common/rng.h"
 
+struct lazy_gram {
+    pthread_mutex_t lock;
+    bool is_made; /* under the lock */
+    double gram[];
+};
+
 struct fold_in {
     const struct model *model;
     double lambda, tau, tau_bias, alpha;  /* ALS, as in als.h */
     double learning_rate, reg, threshold; /* BPR; the last two iALS too */
     double confidence, nu;                /* iALS, as in ials.h */
-    double
-        *gram; /* iALS: (2, k, k) Y^T Y, of the items, of the users; lower triangles */
+    /* iALS: (k, k) Y^T Y, lower triangles; NULL otherwise */
+    double *item_gram;
+    struct lazy_gram *user_gram;
 };
 
 /* The side that stays as it is. */
@@ -83,43 +91,95 @@ static int read_settings(struct fold_in *f, struct error *error)
     return rc;
 }
 
-/* Adds Y^T Y of rows Y (n, k) to gram (k, k), lower triangle. */
-static void add_gram(const float *Y, int32_t n, int k, double *gram)
+/* Adds Y^T Y of rows Y (n, k) to gram (k, k), lower triangle. Rows are taken four at a
+ * time, to go through `gram` a fourth as often; each sum still grows row by row, so
+ * that no bit depends on it. */
+__attribute__((always_inline)) static inline void
+add_gram_inline(const float *Y, int32_t n, int k, double *gram)
 {
-    for (int32_t i = 0; i < n; i++) {
-        const float *y = Y + (size_t)i * (size_t)k;
+    static const float nothing[MODEL_MAX_FACTORS];
+    for (int32_t i = 0; i < n; i += 4) {
+        const float *y[4];
+        for (int j = 0; j < 4; j++) {
+            y[j] = i + j < n ? Y + (size_t)(i + j) * (size_t)k : nothing;
+        }
         for (int p = 0; p < k; p++) {
+            const double a = (double)y[0][p], b = (double)y[1][p], c = (double)y[2][p],
+                         d = (double)y[3][p];
+            double *row = gram + (size_t)p * (size_t)k;
             for (int q = 0; q <= p; q++) {
-                gram[p * k + q] += (double)y[p] * (double)y[q];
+                row[q] = (((row[q] + a * (double)y[0][q]) + b * (double)y[1][q]) +
+                          c * (double)y[2][q]) +
+                         d * (double)y[3][q];
             }
         }
     }
 }
 
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void add_gram_avx2(const float *Y, int32_t n,
+                                                          int k, double *gram)
+{
+    add_gram_inline(Y, n, k, gram);
+}
+#endif
+
+static void add_gram(const float *Y, int32_t n, int k, double *gram)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) {
+        add_gram_avx2(Y, n, k, gram);
+        return;
+    }
+#endif
+    add_gram_inline(Y, n, k, gram);
+}
+
+/* The gramian of the users is for new items, which a server never solves for: it is
+ * made when the first asks. */
+static const double *user_gram(const struct fold_in *f)
+{
+    struct lazy_gram *lazy = f->user_gram;
+    pthread_mutex_lock(&lazy->lock);
+    if (!lazy->is_made) {
+        add_gram(f->model->user_factors, f->model->n_users, f->model->n_factors,
+                 lazy->gram);
+        lazy->is_made = true;
+    }
+    pthread_mutex_unlock(&lazy->lock);
+    return lazy->gram;
+}
+
+static int make_grams(struct fold_in *f, struct error *error)
+{
+    const struct model *model = f->model;
+    const size_t size = (size_t)model->n_factors * (size_t)model->n_factors;
+    f->item_gram = calloc(size, sizeof *f->item_gram);
+    f->user_gram = calloc(1, sizeof *f->user_gram + size * sizeof(double));
+    if (f->user_gram) {
+        pthread_mutex_init(&f->user_gram->lock, NULL);
+    }
+    if (!f->item_gram || !f->user_gram) {
+        error_set(error, ERROR_NOMEM, "fold-in: no memory for the gramians");
+        return -1;
+    }
+    add_gram(model->item_factors, model->n_items, model->n_factors, f->item_gram);
+    return 0;
+}
+
 int fold_in_new(const struct model *model, struct fold_in **fold_in,
                 struct error *error)
 {
-    const size_t k = (size_t)model->n_factors;
     struct fold_in *f = calloc(1, sizeof *f);
     if (!f) {
         error_set(error, ERROR_NOMEM, "fold-in: no memory");
         return -1;
     }
     f->model = model;
-    if (read_settings(f, error) != 0) {
-        free(f);
+    if (read_settings(f, error) != 0 ||
+        (model->kind == MODEL_IALS && make_grams(f, error) != 0)) {
+        fold_in_free(f);
         return -1;
-    }
-    if (model->kind == MODEL_IALS) {
-        f->gram = calloc(2 * k * k, sizeof *f->gram);
-        if (!f->gram) {
-            error_set(error, ERROR_NOMEM, "fold-in: no memory for the gramians");
-            free(f);
-            return -1;
-        }
-        add_gram(model->item_factors, model->n_items, model->n_factors, f->gram);
-        add_gram(model->user_factors, model->n_users, model->n_factors,
-                 f->gram + k * k);
     }
     *fold_in = f;
     return 0;
@@ -128,7 +188,11 @@ int fold_in_new(const struct model *model, struct fold_in **fold_in,
 void fold_in_free(struct fold_in *fold_in)
 {
     if (fold_in) {
-        free(fold_in->gram);
+        free(fold_in->item_gram);
+        if (fold_in->user_gram) {
+            pthread_mutex_destroy(&fold_in->user_gram->lock);
+            free(fold_in->user_gram);
+        }
         free(fold_in);
     }
 }
@@ -197,7 +261,7 @@ static int solve_ials(const struct fold_in *f, const struct fixed_side *side,
         return -1;
     }
     double *b = A + size;
-    memcpy(A, f->gram + (side->is_items ? 0 : size), size * sizeof *A);
+    memcpy(A, side->is_items ? f->item_gram : user_gram(f), size * sizeof *A);
     memset(b, 0, (size_t)k * sizeof *b);
     for (int64_t j = 0; j < r->n; j++) {
         const float *y = side->factors + (size_t)r->index[j] * (size_t)k;

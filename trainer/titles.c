@@ -138,7 +138,12 @@ static int add_entry(struct titles *titles, const struct cursor *c,
     if (fields[0].len == 0) {
         return bad_record(c, error, "the item id is empty");
     }
-    if (id_map_find(titles->ids, fields[0]) != ID_NONE) {
+    const int32_t added = id_map_add(titles->ids, fields[0]);
+    if (added == ID_NONE) {
+        error_set(error, ERROR_NOMEM, "%s: no memory for its ids", c->path);
+        return -1;
+    }
+    if (added != index) {
         error_set(error, ERROR_INVALID, "%s:%lld: item \"%.*s\" has a title already",
                   c->path, (long long)c->record_line, (int)fields[0].len,
                   fields[0].data);
@@ -157,10 +162,6 @@ static int add_entry(struct titles *titles, const struct cursor *c,
     }
     titles->entries[index] =
         (struct entry){fields[1], n_fields == N_FIELDS ? fields[2] : (struct slice){0}};
-    if (id_map_add(titles->ids, fields[0]) == ID_NONE) {
-        error_set(error, ERROR_NOMEM, "%s: no memory for its ids", c->path);
-        return -1;
-    }
     return 0;
 }
 

@@ -1,0 +1,254 @@
+#include "serve/topk_layout.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "serve/item_order.h"
+
+#define ITEM_LEVELS 127
+#define CACHE_LINE  64
+#define UNDERFLOW   1e-17F /* more than squares too small for a float can hide */
+
+/* Rounded up generously: 4096 roundings are 2.5e-4. */
+float topk_norm(const struct topk *topk, const float *v)
+{
+    return sqrtf(topk->kernel.dot(v, v, topk->model->n_factors)) * (1 + 5e-4F) +
+           UNDERFLOW;
+}
+
+bool topk_are_tame(const float *values, size_t n)
+{
+    unsigned wild = 0;
+    for (size_t i = 0; i < n; i++) {
+        wild |= !(fabsf(values[i]) < TOPK_MAX_VALUE); /* so is NAN */
+    }
+    return !wild;
+}
+
+static float average_user_norm(const struct topk *topk)
+{
+    const struct model *model = topk->model;
+    double sum = 0;
+    /* A thousand users tell enough: it only orders the chunks. */
+    const int32_t step = model->n_users / 1000 + 1;
+    int32_t n = 0;
+    for (int32_t u = 0; u < model->n_users; u += step, n++) {
+        sum += (double)topk_norm(topk, model->user_factors +
+                                           (size_t)u * (size_t)model->n_factors);
+    }
+    return n ? (float)(sum / n) : 1;
+}
+
+/* The largest |value|. A float without its sign is ordered as its bits are, and a loop
+ * over whole numbers runs in vectors where fmaxf, which minds NAN, does not. */
+static float largest_of(const float *v, int32_t n)
+{
+    int32_t largest = 0;
+    float value = 0;
+    for (int32_t f = 0; f < n; f++) {
+        int32_t bits = 0;
+        memcpy(&bits, &v[f], sizeof bits);
+        bits &= 0x7FFFFFFF;
+        largest = bits > largest ? bits : largest;
+    }
+    memcpy(&value, &largest, sizeof value);
+    return value;
+}
+
+/* What the layout asks of each vector, found while they are read in order. */
+struct promise {
+    float norm, largest;
+};
+
+/* Gives every item its place. */
+static int order_items(struct topk *topk, struct promise *promises)
+{
+    const struct model *model = topk->model;
+    const size_t n = (size_t)model->n_items;
+    const float user = average_user_norm(topk);
+    struct item_order_entry *order = malloc((n + 1) * sizeof *order);
+    struct item_order_entry *sorted = malloc((n + 1) * sizeof *sorted);
+    int rc = -1;
+    if (!order || !sorted) {
+        goto out;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const float *v = model->item_factors + i * (size_t)model->n_factors;
+        promises[i] =
+            (struct promise){topk_norm(topk, v), largest_of(v, model->n_factors)};
+        topk->is_hopeless |= !(promises[i].largest < TOPK_MAX_VALUE); /* so is NAN */
+        order[i] = (struct item_order_entry){
+            item_order_falling_float(user * promises[i].norm + model->item_bias[i]),
+            (int32_t)i};
+    }
+    item_order_sort(order, sorted, n);
+    for (size_t i = 0; i < n; i++) {
+        topk->item[i] = sorted[i].item;
+        topk->bias[i] = model->item_bias[sorted[i].item];
+    }
+    for (size_t i = n; i < (size_t)topk->n_chunks * TOPK_CHUNK; i++) {
+        topk->item[i] = -1;
+        topk->bias[i] = 0;
+    }
+    rc = 0;
+out:
+    free(order);
+    free(sorted);
+    return rc;
+}
+
+/* ---- the codes ---- */
+
+typedef float four_floats __attribute__((vector_size(16)));
+typedef int32_t four_ints __attribute__((vector_size(16)));
+
+/* Writes the codes of four factors; returns the squares of what they are off. What
+ * topk_to_whole() adds leaves the whole number in the lowest bits of the sum. */
+static inline four_floats encode_four(four_floats v, float inverse, float scale,
+                                      uint8_t *codes)
+{
+    const four_floats magic = v * inverse + TOPK_WHOLE;
+    const four_floats off = v - (magic - TOPK_WHOLE) * scale;
+    four_ints bits;
+    memcpy(&bits, &magic, sizeof bits);
+    for (int j = 0; j < 4; j++) {
+        codes[j] = (uint8_t)(bits[j] + 128);
+    }
+    return off * off;
+}
+
+/* Writes the codes of one item, four side by side each TOPK_CHUNK * 4 bytes; returns
+ * |v - v'|, rounded up. */
+static float encode_item(const float *v, int32_t n, float scale, uint8_t *codes)
+{
+    const float inverse = scale > 0 ? 1 / scale : 0;
+    four_floats sums = {0, 0, 0, 0}, four = {0, 0, 0, 0};
+    int32_t f = 0;
+    for (; f + 4 <= n; f += 4, codes += (size_t)TOPK_CHUNK * 4) {
+        memcpy(&four, v + f, sizeof four);
+        sums += encode_four(four, inverse, scale, codes);
+    }
+    if (f < n) {
+        four = (four_floats){0, 0, 0, 0};
+        memcpy(&four, v + f, (size_t)(n - f) * sizeof *v);
+        sums += encode_four(four, inverse, scale, codes);
+    }
+    return sqrtf((sums[0] + sums[1]) + (sums[2] + sums[3])) * (1 + 5e-4F) + UNDERFLOW;
+}
+
+/* The vectors of a chunk lie anywhere: asks for those of the next one in time. */
+static void prefetch_vector(const struct topk *topk, int32_t place)
+{
+    if (place < topk->model->n_items) {
+        const char *v = (const char *)topk_vector_at(topk, place);
+        const size_t size = (size_t)topk->model->n_factors * sizeof(float);
+        for (size_t at = 0; at < size; at += CACHE_LINE) {
+            __builtin_prefetch(v + at);
+        }
+    }
+}
+
+static void encode_chunk(struct topk *topk, int32_t at, const struct promise *promises)
+{
+    const int32_t first = at * TOPK_CHUNK;
+    uint8_t *codes = topk->codes + (size_t)first * (size_t)topk->n_groups * 4;
+    struct topk_chunk *chunk = &topk->chunks[at];
+    float largest = 0;
+    int n = 0;
+    *chunk = (struct topk_chunk){.max_bias = -INFINITY, .min_bias = INFINITY};
+    for (; n < TOPK_CHUNK && topk->item[first + n] >= 0; n++) {
+        const struct promise *promise = &promises[topk->item[first + n]];
+        const float bias = topk->bias[first + n];
+        largest = fmaxf(largest, promise->largest);
+        chunk->max_norm = fmaxf(chunk->max_norm, promise->norm);
+        chunk->max_bias = fmaxf(chunk->max_bias, bias);
+        chunk->min_bias = fminf(chunk->min_bias, bias);
+    }
+    chunk->scale = largest > TOPK_TINY ? largest / ITEM_LEVELS : 0;
+    for (int i = 0; i < n; i++) {
+        prefetch_vector(topk, first + TOPK_CHUNK + i);
+        const float error =
+            encode_item(topk_vector_at(topk, first + i), topk->model->n_factors,
+                        chunk->scale, codes + 4 * (size_t)i);
+        chunk->max_error = fmaxf(chunk->max_error, error);
+    }
+}
+
+static void sum_up_rest(struct topk *topk)
+{
+    float rest_norm = 0, max_bias = -INFINITY, min_bias = INFINITY;
+    for (int32_t c = topk->n_chunks - 1; c >= 0; c--) {
+        struct topk_chunk *chunk = &topk->chunks[c];
+        chunk->rest_norm = rest_norm = fmaxf(rest_norm, chunk->max_norm);
+        chunk->rest_max_bias = max_bias = fmaxf(max_bias, chunk->max_bias);
+        chunk->rest_min_bias = min_bias = fminf(min_bias, chunk->min_bias);
+    }
+}
+
+static int lay_out(struct topk *topk)
+{
+    struct promise *promises =
+        calloc((size_t)topk->model->n_items + 1, sizeof *promises);
+    if (!promises || order_items(topk, promises) != 0) {
+        free(promises);
+        return -1;
+    }
+    for (int32_t c = 0; c < topk->n_chunks; c++) {
+        encode_chunk(topk, c, promises);
+    }
+    sum_up_rest(topk);
+    free(promises);
+    return 0;
+}
+
+int topk_new(const struct model *model, const struct topk_options *options,
+             struct topk **result, struct error *error)
+{
+    const size_t n_chunks = ((size_t)model->n_items + TOPK_CHUNK - 1) / TOPK_CHUNK;
+    const size_t n_groups = ((size_t)model->n_factors + 3) / 4;
+    const size_t n_codes = n_chunks * n_groups * TOPK_CHUNK * 4;
+    struct topk *topk = calloc(1, sizeof *topk);
+    if (!topk) {
+        goto no_memory;
+    }
+    topk->model = model;
+    topk->kernel =
+        options && options->is_portable ? topk_kernel_portable() : topk_kernel_best();
+    topk->skips_nothing = options && options->skips_nothing;
+    topk->n_chunks = (int32_t)n_chunks;
+    topk->n_groups = (int32_t)n_groups;
+    topk->is_hopeless = model->n_factors > TOPK_MAX_FACTORS ||
+                        !topk_are_tame(model->item_bias, (size_t)model->n_items);
+    topk->item = calloc((n_chunks + 1) * TOPK_CHUNK, sizeof *topk->item);
+    topk->bias = calloc((n_chunks + 1) * TOPK_CHUNK, sizeof *topk->bias);
+    topk->codes = malloc(n_codes + 64);
+    topk->chunks = malloc((n_chunks + 1) * sizeof *topk->chunks);
+    if (!topk->item || !topk->bias || !topk->codes || !topk->chunks) {
+        goto no_memory;
+    }
+    if (!topk->is_hopeless) {
+        memset(topk->codes, 128, n_codes);
+        if (lay_out(topk) != 0) {
+            goto no_memory;
+        }
+    }
+    *result = topk;
+    return 0;
+no_memory:
+    topk_free(topk);
+    error_set(error, ERROR_NOMEM, "no memory for the layout of %d items",
+              model->n_items);
+    return -1;
+}
+
+void topk_free(struct topk *topk)
+{
+    if (topk) {
+        free(topk->item);
+        free(topk->bias);
+        free(topk->codes);
+        free(topk->chunks);
+        free(topk);
+    }
+}

@@ -56,15 +56,6 @@ char *json_put_escaped(char *to, struct slice text)
     return to;
 }
 
-char *json_put_double(char *to, double value)
-{
-    if (!isfinite(value)) {
-        memcpy(to, "null", 4);
-        return to + 4;
-    }
-    return to + decimal_write_double(to, value);
-}
-
 void json_append_string(struct buffer *buffer, struct slice text)
 {
     if (text.len > SIZE_MAX / 8) {

@@ -112,31 +112,29 @@ static char *put_attributes(char *at, const struct event *e)
     return at;
 }
 
+/* The list is taken into locals first: bytes that are written through `at` could be
+ * anybody's, so the compiler would read it again for every item. */
 static char *put_items(char *at, const struct event *e)
 {
+    const struct event_item *const items = e->items;
+    const int n = e->n_items;
     bool is_sampled = false;
     at = PUT_LITERAL(at, ",\"items\":[");
-    for (int i = 0; i < e->n_items; i++) {
-        if (i > 0) {
-            *at++ = ',';
-        }
-        at = json_put_string(at, e->items[i].id);
-        is_sampled |= !isnan(e->items[i].propensity);
+    for (int i = 0; i < n; i++) {
+        *at = ',';
+        at = json_put_string(at + (i > 0), items[i].id);
+        is_sampled |= !isnan(items[i].propensity);
     }
     at = PUT_LITERAL(at, "],\"scores\":[");
-    for (int i = 0; i < e->n_items; i++) {
-        if (i > 0) {
-            *at++ = ',';
-        }
-        at = json_put_double(at, e->items[i].score);
+    for (int i = 0; i < n; i++) {
+        *at = ',';
+        at = json_put_double(at + (i > 0), items[i].score);
     }
     if (is_sampled) {
         at = PUT_LITERAL(at, "],\"propensities\":[");
-        for (int i = 0; i < e->n_items; i++) {
-            if (i > 0) {
-                *at++ = ',';
-            }
-            at = json_put_double(at, e->items[i].propensity);
+        for (int i = 0; i < n; i++) {
+            *at = ',';
+            at = json_put_double(at + (i > 0), items[i].propensity);
         }
     }
     *at++ = ']';

@@ -98,6 +98,13 @@ static enum analysis_correction correction_of(enum correction_choice choice)
     return corrections[choice];
 }
 
+static enum spending spending_of(enum spending_choice choice)
+{
+    return choice == CHOICE_POCOCK     ? SPENDING_POCOCK
+           : choice == CHOICE_ALPHA_T2 ? SPENDING_POWER
+                                       : SPENDING_OBRIEN_FLEMING;
+}
+
 static const struct analysis_metric *metrics_of(struct analysis_source *source,
                                                 const struct config *config)
 {
@@ -185,6 +192,10 @@ static int add_experiment(struct analysis_source *source, int from_config,
         .minimum_time_us = from->minimum_time_us,
         .minimum_effect = from->minimum_effect,
         .sequential = from->sequential,
+        .planned_units = from->planned_units,
+        .has_spending = from->spending != CHOICE_NO_SPENDING,
+        .spending = spending_of(from->spending),
+        .n_looks = from->looks,
         .arms = arms,
         .n_arms = from->n_arms,
         .metrics = metrics,

@@ -122,6 +122,14 @@ enum correction_choice {
     CHOICE_NONE
 };
 
+/* How alpha is spent over planned looks (Lan and DeMets). */
+enum spending_choice {
+    CHOICE_NO_SPENDING,
+    CHOICE_OBRIEN_FLEMING,
+    CHOICE_POCOCK,
+    CHOICE_ALPHA_T2
+};
+
 enum experiment_status { STATUS_DRAFT, STATUS_RUNNING, STATUS_PAUSED, STATUS_STOPPED };
 
 /* A unit that gets an arm whatever its bucket, for testing by hand. */
@@ -158,6 +166,9 @@ struct experiment {
     int n_guardrails;
     double alpha; /* in (0, 1) */
     bool sequential;
+    double planned_units;          /* of all arms together; 0 when absent */
+    enum spending_choice spending; /* wants planned_units */
+    int looks;                     /* planned, 1..100, evenly spaced in units */
     enum correction_choice correction;
     int64_t
         minimum_time_us; /* no shipping before the experiment ran that long; 0 = none */

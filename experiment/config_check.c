@@ -145,6 +145,26 @@ static void check_power(const struct config *config,
     }
 }
 
+/* Bounds of planned looks are bounds after shares of a planned number of units. */
+static void check_spending(const struct experiment *experiment,
+                           struct problem_list *problems)
+{
+    if (experiment->spending != CHOICE_NO_SPENDING &&
+        !(experiment->planned_units > 0)) {
+        problems_add(problems, experiment->line,
+                     "experiment \"%s\" spends alpha over looks but plans no number of "
+                     "units (add planned_units = N, of all arms)",
+                     experiment->name);
+    }
+    if (experiment->planned_units > 0 &&
+        experiment->planned_units < 2.0 * experiment->looks) {
+        problems_add(problems, experiment->line,
+                     "experiment \"%s\" plans %d looks at %g units (plan fewer looks, "
+                     "or more units)",
+                     experiment->name, experiment->looks, experiment->planned_units);
+    }
+}
+
 void config_check(const struct config *config, struct problem_list *problems)
 {
     if (config->n_models == 0) {
@@ -159,6 +179,7 @@ void config_check(const struct config *config, struct problem_list *problems)
         check_times(&config->experiments[i], problems);
         check_forced(&config->experiments[i], problems);
         check_power(config, &config->experiments[i], problems);
+        check_spending(&config->experiments[i], problems);
         check_conflicts(config, i, problems);
     }
 }

@@ -94,6 +94,20 @@ static void warn_of_settings(const struct config *config,
             "experiments where there is none (0.05 is usual)",
             experiment->alpha, experiment->name, 100 * experiment->alpha);
     }
+    if (experiment->sequential && experiment->spending != CHOICE_NO_SPENDING) {
+        problems_warn(problems, experiment->line,
+                      "experiment \"%s\" says sequential = yes and plans looks: the "
+                      "always-valid answer decides, the bounds are only shown (leave "
+                      "one of the two out)",
+                      experiment->name);
+    }
+    if (experiment->spending != CHOICE_NO_SPENDING && experiment->primary >= 0 &&
+        config->metrics[experiment->primary].kind == METRIC_QUANTILE) {
+        problems_warn(problems, experiment->line,
+                      "experiment \"%s\" plans looks, but its primary \"%s\" is a "
+                      "quantile, for which there are no bounds (say sequential = yes)",
+                      experiment->name, config->metrics[experiment->primary].name);
+    }
     const int64_t window_us =
         experiment->primary < 0 ? 0 : config->metrics[experiment->primary].window_us;
     if (experiment->start_us != INT64_MIN && experiment->end_us != INT64_MAX &&

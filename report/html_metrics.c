@@ -147,55 +147,6 @@ void html_adjusted(struct buffer *out, const struct experiment_result *r)
     html_table_close(out);
 }
 
-/* What decides beside the fixed-horizon answer, and how guardrails stand. */
-void html_looks(struct buffer *out, const struct experiment_result *r)
-{
-    static const char *const heads[] = {"Metric",         "Arm",          "#One look",
-                                        "#At every look", "#Corrected p", "Correction",
-                                        "Guardrail"};
-    char text[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
-    buffer_append_text(out, "<h2>Looks, questions and guardrails</h2>");
-    html_table_open(
-        out, "looks",
-        r->spec->sequential
-            ? "This experiment is looked at while it runs, so the answer at every "
-              "look decides"
-            : "One look was planned beforehand, so the answer for one look decides");
-    html_column_heads(out, heads, 7);
-    for (int m = 0; m < r->spec->n_metrics; m++) {
-        const struct metric_result *metric = &r->metrics[m];
-        for (int a = 1; a < r->spec->n_arms; a++) {
-            const struct contrast *contrast = &metric->contrasts[a - 1];
-            const enum analysis_kind kind = metric->spec->kind;
-            html_row_head(out, metric->spec->name);
-            html_cell(out, r->spec->arms[a].name, false);
-            number_text_interval(kind, contrast->fixed.ci_lower,
-                                 contrast->fixed.ci_upper, text);
-            number_text_p(contrast->fixed.p_value, contrast->fixed.log10_p_value, p);
-            html_two_lines(out, text, p);
-            number_text_interval(kind, contrast->always.ci_lower,
-                                 contrast->always.ci_upper, text);
-            number_text_p(contrast->always.p_value, contrast->always.log10_p_value, p);
-            html_two_lines(out, text,
-                           contrast->always.is_testable ? p : contrast->always.why_not);
-            number_text_p(analysis_decisive_p(r->spec, contrast),
-                          log10(analysis_decisive_p(r->spec, contrast)), p);
-            html_cell(out, p, true);
-            html_cell(out, contrast->adjustment, false);
-            buffer_append_text(out, "<td>");
-            if (contrast->guard.state != GUARD_NONE) {
-                buffer_printf(out, "<span class=\"pill %s\">%s</span>",
-                              contrast->guard.state == GUARD_BREACHED ? "bad"
-                              : contrast->guard.state == GUARD_HOLDS  ? "good"
-                                                                      : "warn",
-                              guard_state_name(contrast->guard.state));
-            }
-            buffer_append_text(out, "</td></tr>");
-        }
-    }
-    html_table_close(out);
-}
-
 void html_metric_arms(struct buffer *out, const struct experiment_result *r)
 {
     static const char *const heads[] = {"Metric", "Arm",       "#Units",     "#Total",

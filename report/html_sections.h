@@ -11,9 +11,12 @@
 
 /* html_metrics.c: every metric. */
 void html_forest(struct buffer *out, const struct experiment_result *r);
-void html_looks(struct buffer *out, const struct experiment_result *r);
 void html_adjusted(struct buffer *out, const struct experiment_result *r);
 void html_metric_arms(struct buffer *out, const struct experiment_result *r);
+
+/* html_looks.c: what decides, and the group-sequential design of the config. */
+void html_looks(struct buffer *out, const struct experiment_result *r);
+void html_planned(struct buffer *out, const struct experiment_result *r);
 
 /* html_groups.c: groups of units, and the lists. */
 void html_segments(struct buffer *out, const struct experiment_result *r);

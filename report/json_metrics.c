@@ -104,6 +104,7 @@ static void write_family(struct json_writer *json, const struct contrast *contra
         JSON_FIELD(struct contrast, n_family, "questions"),
         JSON_FIELD(struct contrast, p_adjusted, "p_value"),
         JSON_FIELD(struct contrast, always_p_adjusted, "always_valid_p_value"),
+        JSON_FIELD(struct contrast, mixture.p_adjusted, "msprt_p_value"),
     };
     json_open(json, "corrected", '{');
     JSON_FIELDS(json, fields, contrast);
@@ -117,6 +118,7 @@ static void write_guard(struct json_writer *json, const struct guard *guard)
         JSON_FIELD(struct guard, p_value, "p_value"),
         JSON_FIELD(struct guard, method, "method"),
         JSON_FIELD(struct guard, detail, "detail"),
+        JSON_FIELD(struct guard, holds_back, "holds_back"),
     };
     if (guard->state != GUARD_NONE) {
         json_open(json, "guardrail", '{');
@@ -154,6 +156,7 @@ static void write_contrast(struct json_writer *json, const struct experiment_res
     json_text(json, "against", r->spec->arms[0].name);
     json_finding(json, "fixed", &contrast->fixed);
     json_finding(json, "always_valid", &contrast->always);
+    json_looks(json, r, contrast);
     json_finding(json, "adjusted", &contrast->adjusted);
     json_number(json, "variance_reduction", contrast->variance_reduction);
     write_belief(json, &contrast->belief);

@@ -21,6 +21,11 @@ void json_contrasts(struct json_writer *json, const struct experiment_result *r,
 void json_metric(struct json_writer *json, const struct experiment_result *r,
                  const struct metric_result *metric);
 
+/* What holds when it is looked at more than once: "msprt", "planned_looks",
+ * "decided_by". */
+void json_looks(struct json_writer *json, const struct experiment_result *r,
+                const struct contrast *contrast);
+
 /* "segments": the primary metric by groups of units. */
 void json_segments(struct json_writer *json, const struct experiment_result *r);
 

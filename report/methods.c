@@ -48,6 +48,9 @@ static const struct method methods[] = {
     {"mSPRT", "p-value that stays valid however often it is looked at.",
      "R. Johari et al., Operations Research 70 (2022) 1806-1821",
      "https://doi.org/10.1287/opre.2021.2135"},
+    {"Lan-DeMets", "Planned looks, each with its own bound, that together spend alpha.",
+     "K. K. G. Lan, D. L. DeMets, Biometrika 70 (1983) 659-663",
+     "https://doi.org/10.1093/biomet/70.3.659"},
     {"CUPED",
      "Effect after taking out what was known about a user before the experiment.",
      "A. Deng et al., WSDM 2013, 123-132", "https://doi.org/10.1145/2433396.2433413"},
@@ -100,6 +103,8 @@ void methods_mark(const struct experiment_result *result, bool *used)
             mark(contrast->fixed.relative, used);
             mark(contrast->adjustment, used);
             mark(contrast->always.interval, used);
+            mark(contrast->mixture.method, used);
+            mark(contrast->planned.method, used);
             mark(contrast->guard.method, used);
             mark(contrast->belief.method, used);
             mark(contrast->adjusted.test, used);

@@ -88,6 +88,13 @@ static void write_contrast(struct buffer *out, const struct experiment_result *r
     text_field(out, contrast->guard.state == GUARD_NONE
                         ? NULL
                         : guard_state_name(contrast->guard.state));
+    buffer_append_char(out, ',');
+    text_field(out, decider_name(analysis_decider(r->spec, contrast)));
+    number_field(out, contrast->mixture.p_adjusted);
+    number_field(out,
+                 contrast->planned.method ? contrast->planned.n_reached : (double)NAN);
+    number_field(out, contrast->planned.crossed_at ? contrast->planned.crossed_at
+                                                   : (double)NAN);
     buffer_append_text(out, "\r\n");
 }
 
@@ -98,7 +105,8 @@ void report_csv(const struct analysis *analysis, struct buffer *out)
              "control_total,control_value,treatment_n,treatment_total,treatment_value,"
              "effect_size,ci_lower,ci_upper,rel_effect_size,rel_ci_lower,rel_ci_upper,"
              "statistic,p_value,p_adjusted,always_valid_lower,always_valid_upper,"
-             "always_valid_p_adjusted,test,interval,correction,guardrail\r\n");
+             "always_valid_p_adjusted,test,interval,correction,guardrail,"
+             "decided_by,msprt_p_adjusted,looks_reached,crossed_at_look\r\n");
     for (int e = 0; e < analysis->n_experiments; e++) {
         const struct experiment_result *r = &analysis->experiments[e];
         for (int m = 0; m < r->spec->n_metrics; m++) {

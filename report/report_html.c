@@ -157,6 +157,7 @@ static void write_experiment(struct buffer *out, const struct experiment_result 
     write_checks(out, r);
     html_forest(out, r);
     html_looks(out, r);
+    html_planned(out, r);
     html_series(out, r);
     html_days(out, r);
     html_segments(out, r);

@@ -1,5 +1,6 @@
 /* report_json.c - for programs; described by docs/report.schema.json. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "report/json_parts.h"
@@ -110,6 +111,8 @@ static void write_experiment(struct json_writer *json,
     json_int(json, "config_ts_us", spec->config_ts_us);
     json_number(json, "alpha", spec->alpha);
     json_bool(json, "sequential", spec->sequential);
+    json_number(json, "planned_units",
+                spec->planned_units > 0 ? spec->planned_units : (double)NAN);
     JSON_FIELDS(json, counts, r);
     write_checks(json, r);
     write_arms(json, r);

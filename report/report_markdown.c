@@ -63,6 +63,48 @@ static void write_metrics(struct buffer *out, const struct experiment_result *r)
     buffer_append_char(out, '\n');
 }
 
+/* The answers that hold when it is looked at more than once, where there are any. */
+static void write_looks(struct buffer *out, const struct experiment_result *r)
+{
+    struct table table = {.align = "lllrrll"};
+    static const char *const head[] = {
+        "Metric",         "Arm",     "Decides",      "At every look",
+        "Always-valid p", "mSPRT p", "Planned looks"};
+    int n_rows = 0;
+    for (size_t i = 0; i < sizeof head / sizeof head[0]; i++) {
+        table_cell(&table, "%s", head[i]);
+    }
+    for (int m = 0; m < r->spec->n_metrics; m++) {
+        for (int a = 1; a < r->spec->n_arms; a++) {
+            const struct metric_result *metric = &r->metrics[m];
+            const struct contrast *contrast = &metric->contrasts[a - 1];
+            char interval[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE],
+                mixture[NUMBER_TEXT_SIZE];
+            if (!contrast->always.is_testable && !contrast->planned.method) {
+                continue;
+            }
+            n_rows++;
+            number_text_interval(metric->spec->kind, contrast->always.ci_lower,
+                                 contrast->always.ci_upper, interval);
+            number_text_p(contrast->always.p_value, contrast->always.log10_p_value, p);
+            number_text_p(contrast->mixture.p_value, contrast->mixture.log10_p_value,
+                          mixture);
+            table_cell(&table, "%s", metric->spec->name);
+            table_cell(&table, "%s", r->spec->arms[a].name);
+            table_cell(&table, "%s", decider_name(analysis_decider(r->spec, contrast)));
+            table_cell(&table, "%s", interval);
+            table_cell(&table, "%s", p);
+            table_cell(&table, "%s", mixture);
+            table_cell(&table, "%s",
+                       contrast->planned.detail ? contrast->planned.detail : "");
+        }
+    }
+    if (n_rows) {
+        table_write_markdown(&table, out);
+        buffer_append_char(out, '\n');
+    }
+}
+
 void report_markdown(const struct analysis *analysis, struct buffer *out)
 {
     for (int e = 0; e < analysis->n_experiments; e++) {
@@ -77,6 +119,7 @@ void report_markdown(const struct analysis *analysis, struct buffer *out)
         }
         write_checks(out, r);
         write_metrics(out, r);
+        write_looks(out, r);
     }
     const struct evidence *evidence = &analysis->evidence;
     buffer_printf(out,

@@ -62,6 +62,20 @@ static void add_always(struct table *table, const struct experiment_result *r,
                    p);
         table_cell(table, "%s", always->interval);
     }
+    if (contrast->mixture.method) {
+        number_text_p(contrast->mixture.p_value, contrast->mixture.log10_p_value, p);
+        table_cell(table, "%s", "");
+        table_cell(table, "%s, the smallest so far, at %" PRId64 " units", p,
+                   contrast->mixture.n_units);
+        table_cell(table, "%s, tau = %.4g", contrast->mixture.method,
+                   contrast->mixture.tau);
+    }
+    if (contrast->planned.method) {
+        table_cell(table, "planned looks");
+        table_cell(table, "%s", contrast->planned.detail);
+        table_cell(table, "%s, %s spending", contrast->planned.method,
+                   contrast->planned.spending);
+    }
     if (contrast->n_family > 1 && isfinite(contrast->p_adjusted)) {
         table_cell(table, "corrected");
         table_cell(table, "p = %.4g, always-valid p = %.4g", contrast->p_adjusted,

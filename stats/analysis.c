@@ -18,6 +18,13 @@ const char *verdict_name(enum verdict verdict)
     return names[verdict];
 }
 
+const char *decider_name(enum decider decider)
+{
+    static const char *const names[] = {"fixed-horizon", "always-valid",
+                                        "planned looks"};
+    return names[decider];
+}
+
 const char *check_status_name(enum check_status status)
 {
     static const char *const names[] = {"ok", "note", "warning", "failed"};
@@ -117,11 +124,11 @@ int analysis_run(struct analysis *analysis, int index,
     if (count_arms(analysis, result, table, error) != 0 ||
         analysis_cap(result, table, error) != 0 ||
         analysis_metrics(analysis, result, table, error) != 0 ||
+        analysis_series(analysis, result, table, error) != 0 ||
         analysis_families(analysis, result, error) != 0 ||
         analysis_adjust(analysis, result, table, error) != 0 ||
         analysis_segments(analysis, result, table, error) != 0 ||
         analysis_items(analysis, result, &table->lists.items, error) != 0 ||
-        analysis_series(analysis, result, table, error) != 0 ||
         analysis_trust(analysis, result, table, error) != 0 ||
         analysis_decide(analysis, result, error) != 0) {
         return -1;
@@ -153,6 +160,7 @@ int analysis_run_sums(struct analysis *analysis, int index,
         result->arm_expected[a] = spec->arms[a].weight * (double)result->n_units;
     }
     return analysis_metrics_of_sums(analysis, result, sums, error) == 0 &&
+                   analysis_looks(analysis, result, NULL, NULL, error) == 0 &&
                    analysis_families(analysis, result, error) == 0 &&
                    analysis_believe(result, error) == 0 &&
                    analysis_trust(analysis, result, NULL, error) == 0 &&

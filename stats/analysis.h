@@ -96,6 +96,7 @@ struct guard {
     double p_value; /* of H0: it worsened by the margin or more; NAN without a margin */
     const char *method; /* NULL when there is no test */
     const char *detail; /* a sentence */
+    bool holds_back;    /* unclear, and more units may tell: nothing is shipped yet */
 };
 
 /* Probabilities about the effect, from a prior. NAN when there are none. */
@@ -106,11 +107,52 @@ struct belief {
     double ci_lower, ci_upper; /* credible interval of the effect */
 };
 
+/* mSPRT's always-valid p-value, the smallest at any step of the series. */
+struct mixture {
+    const char *method; /* NULL before it begins */
+    double tau;         /* prior standard deviation of the effect, metric's unit */
+    double log_ratio;   /* of the mixture likelihood ratio; p = exp(-log_ratio) */
+    double p_value;     /* NAN before it begins */
+    double log10_p_value;
+    double p_adjusted; /* for the number of questions of the family */
+    int64_t n_units;   /* of both arms, where it was smallest */
+};
+
+/* A look planned in the config: the first n_units units to come, of all arms, with all
+ * that they did since. */
+struct planned_look {
+    double fraction; /* of the planned units */
+    int64_t n_units;
+    bool is_reached;
+    double
+        statistic; /* z or t of the contrast then; NAN when not reached or testable */
+    double p_value;
+    double effect_size;
+    double bound;     /* on |z|; INFINITY: nothing to spend yet */
+    double nominal_p; /* two-sided p at the bound: the look is crossed at or below it */
+    double spent;     /* of `alpha` up to this look */
+    bool is_crossed;
+};
+
+/* Group-sequential answer of a contrast. */
+struct planned_looks {
+    const char *method; /* NULL: not planned, see why_not */
+    const char *why_not;
+    const char *spending; /* name of the spending function */
+    const char *detail;   /* a sentence */
+    double alpha;         /* of this contrast: the experiment's over the treatments */
+    struct planned_look *looks; /* (n_looks) */
+    int n_looks, n_reached;
+    int crossed_at; /* first look that crossed, from 1; 0: none */
+};
+
 struct contrast {
     int arm;               /* index of the treatment */
     struct finding fixed;  /* valid for one look, planned beforehand */
     struct finding always; /* valid at every look; not testable before it begins */
-    double p_adjusted;     /* fixed.p_value for the number of questions of its family */
+    struct mixture mixture;
+    struct planned_looks planned;
+    double p_adjusted; /* fixed.p_value for the number of questions of its family */
     double always_p_adjusted; /* always.p_value likewise */
     const char *adjustment;   /* name of the correction */
     int n_family;             /* questions in the family */
@@ -237,8 +279,21 @@ MUST_CHECK int analysis_aa(struct analysis *analysis, int index,
                            const struct unit_table *table, int n_splits, uint64_t seed,
                            struct error *error);
 
-/* The p-value that decides: always-valid when the plan is to look while it runs, else
- * fixed-horizon; already corrected. NAN when there is none. */
+/* Which of the answers side by side decides. */
+enum decider {
+    DECIDER_FIXED,  /* one look, planned beforehand */
+    DECIDER_ALWAYS, /* the confidence sequence: looked at while it runs */
+    DECIDER_LOOKS,  /* the bounds of planned looks */
+};
+
+/* By the config; always-valid where looks were planned but bounds do not exist (a
+ * quantile). */
+enum decider analysis_decider(const struct analysis_experiment *spec,
+                              const struct contrast *contrast);
+const char *decider_name(enum decider decider);
+
+/* The p-value that decides, already corrected; of planned looks that of the last one
+ * reached (crossed or not: see planned.crossed_at). NAN when there is none. */
 double analysis_decisive_p(const struct analysis_experiment *spec,
                            const struct contrast *contrast);
 

@@ -147,7 +147,7 @@ int analysis_compare(enum analysis_kind kind, double level,
 void analysis_point(const struct analysis_experiment *spec,
                     const struct analysis_metric *metric,
                     const struct ratio_sum *control, const struct ratio_sum *treatment,
-                    struct series_point *point)
+                    struct series_point *point, struct mixture *mixture)
 {
     const struct metric_arm c = {.sum = *control,
                                  .estimate = analysis_estimate(metric->kind, control)};
@@ -164,4 +164,6 @@ void analysis_point(const struct analysis_experiment *spec,
         spec, &finding, &c.estimate, &t.estimate, c.sum.n_units, t.sum.n_units);
     point->always_lower = always.ci_lower;
     point->always_upper = always.ci_upper;
+    mixture_look(spec, metric, &always,
+                 (int64_t)(control->n_units + treatment->n_units), mixture);
 }

@@ -47,6 +47,13 @@ int analysis_cap(struct experiment_result *result, struct unit_table *table,
     return 0;
 }
 
+double analysis_tuning(const struct analysis_experiment *spec)
+{
+    return sequential_tune(spec->planned_units > 0 ? spec->planned_units
+                                                   : ANALYSIS_PLANNED_UNITS,
+                           spec->alpha);
+}
+
 struct finding analysis_always(const struct analysis_experiment *spec,
                                const struct finding *fixed,
                                const struct estimate *control,
@@ -58,9 +65,7 @@ struct finding analysis_always(const struct analysis_experiment *spec,
     const struct sequential_look look = {fixed->effect_size,
                                          sqrt(control->variance + treatment->variance),
                                          (double)(n_control + n_treatment)};
-    const double planned =
-        spec->planned_units > 0 ? spec->planned_units : ANALYSIS_PLANNED_UNITS;
-    const double g = sequential_tune(planned, spec->alpha);
+    const double g = analysis_tuning(spec);
     struct interval interval;
     struct tail_p p;
     if (n_control < ALWAYS_MIN_UNITS || n_treatment < ALWAYS_MIN_UNITS) {
@@ -89,27 +94,72 @@ struct finding analysis_always(const struct analysis_experiment *spec,
     return always;
 }
 
+enum decider analysis_decider(const struct analysis_experiment *spec,
+                              const struct contrast *contrast)
+{
+    if (spec->sequential) {
+        return DECIDER_ALWAYS;
+    }
+    if (!spec->has_spending) {
+        return DECIDER_FIXED;
+    }
+    return contrast->planned.method ? DECIDER_LOOKS : DECIDER_ALWAYS;
+}
+
 double analysis_decisive_p(const struct analysis_experiment *spec,
                            const struct contrast *contrast)
 {
-    return spec->sequential ? contrast->always_p_adjusted : contrast->p_adjusted;
+    const struct planned_looks *planned = &contrast->planned;
+    switch (analysis_decider(spec, contrast)) {
+    case DECIDER_ALWAYS:
+        return contrast->always_p_adjusted;
+    case DECIDER_LOOKS:
+        return planned->n_reached ? planned->looks[planned->n_reached - 1].p_value
+                                  : (double)NAN;
+    case DECIDER_FIXED:
+        break;
+    }
+    return contrast->p_adjusted;
 }
 
 int analysis_judge(const struct analysis_experiment *spec,
                    const struct analysis_metric *metric,
                    const struct contrast *contrast)
 {
-    if (!(analysis_decisive_p(spec, contrast) < spec->alpha)) {
+    const struct planned_looks *planned = &contrast->planned;
+    double effect = contrast->fixed.effect_size;
+    if (analysis_decider(spec, contrast) == DECIDER_LOOKS) {
+        if (planned->crossed_at == 0) {
+            return 0;
+        }
+        effect = planned->looks[planned->crossed_at - 1].effect_size;
+    } else if (!(analysis_decisive_p(spec, contrast) < spec->alpha)) {
         return 0;
     }
-    const double effect = contrast->fixed.effect_size;
     const int sign = (effect > 0) - (effect < 0);
     return metric->direction < 0 ? -sign : sign;
 }
 
+/* The answers that are corrected, each by itself. */
+enum answer { ANSWER_FIXED, ANSWER_ALWAYS, ANSWER_MIXTURE, N_ANSWERS };
+
+static double p_of(const struct contrast *contrast, enum answer answer)
+{
+    return answer == ANSWER_FIXED    ? contrast->fixed.p_value
+           : answer == ANSWER_ALWAYS ? contrast->always.p_value
+                                     : contrast->mixture.p_value;
+}
+
+static double *adjusted_of(struct contrast *contrast, enum answer answer)
+{
+    return answer == ANSWER_FIXED    ? &contrast->p_adjusted
+           : answer == ANSWER_ALWAYS ? &contrast->always_p_adjusted
+                                     : &contrast->mixture.p_adjusted;
+}
+
 /* Corrects the p-values of the contrasts in `family` for their number. */
 static int correct(struct contrast **family, int n, enum correction correction,
-                   bool is_always, struct error *error)
+                   enum answer answer, struct error *error)
 {
     double *p = calloc((size_t)n + 1, sizeof *p);
     if (!p) {
@@ -117,11 +167,11 @@ static int correct(struct contrast **family, int n, enum correction correction,
         return -1;
     }
     for (int i = 0; i < n; i++) {
-        p[i] = is_always ? family[i]->always.p_value : family[i]->fixed.p_value;
+        p[i] = p_of(family[i], answer);
     }
     const int rc = multiple_adjust(p, (size_t)n, correction, p, error);
     for (int i = 0; rc == 0 && i < n; i++) {
-        *(is_always ? &family[i]->always_p_adjusted : &family[i]->p_adjusted) = p[i];
+        *adjusted_of(family[i], answer) = p[i];
         family[i]->adjustment =
             n > 1 ? correction_name(correction) : "none: one question";
         family[i]->n_family = n;
@@ -161,40 +211,94 @@ static int correct_role(struct experiment_result *result, enum metric_role role,
         }
     }
     const enum correction correction = correction_of(result->spec, role);
-    const int rc = correct(family, n, correction, false, error) != 0 ||
-                   correct(family, n, correction, true, error) != 0;
+    int rc = 0;
+    for (int answer = 0; rc == 0 && answer < N_ANSWERS; answer++) {
+        rc = correct(family, n, correction, (enum answer)answer, error);
+    }
     free(family);
-    return rc ? -1 : 0;
+    return rc;
 }
 
 /* Non-inferiority with a relative margin: of estimates, for score intervals want an
- * absolute one. */
+ * absolute one. Where the experiment is looked at more than once, the one-sided
+ * always-valid p of the same statistic: a guardrail that is asked often enough would
+ * hold by chance, too. */
 static int test_margin(struct analysis *analysis, struct experiment_result *result,
                        const struct metric_result *metric, struct contrast *contrast,
                        struct error *error)
 {
+    const struct analysis_experiment *spec = result->spec;
+    const bool is_down = metric->spec->direction < 0;
     const struct margin margin = {metric->spec->margin, true,
-                                  metric->spec->direction < 0 ? BETTER_DOWN
-                                                              : BETTER_UP};
+                                  is_down ? BETTER_DOWN : BETTER_UP};
+    const uint64_t n_control = metric->arms[0].sum.n_units,
+                   n_treatment = metric->arms[contrast->arm].sum.n_units;
+    struct guard *guard = &contrast->guard;
     struct noninferiority answer;
     char bound[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
     if (noninferiority_test(metric->arms[0].estimate,
                             metric->arms[contrast->arm].estimate, margin,
-                            1 - result->spec->alpha, &answer, error) != 0) {
+                            1 - spec->alpha, &answer, error) != 0) {
         return -1;
     }
-    contrast->guard.p_value = answer.p_value;
-    contrast->guard.method = "non-inferiority test, one-sided, relative margin";
-    number_text_relative(answer.bound, bound);
-    number_text_p(answer.p_value, answer.log10_p_value, p);
-    if (contrast->guard.state != GUARD_BREACHED) {
-        contrast->guard.state = answer.holds ? GUARD_HOLDS : GUARD_UNCLEAR;
+    struct tail_p often = {answer.p_value, answer.log10_p_value};
+    guard->method = "non-inferiority test, one-sided, relative margin";
+    if (analysis_decider(spec, contrast) != DECIDER_FIXED && answer.is_testable) {
+        const struct sequential_look look = {answer.statistic, 1,
+                                             (double)(n_control + n_treatment)};
+        guard->method =
+            "non-inferiority test, one-sided, relative margin, always-valid";
+        if (n_control < ALWAYS_MIN_UNITS || n_treatment < ALWAYS_MIN_UNITS) {
+            often = (struct tail_p){1, 0};
+        } else if (sequential_p(&look, analysis_tuning(spec),
+                                is_down ? ALTERNATIVE_LESS : ALTERNATIVE_GREATER,
+                                &often, error) != 0) {
+            return -1;
+        }
     }
-    contrast->guard.detail =
+    const bool holds = often.p_value < spec->alpha;
+    guard->p_value = often.p_value;
+    number_text_relative(answer.bound, bound);
+    number_text_p(often.p_value, often.log10_p_value, p);
+    if (guard->state != GUARD_BREACHED) {
+        guard->state = holds ? GUARD_HOLDS : GUARD_UNCLEAR;
+        guard->holds_back = !holds;
+    }
+    guard->detail =
         arena_printf(&analysis->arena, "%s its margin of %g %%: one-sided bound %s, %s",
-                     answer.holds ? "stays within" : "not shown to stay within",
+                     holds ? "stays within" : "not shown to stay within",
                      100 * metric->spec->margin, bound, p);
-    return contrast->guard.detail ? 0 : analysis_no_memory(result, error);
+    return guard->detail ? 0 : analysis_no_memory(result, error);
+}
+
+/* Every unit of both arms has the same value, so that no number of further units need
+ * make a difference testable. */
+static bool is_constant(const struct metric_arm *control,
+                        const struct metric_arm *treatment)
+{
+    return control->sum.n_units > 1 && treatment->sum.n_units > 1 &&
+           control->estimate.variance == 0 && treatment->estimate.variance == 0 &&
+           control->estimate.value == treatment->estimate.value;
+}
+
+static struct guard untestable_guard(const struct metric_result *metric,
+                                     const struct contrast *contrast)
+{
+    const struct metric_arm *control = &metric->arms[0],
+                            *treatment = &metric->arms[contrast->arm];
+    struct guard guard = {
+        .state = GUARD_UNCLEAR, .margin = metric->spec->margin, .p_value = NAN};
+    if (!is_constant(control, treatment)) {
+        guard.holds_back = true;
+        guard.detail = "could not be tested: too few units or values yet";
+    } else if (control->estimate.value == 0) {
+        guard.detail = "could not be tested: not one event was counted in either arm "
+                       "(is its name right?); it holds nothing back";
+    } else {
+        guard.detail = "could not be tested: every unit of both arms has the same "
+                       "value; it holds nothing back";
+    }
+    return guard;
 }
 
 static int guard(struct analysis *analysis, struct experiment_result *result,
@@ -202,26 +306,31 @@ static int guard(struct analysis *analysis, struct experiment_result *result,
                  struct error *error)
 {
     const int judgement = analysis_judge(result->spec, metric->spec, contrast);
+    if (metric->spec->direction == 0) {
+        contrast->guard = (struct guard){
+            .state = GUARD_UNCLEAR,
+            .margin = metric->spec->margin,
+            .p_value = NAN,
+            .detail = "has no direction in the config: harm is not defined",
+        };
+        return 0;
+    }
+    if (!contrast->fixed.is_testable) {
+        contrast->guard = untestable_guard(metric, contrast);
+        return 0;
+    }
     contrast->guard = (struct guard){
-        .state = judgement < 0                 ? GUARD_BREACHED
-                 : contrast->fixed.is_testable ? GUARD_HOLDS
-                                               : GUARD_UNCLEAR,
+        .state = judgement < 0 ? GUARD_BREACHED : GUARD_HOLDS,
         .margin = metric->spec->margin,
         .p_value = NAN,
-        .detail =
-            judgement < 0 ? "shown to worsen"
-            : contrast->fixed.is_testable
-                ? "not shown to worsen (no margin is set, so harmlessness is not "
-                  "shown either)"
-                : "could not be tested: too few units, or values that do not vary",
+        .detail = judgement < 0
+                      ? "shown to worsen"
+                      : "not shown to worsen (no margin is set, so harmlessness is not "
+                        "shown either)",
     };
-    if (metric->spec->direction == 0) {
-        contrast->guard.state = GUARD_UNCLEAR;
-        contrast->guard.detail = "has no direction in the config: harm is not defined";
-    } else if (metric->spec->margin > 0 && contrast->fixed.is_testable) {
-        if (test_margin(analysis, result, metric, contrast, error) != 0) {
-            return -1;
-        }
+    if (metric->spec->margin > 0 &&
+        test_margin(analysis, result, metric, contrast, error) != 0) {
+        return -1;
     }
     result->is_guardrail_breached |= contrast->guard.state == GUARD_BREACHED;
     return 0;
@@ -239,6 +348,10 @@ int analysis_families(struct analysis *analysis, struct experiment_result *resul
                 analysis_always(spec, &contrast->fixed, &metric->arms[0].estimate,
                                 &metric->arms[a].estimate, metric->arms[0].sum.n_units,
                                 metric->arms[a].sum.n_units);
+            mixture_look(
+                spec, metric->spec, &contrast->always,
+                (int64_t)(metric->arms[0].sum.n_units + metric->arms[a].sum.n_units),
+                &contrast->mixture);
         }
     }
     if (correct_role(result, ROLE_PRIMARY, error) != 0 ||

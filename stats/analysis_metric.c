@@ -161,6 +161,11 @@ static int compare_arms(const struct analysis_experiment *spec,
         contrast->arm = a;
         contrast->adjusted = finding_none("nothing was known of the units before");
         contrast->variance_reduction = NAN;
+        contrast->mixture = (struct mixture){.log_ratio = -INFINITY,
+                                             .p_value = NAN,
+                                             .log10_p_value = NAN,
+                                             .p_adjusted = NAN,
+                                             .tau = NAN};
         if (analysis_compare(to->spec->kind, 1 - spec->alpha, &to->arms[0],
                              &to->arms[a], &contrast->fixed, error) != 0) {
             return -1;

@@ -32,6 +32,27 @@ MUST_CHECK int analysis_cap(struct experiment_result *result, struct unit_table 
 MUST_CHECK int analysis_families(struct analysis *analysis,
                                  struct experiment_result *result, struct error *error);
 
+/* A unit, by its first exposure. */
+struct arrival {
+    int64_t ts_us;
+    int unit; /* row of the table */
+};
+
+/* Every contrast's planned looks; `arrivals` (n_units) in the order of time. A table
+ * that is NULL: from sums, which do not tell that order. */
+MUST_CHECK int analysis_looks(struct analysis *analysis,
+                              struct experiment_result *result,
+                              const struct unit_table *table,
+                              const struct arrival *arrivals, struct error *error);
+
+/* Lets mSPRT look at an always-valid finding of n_units units of both arms. */
+void mixture_look(const struct analysis_experiment *spec,
+                  const struct analysis_metric *metric, const struct finding *always,
+                  int64_t n_units, struct mixture *mixture);
+
+/* The g of the confidence sequences of an experiment. */
+double analysis_tuning(const struct analysis_experiment *spec);
+
 /* The always-valid answer beside a fixed one; finding_none before it begins. */
 struct finding analysis_always(const struct analysis_experiment *spec,
                                const struct finding *fixed,
@@ -76,6 +97,29 @@ MUST_CHECK int analysis_trust_time(struct analysis *analysis,
 MUST_CHECK int analysis_decide(struct analysis *analysis,
                                struct experiment_result *result, struct error *error);
 
+/* The reasons under a verdict (analysis_reasons.c). Each returns 0, or -1 when memory
+ * ran out. */
+MUST_CHECK int analysis_add_reason(struct analysis *analysis,
+                                   struct experiment_result *result, const char *format,
+                                   ...) PRINTF_LIKE(3, 4);
+MUST_CHECK int analysis_explain_peeking(struct analysis *analysis,
+                                        struct experiment_result *result,
+                                        const struct contrast *contrast);
+MUST_CHECK int analysis_explain_family(struct analysis *analysis,
+                                       struct experiment_result *result,
+                                       const struct metric_result *primary,
+                                       const struct contrast *contrast);
+MUST_CHECK int analysis_explain_guardrails(struct analysis *analysis,
+                                           struct experiment_result *result, int arm);
+MUST_CHECK int analysis_explain_plan(struct analysis *analysis,
+                                     struct experiment_result *result,
+                                     const struct metric_result *primary,
+                                     const struct contrast *contrast);
+
+/* The effect on the primary metric that is worth finding: absolute, >= 0. */
+double analysis_worth(const struct experiment_result *result,
+                      const struct metric_result *primary);
+
 /* Fills `enrolled` and every contrast's series. */
 MUST_CHECK int analysis_series(struct analysis *analysis,
                                struct experiment_result *result,
@@ -103,11 +147,11 @@ MUST_CHECK int finding_from_effect(struct estimate control, struct estimate trea
                                    double level, const char *test,
                                    struct finding *finding, struct error *error);
 
-/* Effect and intervals of one point of a series. */
+/* Effect and intervals of one point of a series; mSPRT looks at it, too. */
 void analysis_point(const struct analysis_experiment *spec,
                     const struct analysis_metric *metric,
                     const struct ratio_sum *control, const struct ratio_sum *treatment,
-                    struct series_point *point);
+                    struct series_point *point, struct mixture *mixture);
 
 int analysis_no_memory(const struct experiment_result *result, struct error *error);
 

@@ -27,11 +27,6 @@ static int64_t choose_step(int64_t first_us, int64_t last_us)
     return (last_us - first_us) / (MAX_STEPS - 1) + 1;
 }
 
-struct arrival {
-    int64_t ts_us;
-    int unit;
-};
-
 static int compare_arrivals(const void *a, const void *b)
 {
     const struct arrival *x = a, *y = b;
@@ -47,10 +42,12 @@ static void add_point(const struct experiment_result *result,
                       struct contrast *contrasts)
 {
     for (int a = 1; a < result->spec->n_arms; a++) {
-        struct series_point *point = &contrasts[a - 1].series[step];
+        struct contrast *contrast = &contrasts[a - 1];
+        struct series_point *point = &contrast->series[step];
         point->ts_us = ts_us;
         point->n_units = (int64_t)(sums[0].n_units + sums[a].n_units);
-        analysis_point(result->spec, metric, &sums[0], &sums[a], point);
+        analysis_point(result->spec, metric, &sums[0], &sums[a], point,
+                       &contrast->mixture);
     }
 }
 
@@ -118,7 +115,7 @@ int analysis_series(struct analysis *analysis, struct experiment_result *result,
     const int n_arms = result->spec->n_arms;
     int rc = -1;
     if (table->n_units == 0) {
-        return 0;
+        return analysis_looks(analysis, result, table, NULL, error);
     }
     struct arrival *arrivals = malloc((size_t)table->n_units * sizeof *arrivals);
     struct ratio_sum *sums = malloc((size_t)n_arms * sizeof *sums);
@@ -148,7 +145,7 @@ int analysis_series(struct analysis *analysis, struct experiment_result *result,
             fill_metric(result, table, arrivals, m, sums);
         }
     }
-    rc = 0;
+    rc = analysis_looks(analysis, result, table, arrivals, error);
 
 out:
     free(arrivals);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/slice.h"
+#include "stats/group_sequential.h"
 
 enum analysis_kind {
     ANALYSIS_PROPORTION, /* share of units with at least one event that counts */
@@ -20,6 +21,7 @@ enum analysis_kind {
     ANALYSIS_QUANTILE,   /* quantile of the event's values; units are clusters */
 };
 
+/* Where always-valid intervals are narrowest when the config plans no number. */
 #define ANALYSIS_PLANNED_UNITS 10000
 #define ANALYSIS_POWER         0.8 /* for "how many more days" */
 
@@ -79,6 +81,9 @@ struct analysis_experiment {
     double planned_units; /* of all arms; where always-valid intervals are narrowest; 0:
                              ANALYSIS_PLANNED_UNITS */
     bool sequential;      /* the plan is to look while it runs */
+    bool has_spending;    /* planned looks decide, unless `sequential` */
+    enum spending spending; /* with has_spending */
+    int n_looks; /* planned, evenly spaced up to planned_units; 0: none are shown */
     const struct analysis_arm *arms; /* (n_arms), the first is the control */
     int n_arms;
     const struct analysis_metric *metrics; /* (n_metrics) */

@@ -1,85 +1,7 @@
 /* The decision rule and what it rests on, over tables made by hand. */
 #include "tests/testing.h"
 
-#include "common/rng.h"
-#include "tests/analysis_testing.h"
-
-#define N_UNITS 4000
-
-/* A table of N_UNITS units, every second one in each arm, first exposed a minute apart;
- * metric m of a unit is values[m][unit]. */
-struct made {
-    struct unit_table table;
-    struct slice id[N_UNITS];
-    uint64_t hash[N_UNITS];
-    int16_t arm[N_UNITS], config[N_UNITS];
-    int64_t first_ts_us[N_UNITS];
-    uint32_t n_exposures[N_UNITS], n_feedback[N_UNITS], days[N_UNITS];
-    double values[2][N_UNITS];
-    struct unit_metric metrics[2];
-};
-static struct made made;
-
-static const struct analysis_metric two_metrics[] = {
-    {.name = "satisfied", .kind = ANALYSIS_PROPORTION, .event = "s", .direction = 1},
-    {.name = "cost",
-     .kind = ANALYSIS_MEAN,
-     .event = "c",
-     .direction = -1,
-     .margin = 0.1},
-};
-
-static struct unit_table *make(double p_control, double p_treatment,
-                               double cost_control, double cost_treatment)
-{
-    struct rng rng;
-    rng_init(&rng, 11, 0);
-    memset(&made, 0, sizeof made);
-    for (int i = 0; i < N_UNITS; i++) {
-        const int arm = i % 2;
-        made.hash[i] = (uint64_t)i;
-        made.id[i] = slice_of("u");
-        made.arm[i] = (int16_t)arm;
-        made.config[i] = -1;
-        made.first_ts_us[i] = TRIAL_START + i * 300000000LL;
-        made.n_exposures[i] = 1;
-        made.values[0][i] = rng_uniform(&rng) < (arm ? p_treatment : p_control);
-        made.values[1][i] =
-            (arm ? cost_treatment : cost_control) + 0.5 * rng_normal(&rng);
-    }
-    for (int m = 0; m < 2; m++) {
-        made.metrics[m] = (struct unit_metric){
-            .value = made.values[m], .days = made.days, .sampled_1_in = 1};
-    }
-    made.table = (struct unit_table){
-        .n_units = N_UNITS,
-        .id = made.id,
-        .hash = made.hash,
-        .arm = made.arm,
-        .config = made.config,
-        .first_ts_us = made.first_ts_us,
-        .n_exposures = made.n_exposures,
-        .n_feedback = made.n_feedback,
-        .metrics = made.metrics,
-        .n_metrics = 2,
-        .first_ts_us_min = TRIAL_START,
-        .last_ts_us = made.first_ts_us[N_UNITS - 1],
-    };
-    return &made.table;
-}
-
-static struct analysis *run(const struct analysis_experiment *spec,
-                            struct unit_table *table)
-{
-    const struct evidence evidence = {0};
-    struct error error = {0};
-    struct analysis *analysis = analysis_new(&evidence, 1);
-    assert_non_null(analysis);
-    if (analysis_run(analysis, 0, spec, table, &error) != 0) {
-        fail_msg("%s", error.message);
-    }
-    return analysis;
-}
+#include "tests/made_table.h"
 
 static struct analysis_experiment guarded(void)
 {
@@ -90,22 +12,12 @@ static struct analysis_experiment guarded(void)
     return spec;
 }
 
-static bool has_reason(const struct experiment_result *result, const char *part)
-{
-    for (int i = 0; i < result->n_reasons; i++) {
-        if (strstr(result->reasons[i], part)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void a_winner_with_safe_guardrails_ships(void **state)
 {
     (void)state;
     const struct analysis_experiment spec = guarded();
 
-    struct analysis *analysis = run(&spec, make(0.4, 0.5, 2, 2));
+    struct analysis *analysis = run_made(&spec, make_table(0.4, 0.5, 2, 2));
 
     const struct experiment_result *result = &analysis->experiments[0];
     assert_int_equal(result->verdict, VERDICT_SHIP);
@@ -120,14 +32,14 @@ static void a_winner_that_breaks_a_guardrail_is_rolled_back(void **state)
     (void)state;
     const struct analysis_experiment spec = guarded();
 
-    struct analysis *analysis = run(&spec, make(0.4, 0.5, 2, 2.5));
+    struct analysis *analysis = run_made(&spec, make_table(0.4, 0.5, 2, 2.5));
 
     const struct experiment_result *result = &analysis->experiments[0];
     assert_int_equal(result->verdict, VERDICT_ROLL_BACK);
     assert_int_equal(result->metrics[1].contrasts[0].guard.state, GUARD_BREACHED);
     assert_true(result->is_guardrail_breached);
     assert_true(analysis_is_gated(analysis));
-    assert_true(has_reason(result, "guardrail cost breached"));
+    assert_true(made_has_reason(result, "guardrail cost breached"));
     analysis_free(analysis);
 }
 
@@ -140,13 +52,111 @@ static void a_winner_waits_for_an_unclear_guardrail(void **state)
     struct analysis_experiment spec = guarded();
     spec.metrics = metrics;
 
-    struct analysis *analysis = run(&spec, make(0.4, 0.5, 2, 2));
+    struct analysis *analysis = run_made(&spec, make_table(0.4, 0.5, 2, 2));
 
     const struct experiment_result *result = &analysis->experiments[0];
     assert_int_equal(result->metrics[1].contrasts[0].guard.state, GUARD_UNCLEAR);
     assert_int_equal(result->verdict, VERDICT_KEEP_RUNNING);
-    assert_true(has_reason(result, "not shown to stay within its margin"));
+    assert_true(made_has_reason(result, "not every guardrail is shown to hold"));
     analysis_free(analysis);
+}
+
+/* Nobody reports a value: no number of units need make that testable. */
+static void a_guardrail_that_cannot_vary_holds_nothing_back(void **state)
+{
+    (void)state;
+    const struct analysis_experiment spec = guarded();
+    struct unit_table *table = make_table(0.4, 0.5, 2, 2);
+    memset(made.values[1], 0, sizeof made.values[1]);
+
+    struct analysis *analysis = run_made(&spec, table);
+
+    const struct experiment_result *result = &analysis->experiments[0];
+    assert_int_equal(result->metrics[1].contrasts[0].guard.state, GUARD_UNCLEAR);
+    assert_false(result->metrics[1].contrasts[0].guard.holds_back);
+    assert_int_equal(result->verdict, VERDICT_SHIP);
+    assert_true(made_has_reason(result, "guardrail cost unclear: could not be tested: "
+                                        "not one event was counted"));
+    analysis_free(analysis);
+}
+
+/* A median of nine values an arm has no variance yet; more will have one. */
+static void a_guardrail_with_too_little_data_holds_back(void **state)
+{
+    (void)state;
+    static double values[18];
+    static int32_t cluster[18];
+    struct analysis_metric metrics[2] = {two_metrics[0], two_metrics[1]};
+    struct analysis_experiment spec = guarded();
+    struct unit_table *table = make_table(0.4, 0.5, 2, 2);
+    metrics[1].kind = ANALYSIS_QUANTILE;
+    metrics[1].quantile = 0.99;
+    spec.metrics = metrics;
+    for (int i = 0; i < 18; i++) {
+        cluster[i] = i;
+        values[i] = i;
+    }
+    made.metrics[1] = (struct unit_metric){
+        .cluster = cluster, .values = values, .n_values = 18, .sampled_1_in = 1};
+
+    struct analysis *analysis = run_made(&spec, table);
+
+    const struct experiment_result *result = &analysis->experiments[0];
+    assert_int_equal(result->metrics[1].contrasts[0].guard.state, GUARD_UNCLEAR);
+    assert_true(result->metrics[1].contrasts[0].guard.holds_back);
+    assert_int_equal(result->verdict, VERDICT_KEEP_RUNNING);
+    assert_false(analysis_is_gated(analysis));
+    analysis_free(analysis);
+}
+
+/* The fixed-horizon answer holds for one look, at the planned size; harm is acted on
+ * at once. */
+static void a_plan_ships_nothing_early_but_rolls_back_at_once(void **state)
+{
+    (void)state;
+    struct analysis_experiment spec = guarded();
+    spec.planned_units = 2.0 * N_UNITS;
+
+    struct analysis *better = run_made(&spec, make_table(0.4, 0.5, 2, 2));
+    struct analysis *worse = run_made(&spec, make_table(0.5, 0.4, 2, 2));
+
+    const struct experiment_result *result = &better->experiments[0];
+    assert_int_equal(result->verdict, VERDICT_KEEP_RUNNING);
+    assert_true(made_has_reason(result, "4000 of the 8000 planned units are there"));
+    assert_close(result->units_needed, 8000, 0);
+    assert_close(
+        result->days_needed,
+        ceil(4000 / (4000 / (result->n_series * (double)result->series_step_us /
+                             (double)TRIAL_DAY))),
+        0);
+    assert_int_equal(worse->experiments[0].verdict, VERDICT_ROLL_BACK);
+    analysis_free(better);
+    analysis_free(worse);
+}
+
+/* What non-inferiority at one look shows not hold at every look. */
+static void a_guardrail_asked_often_wants_the_always_valid_answer(void **state)
+{
+    (void)state;
+    struct analysis_metric metrics[2] = {two_metrics[0], two_metrics[1]};
+    struct analysis_experiment spec = guarded();
+    metrics[1].margin = 0.013;
+    spec.metrics = metrics;
+    struct unit_table *table = make_table(0.4, 0.6, 2, 2);
+
+    struct analysis *once = run_made(&spec, table);
+    spec.sequential = true;
+    struct analysis *often = run_made(&spec, table);
+
+    const struct guard *a = &once->experiments[0].metrics[1].contrasts[0].guard;
+    const struct guard *b = &often->experiments[0].metrics[1].contrasts[0].guard;
+    assert_int_equal(a->state, GUARD_HOLDS);
+    assert_int_equal(b->state, GUARD_UNCLEAR);
+    assert_true(b->holds_back && b->p_value > a->p_value);
+    assert_int_equal(once->experiments[0].verdict, VERDICT_SHIP);
+    assert_int_equal(often->experiments[0].verdict, VERDICT_KEEP_RUNNING);
+    analysis_free(once);
+    analysis_free(often);
 }
 
 static void a_winner_waits_for_the_shortest_run(void **state)
@@ -155,10 +165,10 @@ static void a_winner_waits_for_the_shortest_run(void **state)
     struct analysis_experiment spec = guarded();
     spec.minimum_time_us = 30 * TRIAL_DAY;
 
-    struct analysis *analysis = run(&spec, make(0.4, 0.5, 2, 2));
+    struct analysis *analysis = run_made(&spec, make_table(0.4, 0.5, 2, 2));
 
     assert_int_equal(analysis->experiments[0].verdict, VERDICT_KEEP_RUNNING);
-    assert_true(has_reason(&analysis->experiments[0], "of the 30.0 days"));
+    assert_true(made_has_reason(&analysis->experiments[0], "of the 30.0 days"));
     analysis_free(analysis);
 }
 
@@ -167,12 +177,12 @@ static void sequential_experiments_decide_by_the_always_valid_answer(void **stat
 {
     (void)state;
     struct analysis_experiment spec = trial_experiment(two_metrics, 1);
-    struct unit_table *table = make(0.4, 0.435, 2, 2);
+    struct unit_table *table = make_table(0.4, 0.435, 2, 2);
     table->n_metrics = 1;
 
-    struct analysis *fixed = run(&spec, table);
+    struct analysis *fixed = run_made(&spec, table);
     spec.sequential = true;
-    struct analysis *always = run(&spec, table);
+    struct analysis *always = run_made(&spec, table);
 
     const struct contrast *contrast = &fixed->experiments[0].metrics[0].contrasts[0];
     assert_true(contrast->fixed.p_value < 0.05);
@@ -180,8 +190,8 @@ static void sequential_experiments_decide_by_the_always_valid_answer(void **stat
     assert_true(contrast->always.ci_lower < contrast->fixed.ci_lower);
     assert_int_equal(fixed->experiments[0].verdict, VERDICT_SHIP);
     assert_int_equal(always->experiments[0].verdict, VERDICT_KEEP_RUNNING);
-    assert_true(has_reason(&fixed->experiments[0], "the two answers disagree"));
-    assert_true(has_reason(&always->experiments[0], "the two answers disagree"));
+    assert_true(made_has_reason(&fixed->experiments[0], "the answers disagree"));
+    assert_true(made_has_reason(&always->experiments[0], "the answers disagree"));
     analysis_free(fixed);
     analysis_free(always);
 }
@@ -192,10 +202,10 @@ static void keep_running_says_how_many_days(void **state)
     (void)state;
     struct analysis_experiment spec = trial_experiment(two_metrics, 1);
     spec.minimum_effect = 0.01;
-    struct unit_table *table = make(0.4, 0.4, 2, 2);
+    struct unit_table *table = make_table(0.4, 0.4, 2, 2);
     table->n_metrics = 1;
 
-    struct analysis *analysis = run(&spec, table);
+    struct analysis *analysis = run_made(&spec, table);
 
     const struct experiment_result *result = &analysis->experiments[0];
     const double se = result->metrics[0].contrasts[0].fixed.standard_error;
@@ -203,7 +213,7 @@ static void keep_running_says_how_many_days(void **state)
     assert_int_equal(result->verdict, VERDICT_KEEP_RUNNING);
     assert_close(result->units_needed, ceil(N_UNITS * ratio * ratio), 0);
     assert_true(result->days_needed > 0);
-    assert_true(has_reason(result, "more day"));
+    assert_true(made_has_reason(result, "more day"));
     analysis_free(analysis);
 }
 
@@ -212,7 +222,7 @@ static void the_last_point_of_the_series_is_the_answer(void **state)
     (void)state;
     const struct analysis_experiment spec = guarded();
 
-    struct analysis *analysis = run(&spec, make(0.4, 0.5, 2, 2));
+    struct analysis *analysis = run_made(&spec, make_table(0.4, 0.5, 2, 2));
 
     const struct experiment_result *result = &analysis->experiments[0];
     const struct contrast *contrast = &result->metrics[0].contrasts[0];
@@ -233,7 +243,7 @@ static void covariates_take_out_what_they_explain(void **state)
 {
     (void)state;
     struct analysis_experiment spec = guarded();
-    struct unit_table *table = make(0.4, 0.5, 2, 2.1);
+    struct unit_table *table = make_table(0.4, 0.5, 2, 2.1);
     static double skill[N_UNITS];
     const char *names[] = {"skill"};
     double *values[] = {skill};
@@ -245,7 +255,7 @@ static void covariates_take_out_what_they_explain(void **state)
     }
     table->covariates = (struct unit_covariates){1, names, values};
 
-    struct analysis *analysis = run(&spec, table);
+    struct analysis *analysis = run_made(&spec, table);
 
     const struct contrast *cost = &analysis->experiments[0].metrics[1].contrasts[0];
     assert_true(cost->adjusted.is_testable);
@@ -260,7 +270,7 @@ static void segments_are_compared_and_their_difference_tested(void **state)
 {
     (void)state;
     const struct analysis_experiment spec = guarded();
-    struct unit_table *table = make(0.4, 0.4, 2, 2);
+    struct unit_table *table = make_table(0.4, 0.4, 2, 2);
     static int group[N_UNITS];
     const char *groups[] = {"new", "known"};
     for (int i = 0; i < N_UNITS; i++) {
@@ -273,7 +283,7 @@ static void segments_are_compared_and_their_difference_tested(void **state)
     table->segments = &segments;
     table->n_segments = 1;
 
-    struct analysis *analysis = run(&spec, table);
+    struct analysis *analysis = run_made(&spec, table);
 
     const struct segmentation *visits = &analysis->experiments[0].segmentations[0];
     assert_int_equal(visits->n_groups, 2);
@@ -289,8 +299,8 @@ static void control_against_itself_is_sound_and_repeatable(void **state)
 {
     (void)state;
     const struct analysis_experiment spec = guarded();
-    struct unit_table *table = make(0.4, 0.5, 2, 2);
-    struct analysis *analysis = run(&spec, table);
+    struct unit_table *table = make_table(0.4, 0.5, 2, 2);
+    struct analysis *analysis = run_made(&spec, table);
 
     assert_int_equal(analysis_aa(analysis, 0, table, 400, 5, NULL), 0);
     const struct aa_result first = analysis->experiments[0].aa;
@@ -312,14 +322,14 @@ static void a_cap_lowers_what_lies_above_its_quantile(void **state)
     struct analysis_metric metrics[2] = {two_metrics[1], two_metrics[0]};
     metrics[0].cap = 0.75;
     const struct analysis_experiment spec = trial_experiment(metrics, 1);
-    struct unit_table *table = make(0.4, 0.4, 2, 2);
+    struct unit_table *table = make_table(0.4, 0.4, 2, 2);
     for (int i = 0; i < N_UNITS; i++) {
         made.values[1][i] = i;
     }
     table->metrics = &made.metrics[1];
     table->n_metrics = 1;
 
-    struct analysis *analysis = run(&spec, table);
+    struct analysis *analysis = run_made(&spec, table);
 
     assert_close(made.values[1][N_UNITS - 1], 0.75 * (N_UNITS - 1), 1e-9);
     assert_close(made.values[1][10], 10, 0);
@@ -331,7 +341,7 @@ static void sums_give_the_same_answer_as_units(void **state)
 {
     (void)state;
     const struct analysis_experiment spec = guarded();
-    struct analysis *units = run(&spec, make(0.4, 0.5, 2, 2));
+    struct analysis *units = run_made(&spec, make_table(0.4, 0.5, 2, 2));
     const struct metric_result *metrics = units->experiments[0].metrics;
     const struct ratio_sum sums[] = {metrics[0].arms[0].sum, metrics[0].arms[1].sum,
                                      metrics[1].arms[0].sum, metrics[1].arms[1].sum};
@@ -360,6 +370,10 @@ int main(void)
         cmocka_unit_test(a_winner_with_safe_guardrails_ships),
         cmocka_unit_test(a_winner_that_breaks_a_guardrail_is_rolled_back),
         cmocka_unit_test(a_winner_waits_for_an_unclear_guardrail),
+        cmocka_unit_test(a_guardrail_that_cannot_vary_holds_nothing_back),
+        cmocka_unit_test(a_guardrail_with_too_little_data_holds_back),
+        cmocka_unit_test(a_plan_ships_nothing_early_but_rolls_back_at_once),
+        cmocka_unit_test(a_guardrail_asked_often_wants_the_always_valid_answer),
         cmocka_unit_test(a_winner_waits_for_the_shortest_run),
         cmocka_unit_test(sequential_experiments_decide_by_the_always_valid_answer),
         cmocka_unit_test(keep_running_says_how_many_days),

@@ -175,7 +175,9 @@ static void every_section_has_its_heading(void **state)
 static void write_config(const struct row *row, const struct config_key *key,
                          const char *example, char *text, size_t size)
 {
-    const char *needed = key->section == SECTION_METRIC    ? "kind = ratio\nevent = e\n"
+    const bool is_spending = strcmp(key->name, "spending") == 0;
+    const char *needed = is_spending                       ? "planned_units = 20000\n"
+                         : key->section == SECTION_METRIC  ? "kind = ratio\nevent = e\n"
                                                              "denominator = d\n"
                          : key->section == SECTION_MODEL   ? "file = m\n"
                          : key->section == SECTION_HOLDOUT ? "share = 0\n"

@@ -76,20 +76,22 @@ static void print_value(double value, int digits)
     }
 }
 
-static void format_slice(int slice, char *text, size_t size)
+static void format_slice(const int64_t *first, int n_slices, int slice, char *text,
+                         size_t size)
 {
-    const int64_t first = evaluate_slice_first[slice];
-    if (slice + 1 == EVALUATE_N_SLICES) {
-        snprintf(text, size, "%" PRId64 "+", first);
+    if (slice + 1 == n_slices) {
+        snprintf(text, size, "%" PRId64 "+", first[slice]);
+    } else if (first[slice + 1] == first[slice] + 1) {
+        snprintf(text, size, "%" PRId64, first[slice]);
     } else {
-        snprintf(text, size, "%" PRId64 "-%" PRId64, first,
-                 evaluate_slice_first[slice + 1] - 1);
+        snprintf(text, size, "%" PRId64 "-%" PRId64, first[slice],
+                 first[slice + 1] - 1);
     }
 }
 
 static void print_slices(const struct evaluate_subject *subject, const struct job *job)
 {
-    char text[32];
+    char text[64];
     printf("\n%s by how many training ratings the user has\n%-14s %11s %11s",
            subject->name, "", "ratings", "users");
     for (size_t c = 0; c < N_COLUMNS; c++) {
@@ -104,7 +106,7 @@ static void print_slices(const struct evaluate_subject *subject, const struct jo
         if (m->n_pairs == 0 && m->n_users == 0) {
             continue;
         }
-        format_slice(i, text, sizeof text);
+        format_slice(evaluate_slice_first, EVALUATE_N_SLICES, i, text, sizeof text);
         printf("\n%-14s %11" PRId64 " %11" PRId64, text, m->n_pairs, m->n_users);
         print_value(m->rmse, 4);
         print_value(m->auc, 4);
@@ -114,10 +116,58 @@ static void print_slices(const struct evaluate_subject *subject, const struct jo
     putchar('\n');
 }
 
+/* Errors alone: a ranking is a user's, not an item's. */
+static void print_item_slices(const struct evaluate_report *report)
+{
+    char text[64];
+    printf("\nerrors by how many training ratings the item has\n%-14s %11s", "",
+           "ratings");
+    for (int s = 0; s < EVALUATE_N_SUBJECTS; s++) {
+        if (!isnan(report->subject[s].all.rmse)) {
+            snprintf(text, sizeof text, "%s RMSE", report->subject[s].name);
+            printf(" %16s", text);
+            snprintf(text, sizeof text, "%s MAE", report->subject[s].name);
+            printf(" %16s", text);
+        }
+    }
+    for (int i = 0; i < EVALUATE_N_ITEM_SLICES; i++) {
+        if (report->subject[0].item_slice[i].n_pairs == 0) {
+            continue;
+        }
+        format_slice(evaluate_item_slice_first, EVALUATE_N_ITEM_SLICES, i, text,
+                     sizeof text);
+        printf("\n%-14s %11" PRId64, text, report->subject[0].item_slice[i].n_pairs);
+        for (int s = 0; s < EVALUATE_N_SUBJECTS; s++) {
+            const struct evaluate_errors *errors = &report->subject[s].item_slice[i];
+            if (!isnan(report->subject[s].all.rmse)) {
+                printf(" %16.4f %16.4f", errors->rmse, errors->mae);
+            }
+        }
+    }
+    putchar('\n');
+}
+
+static void print_intervals(const struct evaluate_intervals *intervals)
+{
+    if (intervals->n_pairs == 0) {
+        return;
+    }
+    printf("\nintervals of the predicted rating (%" PRId64
+           " ratings): the score is known to +-%.3f\nand ratings lie +-%.3f around "
+           "it, standard deviations\n%-14s %11s %11s",
+           intervals->n_pairs, intervals->mean_score_sd, intervals->noise, "", "hold",
+           "mean width");
+    for (int l = 0; l < EVALUATE_N_LEVELS; l++) {
+        printf("\n%10.0f %%   %9.1f %% %11.3f", 100 * evaluate_level[l],
+               100 * intervals->within[l], intervals->mean_width[l]);
+    }
+    putchar('\n');
+}
+
 static void print_text(const struct evaluate_report *report, const struct job *job,
                        const struct model *model)
 {
-    char text[32];
+    char text[64];
     printf("%s: %s, %d factors, %d users, %d items\n", job->model_path,
            model_kind_name(model->kind), model->n_factors, model->n_users,
            model->n_items);
@@ -140,6 +190,8 @@ static void print_text(const struct evaluate_report *report, const struct job *j
         putchar('\n');
     }
     print_slices(&report->subject[0], job);
+    print_item_slices(report);
+    print_intervals(&report->intervals);
 }
 
 static void append_metrics(struct buffer *out, const struct evaluate_metrics *m)
@@ -152,6 +204,63 @@ static void append_metrics(struct buffer *out, const struct evaluate_metrics *m)
     }
 }
 
+/* The bounds of a slice as members of an object; the last has no upper one. */
+static void append_bounds(struct buffer *out, const int64_t *first, int n_slices,
+                          int slice)
+{
+    buffer_printf(out, "%s{\"from\":%" PRId64 ",\"to\":", slice ? "," : "",
+                  first[slice]);
+    if (slice + 1 < n_slices) {
+        buffer_append_int(out, first[slice + 1] - 1);
+    } else {
+        buffer_append_text(out, "null");
+    }
+    buffer_append_char(out, ',');
+}
+
+static void append_item_slices(struct buffer *out,
+                               const struct evaluate_subject *subject)
+{
+    buffer_append_text(out, ",\"by_item_ratings\":[");
+    for (int i = 0; i < EVALUATE_N_ITEM_SLICES; i++) {
+        const struct evaluate_errors *errors = &subject->item_slice[i];
+        append_bounds(out, evaluate_item_slice_first, EVALUATE_N_ITEM_SLICES, i);
+        buffer_printf(out, "\"ratings\":%" PRId64 ",\"rmse\":", errors->n_pairs);
+        json_append_double(out, errors->rmse);
+        buffer_append_text(out, ",\"rmse_clipped\":");
+        json_append_double(out, errors->rmse_clipped);
+        buffer_append_text(out, ",\"mae\":");
+        json_append_double(out, errors->mae);
+        buffer_append_char(out, '}');
+    }
+    buffer_append_char(out, ']');
+}
+
+static void append_intervals(struct buffer *out,
+                             const struct evaluate_intervals *intervals)
+{
+    if (intervals->n_pairs == 0) {
+        buffer_append_text(out, ",\"intervals\":null");
+        return;
+    }
+    buffer_printf(out, ",\"intervals\":{\"ratings\":%" PRId64 ",\"mean_score_sd\":",
+                  intervals->n_pairs);
+    json_append_double(out, intervals->mean_score_sd);
+    buffer_append_text(out, ",\"noise\":");
+    json_append_double(out, intervals->noise);
+    buffer_append_text(out, ",\"levels\":[");
+    for (int l = 0; l < EVALUATE_N_LEVELS; l++) {
+        buffer_append_text(out, l ? ",{\"level\":" : "{\"level\":");
+        json_append_double(out, evaluate_level[l]);
+        buffer_append_text(out, ",\"within\":");
+        json_append_double(out, intervals->within[l]);
+        buffer_append_text(out, ",\"mean_width\":");
+        json_append_double(out, intervals->mean_width[l]);
+        buffer_append_char(out, '}');
+    }
+    buffer_append_text(out, "]}");
+}
+
 static void append_subject(struct buffer *out, const struct evaluate_subject *subject)
 {
     buffer_append_text(out, "{\"name\":");
@@ -160,18 +269,13 @@ static void append_subject(struct buffer *out, const struct evaluate_subject *su
     append_metrics(out, &subject->all);
     buffer_append_text(out, ",\"by_activity\":[");
     for (int i = 0; i < EVALUATE_N_SLICES; i++) {
-        buffer_printf(out, "%s{\"from\":%" PRId64 ",\"to\":", i ? "," : "",
-                      evaluate_slice_first[i]);
-        if (i + 1 < EVALUATE_N_SLICES) {
-            buffer_append_int(out, evaluate_slice_first[i + 1] - 1);
-        } else {
-            buffer_append_text(out, "null");
-        }
-        buffer_append_char(out, ',');
+        append_bounds(out, evaluate_slice_first, EVALUATE_N_SLICES, i);
         append_metrics(out, &subject->slice[i]);
         buffer_append_char(out, '}');
     }
-    buffer_append_text(out, "]}");
+    buffer_append_char(out, ']');
+    append_item_slices(out, subject);
+    buffer_append_char(out, '}');
 }
 
 static int print_json(const struct evaluate_report *report, const struct job *job,
@@ -196,6 +300,7 @@ static int print_json(const struct evaluate_report *report, const struct job *jo
     json_append_double(&out, job->config.threshold);
     buffer_append_text(&out, ",\"item_bias\":");
     json_append_double(&out, job->config.item_bias);
+    append_intervals(&out, &report->intervals);
     buffer_append_text(&out, ",\"subjects\":[");
     for (int i = 0; i < EVALUATE_N_SUBJECTS; i++) {
         buffer_append_text(&out, i ? "," : "");

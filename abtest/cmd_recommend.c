@@ -17,8 +17,10 @@ struct job {
     int64_t k;
     double item_bias;
     bool as_json;
+    bool wants_uncertainty;
 
     struct model *model;
+    struct draws draws;      /* with --uncertainty */
     struct ratings *ratings; /* or NULL */
     struct titles *titles;   /* or NULL */
     int32_t model_user;
@@ -28,6 +30,7 @@ struct job {
 /* One item of either list, best first. */
 struct pick {
     double value; /* rating or score */
+    double sd;    /* how sure the score is; NAN: not asked */
     int64_t n_ratings;
     struct slice id;
 };
@@ -71,7 +74,7 @@ static int collect_liked(const struct job *job, struct picks *liked)
     }
     for (int64_t j = 0; j < liked->n; j++) {
         const int32_t item = r->user_item[first + j];
-        liked->list[j] = (struct pick){(double)r->user_rating[first + j],
+        liked->list[j] = (struct pick){(double)r->user_rating[first + j], (double)NAN,
                                        r->item_start[item + 1] - r->item_start[item],
                                        id_map_id(r->items, item)};
     }
@@ -100,10 +103,15 @@ static int collect_predicted(const struct job *job, struct picks *predicted)
         if (!has_rated(job, id)) {
             predicted->list[predicted->n++] =
                 (struct pick){model_score(m, job->model_user, i, job->item_bias),
-                              m->item_count[i], id};
+                              (double)NAN, m->item_count[i], id};
         }
     }
     sort_picks(predicted, job->k);
+    for (int64_t j = 0; j < predicted->shown && job->wants_uncertainty; j++) {
+        struct pick *pick = &predicted->list[j];
+        pick->sd =
+            draws_score_sd(&job->draws, job->model_user, model_find_item(m, pick->id));
+    }
     return 0;
 }
 
@@ -123,6 +131,9 @@ static void append_pick(const struct job *job, struct buffer *out,
     const struct slice title = title_of(job, pick->id);
     cell_append(out, title.len ? title : pick->id, TITLE_WIDTH);
     buffer_printf(out, " %6.*f", digits, pick->value);
+    if (!isnan(pick->sd)) {
+        buffer_printf(out, " +-%.3f", pick->sd);
+    }
 }
 
 static void append_text(const struct job *job, struct buffer *out,
@@ -131,6 +142,13 @@ static void append_text(const struct job *job, struct buffer *out,
     buffer_append_text(out, "user ");
     cell_append(out, slice_of(job->user), (int)strlen(job->user) + 1);
     buffer_printf(out, "%s, item bias %g\n", job->model_path, job->item_bias);
+    if (job->wants_uncertainty) {
+        buffer_printf(
+            out,
+            "+-: standard deviation of the score over %d draws; a rating lies "
+            "+-%.3f around it\n",
+            job->draws.n_draws, job->draws.noise);
+    }
     buffer_append_text(out, "\n  #  ");
     if (job->ratings) {
         cell_append(out, slice_of("liked"), TITLE_WIDTH);
@@ -160,6 +178,10 @@ static void append_json_picks(const struct job *job, struct buffer *out,
         json_append_string(out, picks->list[j].id);
         buffer_printf(out, ",\"%s\":", value_name);
         json_append_double(out, picks->list[j].value);
+        if (!isnan(picks->list[j].sd)) {
+            buffer_append_text(out, ",\"score_sd\":");
+            json_append_double(out, picks->list[j].sd);
+        }
         if (title.len) {
             buffer_append_text(out, ",\"title\":");
             json_append_string(out, title);
@@ -177,6 +199,10 @@ static void append_json(const struct job *job, struct buffer *out,
     buffer_printf(out, ",\"model\":\"%s:%016" PRIx64 "\",\"item_bias\":",
                   model_kind_name(job->model->kind), job->model->hash);
     json_append_double(out, job->item_bias);
+    if (job->wants_uncertainty) {
+        buffer_append_text(out, ",\"noise\":");
+        json_append_double(out, job->draws.noise);
+    }
     buffer_append_text(out, ",\"liked\":");
     if (job->ratings) {
         append_json_picks(job, out, liked, "rating");
@@ -197,6 +223,10 @@ static int load(struct job *job)
         (job->titles_path &&
          titles_load(job->titles_path, &job->titles, &error) != 0)) {
         complain("recommend", "%s", error.message);
+        return -1;
+    }
+    if (job->wants_uncertainty && draws_of(job->model, &job->draws, &error) != 0) {
+        complain("recommend", "%s: %s", job->model_path, error.message);
         return -1;
     }
     job->model_user = model_find_user(job->model, slice_of(job->user));
@@ -253,6 +283,8 @@ int cmd_recommend(int argc, char **argv)
          "what users have rated: shown, and left out of the prediction", 0, 0},
         {"titles", OPTION_TEXT, &job.titles_path, "FILE", "movies.csv: names for ids",
          0, 0},
+        {"uncertainty", OPTION_FLAG, &job.wants_uncertainty, NULL,
+         "how sure each score is; for models of Gibbs draws", 0, 0},
         {"json", OPTION_FLAG, &job.as_json, NULL, "answer in JSON", 0, 0},
     };
     const struct command_usage usage = {

@@ -2,12 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "abtest/commands.h"
 #include "abtest/options.h"
 #include "abtest/progress.h"
-#include "abtest/recipe.h"
+#include "abtest/train_options.h"
 #include "abtest/tune.h"
 #include "common/buffer.h"
 #include "common/file.h"
@@ -15,26 +14,12 @@
 #include "common/json_text.h"
 #include "trainer/trainer.h"
 
-struct train_options {
-    const char *ratings, *model, *test, *history, *tune_table;
-    double test_fraction;
-    int64_t factors, epochs, seed, threads; /* factors, epochs 0: the trainer's own */
-    int64_t patience, tune, candidates;
-    int64_t gibbs, burn_in, keep;
-    const char *regularization;          /* als */
-    double lambda, tau, tau_bias, alpha; /* als; NAN: as the regularisation has it */
-    double learning_rate, reg; /* bpr; reg also ials. NAN: the trainer's own */
-    double confidence, nu;     /* ials */
-    double threshold;
-    const char *sampling;
-    bool json, skip_bad, quiet;
-};
-
 /* What one run has in hand. */
 struct run {
     const struct train_options *options;
     struct recipe recipe;
     struct ratings *train, *test;
+    struct item_features *features; /* or NULL */
     struct factors *factors;
     struct factors *best_factors; /* with --patience */
     struct epoch_report best, last;
@@ -159,6 +144,23 @@ static int read_ratings(struct run *run, struct error *error)
     return rc;
 }
 
+/* Reads what is known of the items besides ratings. Items that only those files name
+ * join both parts, under the same indices. */
+static int read_features(struct run *run, struct error *error)
+{
+    const struct train_options *o = run->options;
+    if (!o->features && !o->tags) {
+        return 0;
+    }
+    if (item_features_load(o->features, o->tags, run->train, &run->features, error) !=
+            0 ||
+        (run->test && ratings_add_items(run->test, run->train->items, error) != 0)) {
+        return -1;
+    }
+    run->recipe.als.features = run->features;
+    return 0;
+}
+
 static int tune(struct run *run, struct error *error)
 {
     const struct train_options *o = run->options;
@@ -249,6 +251,9 @@ static void write_settings(struct run *run)
     buffer_printf(json, ",\"n_ratings\":%lld,\"n_test\":%lld",
                   (long long)run->train->n_ratings,
                   (long long)(run->test ? run->test->n_ratings : 0));
+    if (run->recipe.is_gibbs) {
+        append_number(json, "gibbs_noise", run->factors->noise);
+    }
     append_number(json, "loss", run->last.loss);
     append_quality(json, run);
     buffer_append_char(json, '}');
@@ -299,6 +304,10 @@ static void print_text(const struct run *run)
     printf("%s: %s, %d users, %d items, %d factors, hash %s\n", run->options->model,
            model_kind_name(run->recipe.kind), run->train->n_users, run->train->n_items,
            run->factors->n_factors, hash);
+    if (run->features) {
+        printf("%d genres and %d tags say where an item is expected\n",
+               run->features->n_genres, run->features->n_tags);
+    }
     printf("%d epochs over %lld ratings in %.2f s\n", run->last.epoch,
            (long long)run->train->n_ratings, run->seconds);
     printf("train %s %.4f", quality_name(run), run->last.train_quality);
@@ -316,8 +325,8 @@ static int run_training(const struct train_options *options, struct run *run)
         complain("train", "%s", error.message);
         return EXIT_USAGE;
     }
-    if (read_ratings(run, &error) != 0 || train(run, &error) != 0 ||
-        save(run, &error) != 0) {
+    if (read_ratings(run, &error) != 0 || read_features(run, &error) != 0 ||
+        train(run, &error) != 0 || save(run, &error) != 0) {
         complain("train", "%s", error.message);
         return EXIT_FAILED;
     }
@@ -330,117 +339,6 @@ static int run_training(const struct train_options *options, struct run *run)
     return EXIT_DONE;
 }
 
-static void set_number(double *setting, double option)
-{
-    if (!isnan(option)) {
-        *setting = option;
-    }
-}
-
-static void configure_als(const struct train_options *o, struct recipe *recipe)
-{
-    const int32_t k = o->factors ? (int32_t)o->factors : 20;
-    struct als_config *als = &recipe->als;
-    *als = als_config_default(
-        strcmp(o->regularization, "count") == 0 ? ALS_COUNT : ALS_CONSTANT, k);
-    als->n_epochs = o->epochs ? (int)o->epochs : als->n_epochs;
-    als->lambda = o->lambda;
-    set_number(&als->tau, o->tau);
-    set_number(&als->tau_bias, o->tau_bias);
-    set_number(&als->alpha, o->alpha);
-    als->seed = (uint64_t)o->seed;
-    als->n_threads = (int)o->threads;
-
-    recipe->is_gibbs = o->gibbs > 0;
-    recipe->gibbs = (struct gibbs_config){
-        .n_factors = k,
-        .n_burn_in = (int)o->burn_in,
-        .n_draws = (int)o->gibbs,
-        .n_kept = (int)(o->keep < o->gibbs ? o->keep : o->gibbs),
-        .seed = (uint64_t)o->seed,
-        .n_threads = (int)o->threads,
-    };
-}
-
-static void configure_bpr(const struct train_options *o, struct bpr_config *bpr)
-{
-    *bpr = bpr_config_default();
-    bpr->n_factors = o->factors ? (int32_t)o->factors : bpr->n_factors;
-    bpr->n_epochs = o->epochs ? (int)o->epochs : bpr->n_epochs;
-    bpr->learning_rate = o->learning_rate;
-    set_number(&bpr->reg, o->reg);
-    bpr->threshold = o->threshold;
-    bpr->sampling = strcmp(o->sampling, "pairs") == 0 ? BPR_PAIRS : BPR_USERS;
-    bpr->n_candidates = (int)o->candidates;
-    bpr->seed = (uint64_t)o->seed;
-    bpr->n_threads = (int)o->threads;
-}
-
-static void configure_ials(const struct train_options *o, struct ials_config *ials)
-{
-    *ials = ials_config_default();
-    ials->n_factors = o->factors ? (int32_t)o->factors : ials->n_factors;
-    ials->n_epochs = o->epochs ? (int)o->epochs : ials->n_epochs;
-    ials->confidence = o->confidence;
-    set_number(&ials->reg, o->reg);
-    ials->nu = o->nu;
-    ials->threshold = o->threshold;
-    ials->seed = (uint64_t)o->seed;
-    ials->n_threads = (int)o->threads;
-}
-
-/* Says what is wrong with how the options go together; 0 when nothing is. */
-static int check_options(const struct train_options *o)
-{
-    if (strcmp(o->regularization, "constant") != 0 &&
-        strcmp(o->regularization, "count") != 0) {
-        complain("train", "--regularization is constant or count, not \"%s\"",
-                 o->regularization);
-    } else if (strcmp(o->sampling, "pairs") != 0 && strcmp(o->sampling, "users") != 0) {
-        complain("train", "--sampling is users or pairs, not \"%s\"", o->sampling);
-    } else if (o->test && o->test_fraction > 0) {
-        complain("train", "--test names the held-out ratings, --test-fraction chooses "
-                          "them: give one");
-    } else if (o->patience && !o->test && o->test_fraction <= 0) {
-        complain("train",
-                 "--patience needs held-out ratings: --test-fraction or --test");
-    } else if (o->gibbs && (o->tune || o->patience)) {
-        complain("train", "--gibbs has nothing to tune and no best epoch: leave --tune "
-                          "and --patience out");
-    } else {
-        return 0;
-    }
-    return -1;
-}
-
-/* Copies the options into the trainers' settings. */
-static int configure(const struct train_options *o, const char *kind, struct run *run)
-{
-    run->options = o;
-    if (strcmp(kind, "als") == 0) {
-        run->recipe.kind = MODEL_ALS;
-    } else if (strcmp(kind, "bpr") == 0) {
-        run->recipe.kind = MODEL_BPR;
-    } else if (strcmp(kind, "ials") == 0) {
-        run->recipe.kind = MODEL_IALS;
-    } else {
-        complain("train", "no model \"%s\"; als, bpr or ials", kind);
-        return -1;
-    }
-    if (!o->ratings || !o->model) {
-        complain("train", "--ratings FILE and --model OUT are needed");
-        return -1;
-    }
-    if (o->gibbs && run->recipe.kind != MODEL_ALS) {
-        complain("train", "--gibbs is for als");
-        return -1;
-    }
-    configure_als(o, &run->recipe);
-    configure_bpr(o, &run->recipe.bpr);
-    configure_ials(o, &run->recipe.ials);
-    return check_options(o);
-}
-
 static void release(struct run *run)
 {
     buffer_free(&run->settings);
@@ -450,140 +348,21 @@ static void release(struct run *run)
     factors_free(run->factors);
     ratings_free(run->test);
     ratings_free(run->train);
-}
-
-/* The options that say what goes in and out. */
-#define N_FILE_OPTIONS 12
-static void file_options(struct train_options *o, struct option_spec *specs)
-{
-    const struct option_spec options[N_FILE_OPTIONS] = {
-        {"ratings", OPTION_TEXT, &o->ratings, "FILE", "what to learn from (needed)", 0,
-         0},
-        {"model", OPTION_TEXT, &o->model, "FILE", "where the model goes (needed)", 0,
-         0},
-        {"test-fraction", OPTION_NUMBER, &o->test_fraction, "F",
-         "share of the ratings held out to measure", 0, 1},
-        {"test", OPTION_TEXT, &o->test, "FILE", "held-out ratings, instead", 0, 0},
-        {"seed", OPTION_INT, &o->seed, "N", "same seed, same bytes of model", 0, 9e18},
-        {"threads", OPTION_INT, &o->threads, "N", "changes the speed only", 1, 1024},
-        {"history", OPTION_TEXT, &o->history, "FILE", "loss and quality as TSV", 0, 0},
-        {"tune", OPTION_INT, &o->tune, "N",
-         "try N settings on a validation part, then train with the best", 0, 1e5},
-        {"tune-table", OPTION_TEXT, &o->tune_table, "FILE", "what was tried, as TSV", 0,
-         0},
-        {"skip-bad", OPTION_FLAG, &o->skip_bad, NULL,
-         "count bad lines instead of stopping at the first", 0, 0},
-        {"quiet", OPTION_FLAG, &o->quiet, NULL, "no line per epoch", 0, 0},
-        {"json", OPTION_FLAG, &o->json, NULL, "print the result as JSON", 0, 0},
-    };
-    memcpy(specs, options, sizeof options);
-}
-
-/* The options that say how to learn. */
-#define N_MODEL_OPTIONS 18
-static void model_options(struct train_options *o, struct option_spec *specs)
-{
-    const struct option_spec options[N_MODEL_OPTIONS] = {
-        {"factors", OPTION_INT, &o->factors, "K", "length of a vector; 0: 20", 0,
-         MODEL_MAX_FACTORS},
-        {"epochs", OPTION_INT, &o->epochs, "N",
-         "passes over the ratings; 0: the model's own", 0, 1e6},
-        {"patience", OPTION_INT, &o->patience, "N",
-         "stop when N epochs bring nothing on the held-out part, keep the best", 0,
-         1e6},
-        {"lambda", OPTION_NUMBER, &o->lambda, "L", "als: weight of a squared error", 0,
-         1e9},
-        {"regularization", OPTION_TEXT, &o->regularization, "constant|count",
-         "als: count scales tau with the ratings of a user or item", 0, 0},
-        {"tau", OPTION_NUMBER, &o->tau, "T",
-         "als: weight of a squared factor (3 sqrt(K) / 2.5; count: 1.35)", 0, 1e9},
-        {"tau-bias", OPTION_NUMBER, &o->tau_bias, "T",
-         "als: weight of a squared bias (0; count: 1.3)", 0, 1e9},
-        {"alpha", OPTION_NUMBER, &o->alpha, "A",
-         "als: power of the count that scales both (0; count: 0.5)", 0, 2},
-        {"gibbs", OPTION_INT, &o->gibbs, "N",
-         "als: average N draws of the Bayesian model", 0, 1e6},
-        {"burn-in", OPTION_INT, &o->burn_in, "N", "gibbs: draws thrown away first", 0,
-         1e6},
-        {"keep", OPTION_INT, &o->keep, "N", "gibbs: draws that the model holds", 1,
-         MODEL_MAX_FACTORS},
-        {"learning-rate", OPTION_NUMBER, &o->learning_rate, "R", "bpr: size of a step",
-         0, 1e3},
-        {"reg", OPTION_NUMBER, &o->reg, "R",
-         "bpr, ials: weight of a squared parameter (0.0025, 1.6)", 0, 1e3},
-        {"sampling", OPTION_TEXT, &o->sampling, "users|pairs",
-         "bpr: draw a user, then one of its positives; or a positive", 0, 0},
-        {"candidates", OPTION_INT, &o->candidates, "N",
-         "bpr: the negative is the best scored of N draws", 1, 1000},
-        {"confidence", OPTION_NUMBER, &o->confidence, "C",
-         "ials: what a positive weighs beyond 1", 0, 1e9},
-        {"nu", OPTION_NUMBER, &o->nu, "N",
-         "ials: power of the frequency in the regulariser", 0, 1},
-        {"threshold", OPTION_NUMBER, &o->threshold, "R",
-         "bpr, ials: ratings above it are positive", -1e9, 1e9},
-    };
-    memcpy(specs, options, sizeof options);
-}
-
-static int parse(int argc, char **argv, struct train_options *o, const char **kind)
-{
-    struct option_spec specs[N_FILE_OPTIONS + N_MODEL_OPTIONS];
-    file_options(o, specs);
-    model_options(o, specs + N_FILE_OPTIONS);
-    const struct command_usage usage = {
-        .command = "train",
-        .arguments = "als|bpr|ials --ratings FILE --model OUT [options]",
-        .summary =
-            "Learns a model from ratings: als predicts ratings, bpr and ials order "
-            "items.\ndocs/models.md has the equations. Each epoch's loss and quality "
-            "go to standard error.",
-        .options = specs,
-        .n_options = N_FILE_OPTIONS + N_MODEL_OPTIONS,
-        .min_arguments = 1,
-        .max_arguments = 1,
-    };
-    int n_arguments = 0;
-    return options_parse(&usage, argc, argv, kind, &n_arguments);
-}
-
-static struct train_options default_options(void)
-{
-    const struct als_config als = als_config_default(ALS_CONSTANT, 20);
-    const struct bpr_config bpr = bpr_config_default();
-    const struct ials_config ials = ials_config_default();
-    const struct gibbs_config gibbs = gibbs_config_default();
-    const long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return (struct train_options){
-        .seed = (int64_t)als.seed,
-        .threads = n_cores > 0 ? n_cores : 1,
-        .regularization = "constant",
-        .lambda = als.lambda,
-        .tau = (double)NAN,
-        .tau_bias = (double)NAN,
-        .alpha = (double)NAN,
-        .burn_in = gibbs.n_burn_in,
-        .keep = gibbs.n_kept,
-        .learning_rate = bpr.learning_rate,
-        .reg = (double)NAN,
-        .candidates = bpr.n_candidates,
-        .confidence = ials.confidence,
-        .nu = ials.nu,
-        .threshold = bpr.threshold,
-        .sampling = "users",
-    };
+    item_features_free(run->features);
 }
 
 int cmd_train(int argc, char **argv)
 {
-    struct train_options o = default_options();
+    struct train_options o;
     struct run run = {0};
     const char *kind = NULL;
-    const int parsed = parse(argc, argv, &o, &kind);
+    const int parsed = train_options_parse(argc, argv, &o, &kind);
     if (parsed != OPTIONS_RUN) {
         return parsed;
     }
     int status = EXIT_USAGE;
-    if (configure(&o, kind, &run) == 0) {
+    run.options = &o;
+    if (train_options_recipe(&o, kind, &run.recipe) == 0) {
         status = run_training(&o, &run);
     }
     release(&run);

@@ -40,7 +40,7 @@ int32_t recipe_n_factors(const struct recipe *recipe)
 {
     switch (recipe->kind) {
     case MODEL_ALS:
-        return recipe->is_gibbs ? recipe->gibbs.n_factors * recipe->gibbs.n_kept
+        return recipe->is_gibbs ? gibbs_n_columns(&recipe->gibbs)
                                 : recipe->als.n_factors;
     case MODEL_BPR:
         return recipe->bpr.n_factors;
@@ -74,6 +74,11 @@ static void append_als(const struct als_config *als, struct buffer *json)
     append_number(json, "tau_bias", als->tau_bias);
     append_number(json, "alpha", als->alpha);
     buffer_printf(json, ",\"has_mean\":%s", als->has_mean ? "true" : "false");
+    if (als->features) {
+        buffer_printf(json, ",\"genres\":%d,\"tags\":%d", als->features->n_genres,
+                      als->features->n_tags);
+        append_number(json, "feature_ridge", als->feature_ridge);
+    }
 }
 
 static void append_bpr(const struct bpr_config *bpr, struct buffer *json)

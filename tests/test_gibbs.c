@@ -116,14 +116,80 @@ static void averages_come_close_to_the_noise(void **state)
     assert_int_equal(gibbs_train(train, test, &config, &observer, &f, NULL), 0);
 
     assert_int_equal(log.n, 60);
-    assert_int_equal(f->n_factors, 160);
-    assert_true(log.test < 0.34); /* the planted noise is 0.3 */
+    assert_int_equal(f->n_factors, 240); /* 4 and 2 for the biases, 40 times */
+    assert_true(log.test < 0.34);        /* the planted noise is 0.3 */
     /* All draws are kept, so the model's one product is the average itself. */
     assert_close(factors_rmse(f, test, 1), log.test, 1e-4);
     factors_free(f);
     ratings_free(all);
     ratings_free(train);
     ratings_free(test);
+}
+
+/* Two draws of one factor by hand: the blocks are [u, b - mean, 1] / sqrt(2) and [v, 1,
+ * c - mean] / sqrt(2). Draw 1: u 1, b 0.2, v 2, c 0: 2.2; draw 2: u 3, b 0.4, v 1, c
+ * 0.6: 4. With mean 3 the scores are 5.2 and 7. */
+static void draws_tell_the_spread_of_the_score(void **state)
+{
+    (void)state;
+    const float s = sqrtf(0.5F);
+    const float x[] = {s * 1, s * -0.1F, s, s * 3, s * 0.1F, s};
+    const float y[] = {s * 2, s, s * -0.3F, s * 1, s, s * 0.3F};
+    const float user_bias[] = {0.3F}, item_bias[] = {0.3F};
+    struct model model = {.kind = MODEL_ALS,
+                          .n_users = 1,
+                          .n_items = 1,
+                          .n_factors = 6,
+                          .mean = 3,
+                          .user_factors = x,
+                          .item_factors = y,
+                          .user_bias = user_bias,
+                          .item_bias = item_bias,
+                          .settings =
+                              slice_of("{\"gibbs_kept\":2,\"gibbs_noise\":0.8}")};
+    struct draws draws;
+    struct error error = {0};
+
+    assert_int_equal(draws_of(&model, &draws, &error), 0);
+
+    assert_close(model_score(&model, 0, 0, 1), 6.1, 1e-6);
+    assert_close(draws_score_sd(&draws, 0, 0), 1.8 / sqrt(2), 1e-6);
+    assert_close(draws.noise, 0.8, 0);
+    model.settings = slice_of("{\"gibbs_kept\":4,\"gibbs_noise\":0.8}");
+    assert_int_equal(draws_of(&model, &draws, &error), -1);
+    assert_non_null(strstr(error.message, "--gibbs N"));
+    model.settings = (struct slice){0};
+    assert_int_equal(draws_of(&model, &draws, &error), -1);
+}
+
+/* The spread of each kept draw about the average, from the factors that training
+ * returns: scores of draws average to the score, noise comes out as planted. */
+static void kept_draws_hold_biases_and_noise(void **state)
+{
+    (void)state;
+    struct ratings *r = planted_ratings(150, 80, 0.4, 0.3, 3);
+    struct gibbs_config config = gibbs_config_default();
+    struct factors *f = NULL;
+    config.n_factors = 2;
+    config.n_draws = 60;
+    config.n_kept = 3;
+    assert_int_equal(gibbs_train(r, NULL, &config, NULL, &f, NULL), 0);
+
+    assert_int_equal(f->n_factors, 12);
+    assert_close(f->noise, 0.3, 0.03);
+    for (int d = 0; d < 3; d++) {
+        assert_close((double)f->user_factors[4 * d + 3], 1 / sqrt(3), 1e-6);
+        assert_close((double)f->item_factors[4 * d + 2], 1 / sqrt(3), 1e-6);
+    }
+    double spread = 0;
+    for (int32_t u = 0; u < r->n_users; u++) {
+        const float *x = f->user_factors + (size_t)u * 12;
+        assert_close((double)(x[2] + x[6] + x[10]), 0, 1e-5);
+        spread += (double)(x[2] * x[2] + x[6] * x[6] + x[10] * x[10]);
+    }
+    assert_true(spread / r->n_users > 1e-4); /* biases differ from draw to draw */
+    factors_free(f);
+    ratings_free(r);
 }
 
 static void config_check_limits_what_is_kept(void **state)
@@ -148,6 +214,8 @@ int main(void)
         cmocka_unit_test(normal_wishart_finds_mean_and_precision),
         cmocka_unit_test(sums_that_are_not_finite_are_refused),
         cmocka_unit_test(averages_come_close_to_the_noise),
+        cmocka_unit_test(draws_tell_the_spread_of_the_score),
+        cmocka_unit_test(kept_draws_hold_biases_and_noise),
         cmocka_unit_test(config_check_limits_what_is_kept),
     };
     return cmocka_run_group_tests_name("gibbs", tests, NULL, NULL);

@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/rng.h"
+#include "trainer/feature_map.h"
 #include "trainer/half_step.h"
 #include "trainer/normal.h"
 
@@ -20,6 +21,7 @@ struct als_config als_config_default(enum als_regularization regularization,
         .n_epochs = 15,
         .lambda = 1,
         .tau = 3 * sqrt(n_factors) / 2.5,
+        .feature_ridge = 100,
         .seed = 1,
         .n_threads = 1,
     };
@@ -52,7 +54,15 @@ int als_config_check(const struct als_config *config, struct error *error)
     }
     if (check_range("lambda", config->lambda, false, error) != 0 ||
         check_range("tau", config->tau, false, error) != 0 ||
-        check_range("tau of the biases", config->tau_bias, true, error) != 0) {
+        check_range("tau of the biases", config->tau_bias, true, error) != 0 ||
+        check_range("feature ridge", config->feature_ridge, false, error) != 0) {
+        return -1;
+    }
+    if (config->features && !(config->tau_bias > 0)) {
+        error_set(error, ERROR_INVALID,
+                  "features say where a bias is expected, and a bias without a penalty "
+                  "does not care: regularise by count or raise the tau of the biases "
+                  "above 0");
         return -1;
     }
     if (!(config->alpha >= 0 && config->alpha <= 2)) {
@@ -74,6 +84,7 @@ struct side {
     float *rows;       /* (n_rows, stride) */
     float *ridge;      /* (n_rows) tau n^alpha / lambda */
     float *bias_ridge; /* (n_rows) tau_bias n^alpha / lambda */
+    float *centre; /* (n_rows, k + 1) or NULL: where factors and bias are expected */
 };
 
 static int side_init(struct side *side, int32_t n_rows, const int64_t *start,
@@ -102,6 +113,7 @@ static void side_free(struct side *side)
     normal_free(side->rows);
     free(side->ridge);
     free(side->bias_ridge);
+    free(side->centre);
 }
 
 /* lambda times the sum that the side adds to the loss, twice. */
@@ -110,12 +122,15 @@ static double penalty(const struct side *side, int stride, int32_t k)
     double sum = 0;
     for (int32_t i = 0; i < side->n_rows; i++) {
         const float *row = side->rows + (size_t)i * (size_t)stride;
+        const float *centre =
+            side->centre ? side->centre + (size_t)i * ((size_t)k + 1) : NULL;
         double norm = 0;
         for (int32_t f = 0; f < k; f++) {
-            norm += (double)row[f] * (double)row[f];
+            const double off = (double)row[f] - (centre ? (double)centre[f] : 0);
+            norm += off * off;
         }
-        sum += (double)side->ridge[i] * norm +
-               (double)side->bias_ridge[i] * (double)row[k + 1] * (double)row[k + 1];
+        const double off = (double)row[k + 1] - (centre ? (double)centre[k] : 0);
+        sum += (double)side->ridge[i] * norm + (double)side->bias_ridge[i] * off * off;
     }
     return sum;
 }
@@ -135,6 +150,8 @@ struct state {
     const struct als_config *config;
     int stride;
     struct side users, items;
+    struct feature_map *map; /* or NULL */
+    double *map_weights;     /* (n_items) n^alpha */
     struct factors *factors;
 };
 
@@ -143,6 +160,20 @@ static void unpack_all(const struct state *s)
     struct factors *f = s->factors;
     unpack(&s->users, s->stride, f->n_factors, f->user_factors, f->user_bias);
     unpack(&s->items, s->stride, f->n_factors, f->item_factors, f->item_bias);
+}
+
+/* lambda times what the map from features adds to the loss, twice. */
+static double map_penalty(const struct state *s)
+{
+    const struct als_config *config = s->config;
+    double sum = 0;
+    if (s->map) {
+        for (int o = 0; o < config->n_factors; o++) {
+            sum += config->tau * feature_map_square(s->map, o);
+        }
+        sum += config->tau_bias * feature_map_square(s->map, config->n_factors);
+    }
+    return sum * config->feature_ridge / config->lambda;
 }
 
 /* Fills the report with loss and errors. */
@@ -157,7 +188,7 @@ static void measure(const struct state *s, struct epoch_report *report)
     report->loss = config->lambda / 2 *
                    (rmse * rmse * (double)s->train->n_ratings +
                     penalty(&s->users, s->stride, config->n_factors) +
-                    penalty(&s->items, s->stride, config->n_factors));
+                    penalty(&s->items, s->stride, config->n_factors) + map_penalty(s));
 }
 
 /* Small random item vectors, zero biases: the first half step finds the users. */
@@ -191,8 +222,13 @@ static int run_epoch(struct state *s, struct error *error)
     if (half_step_run(&step, "user", s->config->n_threads, error) != 0) {
         return -1;
     }
+    if (s->map) {
+        feature_map_learn(s->map, s->items.rows, s->stride, s->config->n_factors + 1);
+        feature_map_apply(s->map, s->items.centre);
+    }
     half_step_by_item(&step, s->train);
     step.X = s->items.rows;
+    step.centre = s->items.centre;
     step.Y = s->users.rows;
     step.ridge = s->items.ridge;
     step.last_ridge = s->items.bias_ridge;
@@ -230,6 +266,31 @@ static int run_epochs(struct state *s, const struct training_observer *observer,
     return 0;
 }
 
+/* What an item weighs in the map is what its distance from the map costs. */
+static int features_init(struct state *s, struct error *error)
+{
+    const struct als_config *config = s->config;
+    const struct ratings *r = s->train;
+    const size_t n_items = (size_t)r->n_items;
+    if (!config->features) {
+        return 0;
+    }
+    s->map_weights = calloc(n_items + 1, sizeof *s->map_weights);
+    s->items.centre =
+        calloc(n_items * ((size_t)config->n_factors + 1) + 1, sizeof(float));
+    if (!s->map_weights || !s->items.centre) {
+        error_set(error, ERROR_NOMEM, "als: no memory for the features of %d items",
+                  r->n_items);
+        return -1;
+    }
+    for (int32_t i = 0; i < r->n_items; i++) {
+        const int64_t n = r->item_start[i + 1] - r->item_start[i];
+        s->map_weights[i] = n ? pow((double)n, config->alpha) : 0;
+    }
+    return feature_map_new(config->features, s->map_weights, config->feature_ridge,
+                           config->n_factors + 1, &s->map, error);
+}
+
 int als_train(const struct ratings *train, const struct ratings *test,
               const struct als_config *config, const struct training_observer *observer,
               struct factors **factors, struct error *error)
@@ -248,6 +309,9 @@ int als_train(const struct ratings *train, const struct ratings *test,
                   train->n_users, train->n_items);
         goto out;
     }
+    if (features_init(&s, error) != 0) {
+        goto out;
+    }
     s.factors->mean = config->has_mean ? (float)ratings_mean(train) : 0;
     start(&s);
     if (run_epochs(&s, observer, error) != 0) {
@@ -262,5 +326,7 @@ out:
     factors_free(s.factors);
     side_free(&s.users);
     side_free(&s.items);
+    feature_map_free(s.map);
+    free(s.map_weights);
     return rc;
 }

@@ -52,22 +52,47 @@ struct evaluate_metrics {
     double coverage, gini, novelty;     /* NAN in slices */
 };
 
-/* Slices by how many training ratings a user has: [first, last]. */
-#define EVALUATE_N_SLICES 6
+/* How far predicted ratings are off, over some test pairs. */
+struct evaluate_errors {
+    int64_t n_pairs;
+    double rmse, rmse_clipped,
+        mae; /* stars; NAN: no pairs, or scores are not ratings */
+};
+
+/* Slices begin where these say and end before the next begins: users by how many
+ * training ratings they have, pairs by how many their item has. */
+#define EVALUATE_N_SLICES      6
+#define EVALUATE_N_ITEM_SLICES 6
 extern const int64_t evaluate_slice_first[EVALUATE_N_SLICES];
+extern const int64_t evaluate_item_slice_first[EVALUATE_N_ITEM_SLICES];
+
+/* Predictive intervals of a model that holds draws (draws.h): score -+ quantile x
+ * standard deviation. */
+#define EVALUATE_N_LEVELS 3
+extern const double evaluate_level[EVALUATE_N_LEVELS]; /* what they should hold */
+
+struct evaluate_intervals {
+    int64_t n_pairs;                      /* of users and items that the model knows */
+    double within[EVALUATE_N_LEVELS];     /* share of the ratings that they do hold */
+    double mean_width[EVALUATE_N_LEVELS]; /* stars */
+    double mean_score_sd; /* how sure the model is of the expected rating, stars */
+    double noise;         /* and how far ratings lie around that */
+};
 
 struct evaluate_subject {
     const char *name; /* "als", "popularity", "item mean"; static */
     struct evaluate_metrics all;
     struct evaluate_metrics slice[EVALUATE_N_SLICES];
+    struct evaluate_errors item_slice[EVALUATE_N_ITEM_SLICES];
 };
 
 #define EVALUATE_N_SUBJECTS 3
 
 struct evaluate_report {
     struct evaluate_subject subject[EVALUATE_N_SUBJECTS]; /* the model first */
-    int32_t n_catalogue;                                  /* items */
-    int64_t n_test;                                       /* test ratings */
+    struct evaluate_intervals intervals; /* n_pairs is 0: the model holds no draws */
+    int32_t n_catalogue;                 /* items */
+    int64_t n_test;                      /* test ratings */
     int64_t n_unknown_users; /* users in the test whom the model does not know */
     int64_t n_unknown_items; /* test ratings of items that the model does not know */
     int64_t n_in_training;   /* test pairs that are training pairs too: not ranked */

@@ -44,6 +44,7 @@ void factors_copy(struct factors *to, const struct factors *from)
     const size_t n_users = (size_t)from->n_users, n_items = (size_t)from->n_items;
     const size_t row = (size_t)from->n_factors * sizeof(float);
     to->mean = from->mean;
+    to->noise = from->noise;
     memcpy(to->user_factors, from->user_factors, n_users * row);
     memcpy(to->item_factors, from->item_factors, n_items * row);
     memcpy(to->user_bias, from->user_bias, n_users * sizeof(float));

@@ -18,6 +18,7 @@ struct factors {
     int32_t n_items;
     int32_t n_factors;
     float mean;
+    double noise; /* standard deviation of a rating around its score; 0: not known */
     float *user_factors; /* (n_users, n_factors) row-major; all arrays owned */
     float *item_factors; /* (n_items, n_factors) row-major */
     float *user_bias;    /* (n_users) */

@@ -13,6 +13,8 @@
 
 #define START_PRECISION 2.0 /* of a rating; forgotten after a few draws */
 
+#define BIAS_COLUMNS 2 /* of a draw that is kept */
+
 struct gibbs_config gibbs_config_default(void)
 {
     return (struct gibbs_config){
@@ -34,13 +36,19 @@ int gibbs_config_check(const struct gibbs_config *config, struct error *error)
         return -1;
     }
     if (config->n_factors < 1 ||
-        config->n_factors > MODEL_MAX_FACTORS / config->n_kept) {
+        config->n_factors > MODEL_MAX_FACTORS / config->n_kept - BIAS_COLUMNS) {
         error_set(error, ERROR_INVALID,
-                  "%d factors times %d draws kept is not 1 to %d; keep fewer",
-                  config->n_factors, config->n_kept, MODEL_MAX_FACTORS);
+                  "%d factors and %d for the biases times %d draws kept is not 1 to "
+                  "%d; keep fewer",
+                  config->n_factors, BIAS_COLUMNS, config->n_kept, MODEL_MAX_FACTORS);
         return -1;
     }
     return 0;
+}
+
+int32_t gibbs_n_columns(const struct gibbs_config *config)
+{
+    return (config->n_factors + BIAS_COLUMNS) * config->n_kept;
 }
 
 struct side {
@@ -210,32 +218,57 @@ static double test_error(struct state *s, int n_draws)
     return sqrt(sum / (double)r->n_ratings);
 }
 
-static void keep_rows(const float *from, int32_t n_rows, int32_t k, int slot,
-                      int n_kept, float *to)
+/* Puts n_rows of k factors into their block of `to`, and 1 and the bias behind them in
+ * the columns that are the side's; adds the bias to the sum. */
+static void keep_rows(const struct state *s, int slot, const struct side *side,
+                      int bias_column, float *to, float *bias_sum)
 {
+    const int32_t k = s->config->n_factors;
+    const int n_kept = s->config->n_kept;
+    const size_t block = (size_t)k + BIAS_COLUMNS;
     const float scale = 1 / sqrtf((float)n_kept);
-    for (int32_t i = 0; i < n_rows; i++) {
-        float *row = to + ((size_t)i * (size_t)n_kept + (size_t)slot) * (size_t)k;
+    for (int32_t i = 0; i < side->n_rows; i++) {
+        const float *from = side->rows + (size_t)i * (size_t)s->stride;
+        float *row = to + ((size_t)i * (size_t)n_kept + (size_t)slot) * block;
         for (int32_t f = 0; f < k; f++) {
-            row[f] = scale * from[(size_t)i * (size_t)k + (size_t)f];
+            row[f] = scale * from[f];
         }
+        row[k + bias_column] = scale * from[k + 1];
+        row[k + 1 - bias_column] = scale;
+        bias_sum[i] += from[k + 1] / (float)n_kept;
     }
 }
 
 /* Puts the current draw beside those kept before. */
 static void keep(struct state *s, int slot)
 {
-    const struct factors *d = s->draw;
     struct factors *f = s->kept;
+    keep_rows(s, slot, &s->users, 0, f->user_factors, f->user_bias);
+    keep_rows(s, slot, &s->items, 1, f->item_factors, f->item_bias);
+    f->noise += 1 / (s->precision * s->config->n_kept);
+}
+
+/* Takes the average bias, which has its own place, out of the draws' columns. */
+static void centre_biases(const struct state *s, int32_t n_rows, int bias_column,
+                          const float *bias, float *rows)
+{
     const int n_kept = s->config->n_kept;
-    keep_rows(d->user_factors, d->n_users, d->n_factors, slot, n_kept, f->user_factors);
-    keep_rows(d->item_factors, d->n_items, d->n_factors, slot, n_kept, f->item_factors);
-    for (int32_t u = 0; u < d->n_users; u++) {
-        f->user_bias[u] += d->user_bias[u] / (float)n_kept;
+    const size_t block = (size_t)s->config->n_factors + BIAS_COLUMNS;
+    const float scale = 1 / sqrtf((float)n_kept);
+    float *at = rows + s->config->n_factors + bias_column;
+    for (int32_t i = 0; i < n_rows; i++) {
+        for (int d = 0; d < n_kept; d++, at += block) {
+            *at -= scale * bias[i];
+        }
     }
-    for (int32_t i = 0; i < d->n_items; i++) {
-        f->item_bias[i] += d->item_bias[i] / (float)n_kept;
-    }
+}
+
+static void finish(struct state *s)
+{
+    struct factors *f = s->kept;
+    centre_biases(s, f->n_users, 0, f->user_bias, f->user_factors);
+    centre_biases(s, f->n_items, 1, f->item_bias, f->item_factors);
+    f->noise = sqrt(f->noise);
 }
 
 static int run(struct state *s, const struct training_observer *observer,
@@ -270,7 +303,10 @@ static int run(struct state *s, const struct training_observer *observer,
             }
             report.test_quality = test_error(s, draw < 0 ? at + 1 : draw + 1);
         }
-        report.factors = at + 1 == n_all ? s->kept : NULL;
+        if (at + 1 == n_all) {
+            finish(s);
+            report.factors = s->kept;
+        }
         if (observer && observer->epoch &&
             !observer->epoch(observer->context, &report) && at + 1 < n_all) {
             error_set(error, ERROR_INVALID, "gibbs: stopped before the last draw");
@@ -285,7 +321,7 @@ static int allocate(struct state *s, struct error *error)
     const struct ratings *r = s->train;
     const int32_t k = s->config->n_factors;
     s->draw = factors_new(r, k);
-    s->kept = factors_new(r, k * s->config->n_kept);
+    s->kept = factors_new(r, gibbs_n_columns(s->config));
     s->test_sum =
         calloc((size_t)(s->test ? s->test->n_ratings : 0) + 1, sizeof *s->test_sum);
     if (!s->draw || !s->kept || !s->test_sum ||

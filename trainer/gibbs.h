@@ -12,8 +12,13 @@
  * match.
  *
  * What is returned are `n_kept` draws side by side, scaled so that the one dot product
- * of n_kept * k factors is the average of the draws' scores: the average is exact in
- * any program that reads the model, and each draw is there for measures of uncertainty.
+ * is the average of the draws' scores: exact in any program that reads the model, and
+ * each draw is there to tell how sure the model is (draws.h). The biases are the
+ * average over the kept draws; how far a draw's are from it takes two more columns:
+ *
+ *   user block: [u, b - mean b, 1] / sqrt(n_kept),
+ *   item block: [v, 1, c - mean c] / sqrt(n_kept).
+ *
  * Source: Salakhutdinov & Mnih, ICML 2008, equations 11-14 and figure 1 (biases as one
  * more dimension are ours); Rendle, Zhang & Koren, arXiv:1905.01395 (how far it gets).
  *
@@ -30,7 +35,7 @@
 #include "trainer/training.h"
 
 struct gibbs_config {
-    int32_t n_factors; /* of a draw; n_factors * n_kept in [1, MODEL_MAX_FACTORS] */
+    int32_t n_factors; /* of a draw; >= 1, gibbs_n_columns <= MODEL_MAX_FACTORS */
     int n_burn_in;     /* >= 0 draws that are thrown away first */
     int n_draws;       /* >= 1 draws after them */
     int n_kept;        /* [1, n_draws] of those, evenly spaced, the last among them */
@@ -43,7 +48,11 @@ struct gibbs_config gibbs_config_default(void);
 MUST_CHECK int gibbs_config_check(const struct gibbs_config *config,
                                   struct error *error);
 
-/* As als_train. A report comes after each draw: test_quality is the error of the
+/* The length of a vector in what gibbs_train returns: n_kept (n_factors + 2). */
+int32_t gibbs_n_columns(const struct gibbs_config *config);
+
+/* As als_train. The result's `noise` is the root mean square of 1 / sqrt(precision)
+ * over the kept draws. A report comes after each draw: test_quality is the error of the
  * average over all draws since the burn-in, train_quality that of the last draw alone,
  * loss its squared error. In the last report `factors` is what is returned; before it
  * is NULL. */

@@ -145,6 +145,20 @@ static void store(const struct half_step *step, int32_t row, const float *z)
     }
 }
 
+/* Adds what pulls the row towards its centre to the right side. */
+static void add_centre(const struct half_step *step, int32_t row, float ridge,
+                       float last_ridge, float *sums)
+{
+    const int n = step->n;
+    float *right = sums + (size_t)n * (size_t)step->stride;
+    if (step->centre) {
+        const float *centre = step->centre + (size_t)row * (size_t)n;
+        for (int i = 0; i < n; i++) {
+            right[i] += (i + 1 < n ? ridge : last_ridge) * centre[i];
+        }
+    }
+}
+
 /* Solves rows [first, first + GROUP). Returns the first that cannot be, or -1. */
 static int32_t solve_group(const struct half_step *step, int32_t first,
                            struct workspace *w)
@@ -159,12 +173,16 @@ static int32_t solve_group(const struct half_step *step, int32_t first,
         ridge[lane] = last_ridge[lane] = 1;
         if (row >= step->n_rows ||
             (step->start[row] == step->start[row + 1] && !step->is_draw)) {
-            memset(to, 0, size * sizeof *to); /* solved by zeros */
+            memset(to, 0, size * sizeof *to); /* solved by zeros, or by the centre */
+            if (row < step->n_rows) {
+                add_centre(step, row, 1, 1, to);
+            }
             continue;
         }
         accumulate(step, row, w->rows, to);
         ridge[lane] = step->ridge[row];
         last_ridge[lane] = step->last_ridge[row];
+        add_centre(step, row, ridge[lane], last_ridge[lane], to);
         if (step->is_draw) {
             draw_noise(step, row, lane, w->noise);
         }

@@ -6,10 +6,11 @@
  * side's equations, an offset at [n], zeros. The y of an equation is row[0..n) of the
  * other side. For row m over its ratings n:
  *
- *   z_m = (P + sum_n w y_n y_n^T + diag(ridge_m, .., ridge_m, last_ridge_m))^-1
- *         (p + sum_n w x_mn y_n)
+ *   z_m = (P + sum_n w y_n y_n^T + R_m)^-1 (p + sum_n w x_mn y_n + R_m centre_m),
+ *   R_m = diag(ridge_m, .., ridge_m, last_ridge_m)
  *
  * P, p: nothing, or the gramian over all rows of Y (implicit), or a prior (sampled).
+ * centre_m: zero, or what a row is expected to be before its ratings are seen.
  * Source: Hu, Koren & Volinsky, ICDM 2008, equation 4 (the gramian makes the cost
  * that of the ratings there are); Zhou et al., AAIM 2008 (explicit).
  */
@@ -45,6 +46,7 @@ struct half_step {
 
     const float *ridge;      /* (n_rows) > 0 or >= 0 */
     const float *last_ridge; /* (n_rows) for the last unknown */
+    const float *centre;     /* (n_rows, n) or NULL: zeros */
 
     /* Where the last unknown goes: a bias moves to [n] of the row, the offset of the
      * other side's equations, and 1 takes its place. */
@@ -62,8 +64,9 @@ void half_step_by_user(struct half_step *step, const struct ratings *ratings);
 void half_step_by_item(struct half_step *step, const struct ratings *ratings);
 
 /* Solves all rows on n_threads > 0 threads; the same bytes at any number. A row without
- * ratings becomes zeros when there is no prior to draw it from. Fails with ERROR_NOMEM,
- * or ERROR_NUMERIC naming `what` ("user", "item") and the row that cannot be solved. */
+ * ratings becomes its centre when there is no prior to draw it from. Fails with
+ * ERROR_NOMEM, or ERROR_NUMERIC naming `what` ("user", "item") and the row that cannot
+ * be solved. */
 MUST_CHECK int half_step_run(const struct half_step *step, const char *what,
                              int n_threads, struct error *error);
 

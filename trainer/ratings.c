@@ -517,3 +517,29 @@ float ratings_get(const struct ratings *ratings, int32_t user, int32_t item)
                ? ratings->user_rating[low]
                : NAN;
 }
+
+int ratings_add_items(struct ratings *ratings, const struct id_map *items,
+                      struct error *error)
+{
+    struct ratings *r = ratings;
+    const size_t most =
+        (size_t)r->n_items + (size_t)id_map_count(items) + 1; /* starts */
+    int64_t *start = realloc(r->item_start, most * sizeof *start);
+    if (!start) {
+        error_set(error, ERROR_NOMEM, "no memory for %zu items", most - 1);
+        return -1;
+    }
+    r->item_start = start;
+    for (int32_t i = 0; i < id_map_count(items); i++) {
+        const int32_t at = id_map_add(r->items, id_map_id(items, i));
+        if (at == ID_NONE) {
+            error_set(error, ERROR_NOMEM, "no memory for %zu items", most - 1);
+            return -1;
+        }
+        if (at == r->n_items) {
+            r->n_items++;
+            r->item_start[r->n_items] = r->n_ratings;
+        }
+    }
+    return 0;
+}

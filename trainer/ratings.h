@@ -80,6 +80,12 @@ MUST_CHECK int ratings_build(const struct rating_triples *triples, struct id_map
 
 void ratings_free(struct ratings *ratings);
 
+/* Adds those of the ids of `items` that `ratings` does not have, in their order, as
+ * items without ratings. Fails with ERROR_NOMEM; `ratings` is then as it was or larger.
+ */
+MUST_CHECK int ratings_add_items(struct ratings *ratings, const struct id_map *items,
+                                 struct error *error);
+
 /* Mean of all ratings; 0 when there are none. */
 double ratings_mean(const struct ratings *ratings);
 

@@ -8,6 +8,8 @@
 #ifndef TRAINER_TITLES_H
 #define TRAINER_TITLES_H
 
+#include <stdint.h>
+
 #include "common/error.h"
 #include "common/slice.h"
 
@@ -26,5 +28,9 @@ struct slice titles_find(const struct titles *titles, struct slice item_id);
 
 /* The genres field as written ("Comedy|Drama"), or an empty slice. */
 struct slice titles_genres(const struct titles *titles, struct slice item_id);
+
+/* How many items there are, and the id of the i-th of the file, i in [0, count). */
+int32_t titles_count(const struct titles *titles);
+struct slice titles_item_id(const struct titles *titles, int32_t i);
 
 #endif

@@ -9,11 +9,13 @@
 
 #include "trainer/als.h"           /* IWYU pragma: export */
 #include "trainer/bpr.h"           /* IWYU pragma: export */
+#include "trainer/draws.h"         /* IWYU pragma: export */
 #include "trainer/evaluate.h"      /* IWYU pragma: export */
 #include "trainer/factors.h"       /* IWYU pragma: export */
 #include "trainer/fold_in.h"       /* IWYU pragma: export */
 #include "trainer/gibbs.h"         /* IWYU pragma: export */
 #include "trainer/ials.h"          /* IWYU pragma: export */
+#include "trainer/item_features.h" /* IWYU pragma: export */
 #include "trainer/model.h"         /* IWYU pragma: export */
 #include "trainer/neighbors.h"     /* IWYU pragma: export */
 #include "trainer/pca.h"           /* IWYU pragma: export */

@@ -13,7 +13,6 @@
 
 /* Colours of plot.h's palette. */
 enum { BLUE = 0, VERMILLION = 1, GREEN = 2, PINK = 3, GREY = -2 };
-#define KEY_ABOVE "tmargin center horizontal"
 
 /* ---- the forest: one row a metric and treatment, the first on top ---- */
 
@@ -155,7 +154,7 @@ static int forest(struct arena *arena, const struct experiment_result *r,
         .mark_zero_x = true,
         .rows = labels,
         .n_rows = n_rows,
-        .key = KEY_ABOVE,
+        .key = PLOT_KEY_ABOVE,
         .y_low = 0.25,
         .y_high = n_rows + 0.75,
         .n_series = N_JUDGEMENTS,
@@ -259,7 +258,7 @@ static int effect_over_time(struct arena *arena, const struct experiment_result 
                               r->spec->arms[0].name),
         .y_label = is_share ? "difference, percentage points" : "difference",
         .mark_zero_y = true,
-        .key = KEY_ABOVE,
+        .key = PLOT_KEY_ABOVE,
         .n_series = 3,
         .series = {{.style = PLOT_BAND, .color = GREY, .name = "valid at every look"},
                    {.style = PLOT_BAND, .color = BLUE, .name = "valid for one look"},
@@ -318,7 +317,7 @@ static int describe(struct arena *arena, const struct analysis *analysis,
     return 0;
 }
 
-int analyze_plot(const struct analysis *analysis, const char *path, bool is_data_apart)
+int analyze_plot(const struct analysis *analysis, const struct plot_choice *choice)
 {
     struct arena arena = {0};
     size_t room = 1;
@@ -340,8 +339,7 @@ int analyze_plot(const struct analysis *analysis, const char *path, bool is_data
                             "units and a metric");
     } else {
         page.n_columns = page.n_panels > 1 ? 2 : 1;
-        status =
-            plot_draw_or_print(&page, path, "analyze", is_data_apart ? stderr : stdout);
+        status = plot_show(&page, choice, "analyze");
     }
     arena_free(&arena);
     return status;

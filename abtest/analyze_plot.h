@@ -5,11 +5,10 @@
 #ifndef ABTEST_ANALYZE_PLOT_H
 #define ABTEST_ANALYZE_PLOT_H
 
+#include "abtest/plot.h"
 #include "stats/stats.h"
 
-/* Draws into `path` as plot.h says, on behalf of `abtest analyze`. `is_data_apart`: the
- * data of a picture that cannot be drawn go to standard error, for standard output
- * holds something that programs read. Returns an exit status. */
-int analyze_plot(const struct analysis *analysis, const char *path, bool is_data_apart);
+/* Draws what was chosen, on behalf of `abtest analyze`. Returns an exit status. */
+int analyze_plot(const struct analysis *analysis, const struct plot_choice *choice);
 
 #endif

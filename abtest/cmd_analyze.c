@@ -11,7 +11,8 @@
 #include "report/report.h"
 
 struct analyze_options {
-    const char *format, *output, *plot;
+    const char *format, *output;
+    struct plot_choice plot;
     bool is_json, is_gate;
     int64_t n_aa, seed, n_threads;
     struct analyze_request request;
@@ -28,10 +29,7 @@ static int parse(int argc, char **argv, struct analyze_options *options)
          0},
         {"o", OPTION_TEXT, &options->output, "FILE",
          "write the report there instead of standard output", 0, 0},
-        {"plot", OPTION_TEXT, &options->plot, "FILE",
-         "draw all metrics and the effect over time into FILE.svg, .png or .pdf; - "
-         "draws on the terminal",
-         0, 0},
+        PLOT_OPTIONS(&options->plot),
         {"gate", OPTION_FLAG, &options->is_gate, NULL,
          "exit 4 when the decision is to roll back or a guardrail is breached", 0, 0},
         {"covariates", OPTION_TEXT, &options->request.covariates, "FILE",
@@ -112,8 +110,8 @@ int cmd_analyze(int argc, char **argv)
                  options.format);
         return EXIT_USAGE;
     }
-    const bool is_data = !options.output && format != REPORT_TEXT;
-    const int checked = plot_check_option("analyze", options.plot, is_data);
+    options.plot.stdout_is_data = !options.output && format != REPORT_TEXT;
+    const int checked = plot_check(&options.plot, "analyze");
     if (checked != OPTIONS_RUN) {
         return checked;
     }
@@ -129,9 +127,9 @@ int cmd_analyze(int argc, char **argv)
         complain("analyze", "%s", error.message);
     } else {
         status = write_out(&options, buffer_slice(&out));
-        if (status == EXIT_DONE && options.plot) {
-            status = finish_output(
-                "analyze", analyze_plot(result.analysis, options.plot, is_data));
+        if (status == EXIT_DONE && options.plot.path) {
+            status =
+                finish_output("analyze", analyze_plot(result.analysis, &options.plot));
         }
         if (status == EXIT_DONE) {
             status = exit_status_of(result.analysis, options.is_gate);

@@ -20,7 +20,8 @@
 #define LABEL_LEN  30 /* bytes of a title in the picture, at most */
 
 struct job {
-    const char *model_path, *titles_path, *plot, *projector, *method;
+    const char *model_path, *titles_path, *projector, *method;
+    struct plot_choice plot;
     int64_t n_items, n_labels, n_iterations, n_threads;
     double perplexity;
     bool use_cosine;
@@ -318,7 +319,7 @@ static struct slice shortened(struct slice text)
 static void place_labels(const struct job *job, const struct plot_panel *panel,
                          struct labels *labels)
 {
-    const bool is_terminal = strcmp(job->plot, "-") == 0;
+    const bool is_terminal = strcmp(job->plot.path, "-") == 0;
     labels->letter = is_terminal ? 1.0 / 70 : 0.0088; /* of a picture 760 pixels wide */
     labels->line = is_terminal ? 1.0 / 10 : 0.022;
     for (int32_t j = 0; j < job->n_head && labels->n < job->n_labels; j++) {
@@ -434,7 +435,7 @@ static int draw(const struct job *job)
     if (job->titles) {
         describe_genres(job, &panels[1], group_x, group_y);
     }
-    status = plot_draw_or_print(&page, job->plot, "embed", stdout);
+    status = plot_show(&page, &job->plot, "embed");
 out:
     free(labels);
     free(group_x);
@@ -454,7 +455,7 @@ static int answer(const struct job *job, struct error *error)
         printf("%s/vectors.tsv, %s/metadata.tsv: %d items\n", job->projector,
                job->projector, job->n);
     }
-    if (job->plot) {
+    if (job->plot.path) {
         return draw(job);
     }
     if (!job->projector && print_tsv(job) != 0) {
@@ -482,7 +483,7 @@ static int run(struct job *job)
         complain("embed", "%s: no item has a rating", job->model_path);
         goto out;
     }
-    const bool needs_points = job->plot || !job->projector;
+    const bool needs_points = job->plot.path || !job->projector;
     if (needs_points &&
         (strcmp(job->method, "pca") == 0 ? embed_pca : embed_tsne)(job, &error) != 0) {
         complain("embed", "%s", error.message);
@@ -515,8 +516,7 @@ int cmd_embed(int argc, char **argv)
         {"items", OPTION_INT, &job.n_items, "N", "the most rated ones", 4, 1e6},
         {"titles", OPTION_TEXT, &job.titles_path, "FILE",
          "movies.csv: names and genres", 0, 0},
-        {"plot", OPTION_TEXT, &job.plot, "FILE",
-         "draw into FILE.svg, .png or .pdf; - draws on the terminal", 0, 0},
+        PLOT_OPTIONS(&job.plot),
         {"labels", OPTION_INT, &job.n_labels, "N", "items named in the picture", 0,
          200},
         {"projector", OPTION_TEXT, &job.projector, "DIR",
@@ -549,6 +549,6 @@ int cmd_embed(int argc, char **argv)
         complain("embed", "--method %s: there are tsne and pca", job.method);
         return EXIT_USAGE;
     }
-    const int checked = plot_check_option("embed", job.plot, false);
+    const int checked = plot_check(&job.plot, "embed");
     return checked == OPTIONS_RUN ? finish_output("embed", run(&job)) : checked;
 }

@@ -290,14 +290,12 @@ static bool describe(const struct run *runs, int n_runs, int quality,
                      struct names *names, struct plot_panel panels[2])
 {
     bool found = false;
-    panels[0] = (struct plot_panel){.title = "Loss",
-                                    .x_label = "epoch",
-                                    .y_label = "loss",
-                                    .key = "bmargin center horizontal"};
+    panels[0] = (struct plot_panel){
+        .title = "Loss", .x_label = "epoch", .y_label = "loss", .key = PLOT_KEY_ABOVE};
     panels[1] = (struct plot_panel){.title = qualities[quality].label,
                                     .x_label = "epoch",
                                     .y_label = qualities[quality].label,
-                                    .key = "bmargin center horizontal"};
+                                    .key = PLOT_KEY_ABOVE};
     for (int i = 0; i < n_runs; i++) {
         if (runs[i].quality != quality) {
             continue;
@@ -314,7 +312,7 @@ static bool describe(const struct run *runs, int n_runs, int quality,
     return found;
 }
 
-static int draw(const struct run *runs, int n_runs, const char *path)
+static int draw(const struct run *runs, int n_runs, const struct plot_choice *plot)
 {
     struct plot_panel panels[2 * N_QUALITIES] = {{0}};
     struct plot_page page = {.n_columns = 2, .panels = panels};
@@ -324,10 +322,11 @@ static int draw(const struct run *runs, int n_runs, const char *path)
             page.n_panels += 2;
         }
     }
-    return plot_draw_or_print(&page, path, "history", stdout);
+    return plot_show(&page, plot, "history");
 }
 
-static int run_command(const char *const *paths, int n_paths, const char *plot)
+static int run_command(const char *const *paths, int n_paths,
+                       const struct plot_choice *plot)
 {
     struct run runs[MAX_RUNS] = {{{0}, 0, 0, NULL}};
     struct error error = {0};
@@ -342,7 +341,7 @@ static int run_command(const char *const *paths, int n_paths, const char *plot)
         complain("history", "no memory for the table");
         goto out;
     }
-    status = plot ? draw(runs, n_paths, plot) : EXIT_DONE;
+    status = plot->path ? draw(runs, n_paths, plot) : EXIT_DONE;
 out:
     for (int i = 0; i < n_paths; i++) {
         free(runs[i].values);
@@ -352,10 +351,9 @@ out:
 
 int cmd_history(int argc, char **argv)
 {
-    const char *plot = NULL;
+    struct plot_choice plot = {0};
     const struct option_spec options[] = {
-        {"plot", OPTION_TEXT, &plot, "FILE",
-         "draw into FILE.svg, .png or .pdf; - draws on the terminal", 0, 0},
+        PLOT_OPTIONS(&plot),
     };
     const struct command_usage usage = {
         .command = "history",
@@ -373,8 +371,8 @@ int cmd_history(int argc, char **argv)
     if (parsed != OPTIONS_RUN) {
         return parsed;
     }
-    const int checked = plot_check_option("history", plot, false);
+    const int checked = plot_check(&plot, "history");
     return checked == OPTIONS_RUN
-               ? finish_output("history", run_command(paths, n_paths, plot))
+               ? finish_output("history", run_command(paths, n_paths, &plot))
                : checked;
 }

@@ -10,7 +10,8 @@
 #include "trainer/trainer.h"
 
 struct job {
-    const char *model_path, *plot;
+    const char *model_path;
+    struct plot_choice plot;
     struct model *model;
 };
 
@@ -204,7 +205,7 @@ static int draw(const struct job *job, const struct ranked *users,
                                             .x = popular.rank,
                                             .y = popular.smooth};
     page.n_columns = page.n_panels;
-    status = plot_draw_or_print(&page, job->plot, "inspect", stdout);
+    status = plot_show(&page, &job->plot, "inspect");
 out:
     free(popular.rank);
     free(popular.bias);
@@ -228,7 +229,7 @@ static int run(struct job *job)
         goto out;
     }
     print_text(job, &users, &items);
-    status = job->plot ? draw(job, &users, &items) : EXIT_DONE;
+    status = job->plot.path ? draw(job, &users, &items) : EXIT_DONE;
 out:
     ranked_free(&users);
     ranked_free(&items);
@@ -240,8 +241,7 @@ int cmd_inspect(int argc, char **argv)
 {
     struct job job = {0};
     const struct option_spec options[] = {
-        {"plot", OPTION_TEXT, &job.plot, "FILE",
-         "draw the biases into FILE.svg, .png or .pdf; - draws on the terminal", 0, 0},
+        PLOT_OPTIONS(&job.plot),
     };
     const struct command_usage usage = {
         .command = "inspect",
@@ -259,6 +259,6 @@ int cmd_inspect(int argc, char **argv)
     if (parsed != OPTIONS_RUN) {
         return parsed;
     }
-    const int checked = plot_check_option("inspect", job.plot, false);
+    const int checked = plot_check(&job.plot, "inspect");
     return checked == OPTIONS_RUN ? finish_output("inspect", run(&job)) : checked;
 }

@@ -89,7 +89,7 @@ struct power_arguments {
     struct power_problem problem;
     const char *metric;
     const char *alternative;
-    const char *plot;
+    struct plot_choice plot;
     bool is_json;
 };
 
@@ -134,9 +134,7 @@ static int parse(int argc, char **argv, struct power_arguments *args)
          "for ratios", 0, ANY},
         {"correlation", OPTION_NUMBER, &args->problem.correlation, "R",
          "of numerator and denominator", -1, 1},
-        {"plot", OPTION_TEXT, &args->plot, "FILE",
-         "draw power curves into FILE.svg, .png or .pdf; - draws on the terminal", 0,
-         0},
+        PLOT_OPTIONS(&args->plot),
         {"json", OPTION_FLAG, &args->is_json, NULL, "print the answer as JSON", 0, 0},
     };
     const struct command_usage usage = {
@@ -160,7 +158,8 @@ int cmd_power(int argc, char **argv)
     if (parsed != OPTIONS_RUN) {
         return parsed;
     }
-    const int checked = plot_check_option("power", args.plot, args.is_json);
+    args.plot.stdout_is_data = args.is_json;
+    const int checked = plot_check(&args.plot, "power");
     if (checked != OPTIONS_RUN) {
         return checked;
     }
@@ -175,8 +174,8 @@ int cmd_power(int argc, char **argv)
     } else {
         print_text(&args.problem);
     }
-    if (status == EXIT_DONE && args.plot) {
-        status = power_plot(&args.problem, args.plot, args.is_json);
+    if (status == EXIT_DONE && args.plot.path) {
+        status = power_plot(&args.problem, &args.plot);
     }
     return finish_output("power", status);
 }

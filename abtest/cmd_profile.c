@@ -11,7 +11,8 @@
 #include "trainer/trainer.h"
 
 struct job {
-    const char *path, *plot;
+    const char *path;
+    struct plot_choice plot;
     bool as_json;
 };
 
@@ -198,14 +199,21 @@ static int draw(const struct job *job, const struct profile *p)
         c.level_x[i] = p->level[i].rating;
         c.level_y[i] = (double)p->level[i].n;
     }
-    panels[0] = (struct plot_panel){
-        .title = "Ratings", .x_label = "rating", .y_label = "how many", .n_series = 1};
+    panels[0] = (struct plot_panel){.title = "Ratings",
+                                    .x_label = "rating",
+                                    .y_label = "ratings given",
+                                    .n_series = 1};
+    if (p->n_levels > 1) { /* half a bar beyond the first and the last */
+        const double step =
+            (c.level_x[p->n_levels - 1] - c.level_x[0]) / (p->n_levels - 1);
+        panels[0].x_low = c.level_x[0] - 0.75 * step;
+        panels[0].x_high = c.level_x[p->n_levels - 1] + 0.75 * step;
+    }
     panels[0].series[0] = (struct plot_series){
         .style = PLOT_BARS, .n = p->n_levels, .x = c.level_x, .y = c.level_y};
     describe_activity(&p->users, 0, &c, &panels[1]);
     describe_activity(&p->items, 1, &c, &panels[2]);
-    status =
-        plot_draw_or_print(&page, job->plot, "profile", job->as_json ? stderr : stdout);
+    status = plot_show(&page, &job->plot, "profile");
 out:
     for (int i = 0; i < 2; i++) {
         free(c.rank[i]);
@@ -234,7 +242,7 @@ static int run(const struct job *job)
     if (!job->as_json) {
         print_text(job, &profile);
     }
-    status = job->plot ? draw(job, &profile) : EXIT_DONE;
+    status = job->plot.path ? draw(job, &profile) : EXIT_DONE;
 out:
     profile_release(&profile);
     ratings_free(ratings);
@@ -245,8 +253,7 @@ int cmd_profile(int argc, char **argv)
 {
     struct job job = {0};
     const struct option_spec options[] = {
-        {"plot", OPTION_TEXT, &job.plot, "FILE",
-         "draw into FILE.svg, .png or .pdf; - draws on the terminal", 0, 0},
+        PLOT_OPTIONS(&job.plot),
         {"json", OPTION_FLAG, &job.as_json, NULL, "answer in JSON", 0, 0},
     };
     const struct command_usage usage = {
@@ -267,6 +274,7 @@ int cmd_profile(int argc, char **argv)
     if (parsed != OPTIONS_RUN) {
         return parsed;
     }
-    const int checked = plot_check_option("profile", job.plot, job.as_json);
+    job.plot.stdout_is_data = job.as_json;
+    const int checked = plot_check(&job.plot, "profile");
     return checked == OPTIONS_RUN ? finish_output("profile", run(&job)) : checked;
 }

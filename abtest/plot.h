@@ -40,6 +40,9 @@ struct plot_series {
 
 enum { PLOT_MAX_SERIES = 32 };
 
+/* A key that is in nobody's way. */
+#define PLOT_KEY_ABOVE "tmargin center horizontal"
+
 struct plot_panel {
     const char *title, *x_label, *y_label; /* NULL: none */
     bool log_x, log_y;
@@ -61,14 +64,34 @@ struct plot_page {
     int panel_width, panel_height; /* pixels at 96 dpi; 0: 640 x 420 */
 };
 
-/* What --plot was given, checked before the work whose picture it is: "-", or a name
- * that ends in .svg, .png or .pdf. `has_json`: standard output will hold something for
- * programs, where "-" would draw into it. Returns OPTIONS_RUN, or EXIT_USAGE after a
- * complaint on behalf of `command`; NULL, no picture, is fine. */
-int plot_check_option(const char *command, const char *path, bool has_json);
+/* What was asked for on the command line. */
+struct plot_choice {
+    const char *path;    /* --plot: .svg, .png, .pdf, or "-"; NULL: no picture */
+    int64_t panel;       /* --panel: only this one, from 1; 0: all */
+    bool stdout_is_data; /* set by the command: standard output is for programs */
+};
+
+/* The options, for a command's table. */
+#define PLOT_OPTIONS(choice)                                                           \
+    {"plot",                                                                           \
+     OPTION_TEXT,                                                                      \
+     &(choice)->path,                                                                  \
+     "FILE",                                                                           \
+     "draw into FILE.svg, .png or .pdf; - draws on the terminal",                      \
+     0,                                                                                \
+     0},                                                                               \
+    {                                                                                  \
+        "panel", OPTION_INT, &(choice)->panel, "N",                                    \
+            "draw only the N-th part of the picture; 0: all", 0, 1000                  \
+    }
+
+/* Whether the choice can be had, asked before the work whose picture it is. Returns
+ * OPTIONS_RUN, or EXIT_USAGE after a complaint on behalf of `command`; no picture is
+ * fine. */
+int plot_check(const struct plot_choice *choice, const char *command);
 
 /* Draws. A file is replaced when it is whole. Fails with ERROR_NOT_FOUND (no gnuplot on
- * the PATH: print the TSV), ERROR_IO or ERROR_NOMEM. `path` as plot_check_option lets
+ * the PATH: print the TSV), ERROR_IO or ERROR_NOMEM. `path` as plot_check lets
  * it pass. The same
  * page gives the same SVG and PNG bytes for one version of gnuplot. */
 MUST_CHECK int plot_draw(const struct plot_page *page, const char *path,
@@ -77,9 +100,10 @@ MUST_CHECK int plot_draw(const struct plot_page *page, const char *path,
 /* panel<TAB>series<TAB>x<TAB>y<TAB>low<TAB>high<TAB>label, with a header. */
 void plot_print_tsv(const struct plot_page *page, FILE *to);
 
-/* plot_draw; where gnuplot is missing, complains on behalf of `command`, prints the TSV
- * to `data_to` and counts as done. Returns an exit status. */
-int plot_draw_or_print(const struct plot_page *page, const char *path,
-                       const char *command, FILE *data_to);
+/* Draws what was chosen of the page. Where gnuplot is missing, complains on behalf of
+ * `command`, prints the TSV to standard output (standard error where that is for
+ * programs) and counts as done. Returns an exit status. */
+int plot_show(const struct plot_page *page, const struct plot_choice *choice,
+              const char *command);
 
 #endif

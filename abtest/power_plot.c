@@ -123,8 +123,7 @@ static void describe(const struct curves *c, struct plot_panel panels[2])
         line(c->target_name, PLOT_LINE, 0, N_POINTS, c->x, c->detectable);
 }
 
-int power_plot(const struct power_problem *problem, const char *path,
-               bool is_data_apart)
+int power_plot(const struct power_problem *problem, const struct plot_choice *choice)
 {
     struct curves curves;
     struct plot_panel panels[2];
@@ -135,5 +134,5 @@ int power_plot(const struct power_problem *problem, const char *path,
     if (problem->effect > 0) { /* the curve of what is detectable goes upward */
         mark_answer(&curves, 1, &panels[1]);
     }
-    return plot_draw_or_print(&page, path, "power", is_data_apart ? stderr : stdout);
+    return plot_show(&page, choice, "power");
 }

@@ -3,14 +3,11 @@
 #ifndef ABTEST_POWER_PLOT_H
 #define ABTEST_POWER_PLOT_H
 
-#include <stdbool.h>
-
+#include "abtest/plot.h"
 #include "abtest/power_problem.h"
 
-/* Draws a solved problem into `path` as plot.h says, on behalf of `abtest power`.
- * `is_data_apart`: the data of a picture that cannot be drawn go to standard error.
- * Returns an exit status. */
-int power_plot(const struct power_problem *problem, const char *path,
-               bool is_data_apart);
+/* Draws what was chosen of a solved problem, on behalf of `abtest power`. Returns an
+ * exit status. */
+int power_plot(const struct power_problem *problem, const struct plot_choice *choice);
 
 #endif

@@ -30,7 +30,15 @@ grep -q "^user bias  lowest" "$dir/out" && grep -q '"kind":"als"' "$dir/out" || 
 command -v gnuplot >/dev/null || exit 0
 ABTEST=$abtest "$here/scripts/figures" "$dir/data" --out "$dir/figures" >"$dir/out" 2>"$dir/err" ||
     fail "scripts/figures: $(tail -5 "$dir/err")"
-grep -qE '^1[0-9] figures: ' "$dir/out" || fail "fewer than ten figures: $(cat "$dir/out")"
-grep -q 'id="figure-10"' "$dir/figures/index.html" || fail "the figures are not numbered"
-[ "$(grep -c '<img ' "$dir/figures/index.html")" -ge 7 ] || fail "fewer than seven pictures"
+grep -q '^12 figures: ' "$dir/out" || fail "not twelve figures: $(cat "$dir/out")"
+page=$dir/figures/index.html
+for n in 1 2 3 5 6 7 8 9 10 11 12 13; do
+    grep -q "<figure id=\"figure-$n\">" "$page" || fail "no figure $n"
+    grep -q "<li><a href=\"#figure-$n\">" "$page" || fail "figure $n is not in the contents"
+done
+! grep -q 'id="figure-4"' "$page" || fail "there is a figure 4"
+[ "$(grep -c '<img ' "$page")" -ge 14 ] || fail "fewer than fourteen pictures"
+[ "$(grep -c '^<pre class="command"><code>abtest ' "$page")" -eq 13 ] || fail "a figure without its command"
+! grep -qE '(src|href)="https?:' "$page" || fail "the page needs the network"
+grep -q 'id="table"' "$page" && [ -s "$dir/figures/trial.html" ] || fail "no evaluation, or no report"
 echo ok

@@ -64,6 +64,14 @@ for entry in 'profile data/ratings.csv' 'power --baseline 0.1 --effect 0.02' 'an
     expect 2 "$abtest" "${command[@]}" --json --plot -
 done
 
+# One part of a picture.
+PATH=$work/empty expect 0 "$abtest" analyze logs --plot - --panel 2
+[ "$(grep '^item-bias' out | cut -f1 | sort -u)" = 'item-bias: satisfied over time, treatment against control' ] ||
+    fail '--panel 2 holds another part'
+expect 2 "$abtest" analyze logs --plot p.svg --panel 3
+grep -q 'the picture has 2 parts' err || fail "too high a panel: $(cat err)"
+expect 2 "$abtest" analyze logs --panel 1
+
 # The forest in numbers: one row a metric, within its interval; the series ends at the report's.
 PATH=$work/empty expect 0 "$abtest" analyze logs --plot -
 awk -F'\t' '/all metrics against/ { n++; if (!($5 <= $3 && $3 <= $6)) exit 1 } END { exit n != 2 }' out ||

@@ -129,6 +129,16 @@ static const struct analysis_metric *metrics_of(struct analysis_source *source,
     return metrics;
 }
 
+/* The event that answers to an item: what the config says, else the primary metric's
+ * own, unless that is the exposures themselves. */
+static const char *click_of(const struct config *config, const struct experiment *from)
+{
+    const char *event = from->click         ? from->click
+                        : from->primary < 0 ? NULL
+                                            : config->metrics[from->primary].event;
+    return event && strncmp(event, "exposure", strlen("exposure")) != 0 ? event : NULL;
+}
+
 /* The weights that each logged config gave to the arms of `experiment`. */
 static int weights_of(struct analysis_source *source,
                       const struct experiment *experiment,
@@ -201,6 +211,7 @@ static int add_experiment(struct analysis_source *source, int from_config,
         .metrics = metrics,
         .n_metrics = config->n_metrics,
         .primary = from->primary,
+        .click = click_of(config, from),
         .guardrails = from->guardrails,
         .n_guardrails = from->n_guardrails,
     };

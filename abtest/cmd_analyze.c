@@ -37,8 +37,9 @@ static int parse(int argc, char **argv, struct analyze_options *options)
         {"cupac", OPTION_TEXT, &options->request.cupac, "MODEL",
          "adjust for this model's predicted affinity of each user", 0, 0},
         {"lists", OPTION_FLAG, &options->request.wants_items, NULL,
-         "compare the lists too: coverage, concentration, novelty (reads slower)", 0,
-         0},
+         "compare the lists too: coverage, novelty, repeats, clicks by position, "
+         "latency (slower)",
+         0, 0},
         {"summary", OPTION_TEXT, &options->request.summary, "FILE",
          "analyze these sums (CSV: arm,metric,units,sum,...) instead of a log", 0, 0},
         {"aa", OPTION_INT, &options->n_aa, "N",

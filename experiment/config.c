@@ -33,6 +33,7 @@ static void free_experiment(struct experiment *experiment)
     free(experiment->audience_text);
     audience_free(experiment->audience);
     free(experiment->guardrails);
+    free(experiment->click);
 }
 
 void config_free(struct config *config)

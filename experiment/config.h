@@ -164,6 +164,7 @@ struct experiment {
     int primary;           /* index into config.metrics, or -1 */
     int *guardrails;       /* (n_guardrails) indices into config.metrics */
     int n_guardrails;
+    char *click;  /* event that answers to one item of a list; NULL when absent */
     double alpha; /* in (0, 1) */
     bool sequential;
     double planned_units;          /* of all arms together; 0 when absent */

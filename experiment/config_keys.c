@@ -87,6 +87,7 @@ static const struct config_key keys[] = {
     {SECTION_EXPERIMENT, "primary", KEY_METRIC, AT(experiment, primary), NO_RANGE, "",
      0},
     {SECTION_EXPERIMENT, "guardrails", KEY_METRICS, 0, NO_RANGE, "", 0},
+    {SECTION_EXPERIMENT, "click", KEY_EVENT, AT(experiment, click), NO_RANGE, "", 0},
     {SECTION_EXPERIMENT, "alpha", KEY_ALPHA, AT(experiment, alpha), NO_RANGE, "0.05",
      0},
     {SECTION_EXPERIMENT, "sequential", KEY_BOOL, AT(experiment, sequential), NO_RANGE,

@@ -80,34 +80,42 @@ void html_segments(struct buffer *out, const struct experiment_result *r)
     }
 }
 
+static void add_item_row(struct buffer *out, const struct experiment_result *r,
+                         const struct item_metric *metric, int arm)
+{
+    const struct finding *finding = &metric->findings[arm - 1];
+    char text[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE], correction[80];
+    html_row_head(out, metric->name);
+    html_cell(out, r->spec->arms[arm].name, false);
+    number_text_value(ANALYSIS_MEAN, metric->arms[0].value, text);
+    html_cell(out, text, true);
+    number_text_effect(ANALYSIS_MEAN, finding->effect_size, text);
+    number_text_interval(ANALYSIS_MEAN, finding->ci_lower, finding->ci_upper, interval);
+    html_two_lines(out, text, finding->is_testable ? interval : finding->why_not);
+    number_text_p(metric->p_adjusted[arm - 1], log10(metric->p_adjusted[arm - 1]),
+                  text);
+    snprintf(correction, sizeof correction, "%.40s, %d questions", metric->adjustment,
+             metric->n_family);
+    html_two_lines(out, text, correction);
+    html_cell(out, finding->test ? finding->test : "", false);
+    html_cell(out, metric->meaning, false);
+    buffer_append_text(out, "</tr>");
+}
+
 void html_items(struct buffer *out, const struct experiment_result *r)
 {
-    static const char *const heads[] = {"Lists",       "Arm", "#Control",
-                                        "#Difference", "#p",  "Meaning"};
-    char text[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE];
+    static const char *const heads[] = {
+        "Lists", "Arm", "#Control", "#Difference", "#Corrected p", "Method", "Meaning"};
     if (r->n_item_metrics == 0) {
         return;
     }
     buffer_append_text(out, "<h2>What the lists were like</h2>");
     html_table_open(out, "items",
-                    "Intervals by a delete-a-group jackknife over 16 groups of units");
-    html_column_heads(out, heads, 6);
+                    "Guardrails that no single metric of the config shows");
+    html_column_heads(out, heads, 7);
     for (int m = 0; m < r->n_item_metrics; m++) {
-        const struct item_metric *metric = &r->item_metrics[m];
         for (int a = 1; a < r->spec->n_arms; a++) {
-            const struct finding *finding = &metric->findings[a - 1];
-            html_row_head(out, metric->name);
-            html_cell(out, r->spec->arms[a].name, false);
-            number_text_value(ANALYSIS_MEAN, metric->arms[0].value, text);
-            html_cell(out, text, true);
-            number_text_effect(ANALYSIS_MEAN, finding->effect_size, text);
-            number_text_interval(ANALYSIS_MEAN, finding->ci_lower, finding->ci_upper,
-                                 interval);
-            html_two_lines(out, text, interval);
-            number_text_p(finding->p_value, finding->log10_p_value, text);
-            html_cell(out, text, true);
-            html_cell(out, metric->meaning, false);
-            buffer_append_text(out, "</tr>");
+            add_item_row(out, r, &r->item_metrics[m], a);
         }
     }
     html_table_close(out);

@@ -49,6 +49,9 @@ static void write_item_metric(struct json_writer *json,
     json_open(json, NULL, '{');
     json_text(json, "name", metric->name);
     json_text(json, "meaning", metric->meaning);
+    json_text(json, "correction", metric->adjustment);
+    json_int(json, "questions", metric->n_family);
+    json_int(json, "sampled_1_in", metric->sampled_1_in);
     json_open(json, "arms", '[');
     for (int a = 0; a < r->spec->n_arms; a++) {
         json_open_arm(json, r, a);
@@ -57,7 +60,7 @@ static void write_item_metric(struct json_writer *json,
         json_close(json, '}');
     }
     json_close(json, ']');
-    json_contrasts(json, r, metric->findings, NULL);
+    json_contrasts(json, r, metric->findings, metric->p_adjusted);
     json_close(json, '}');
 }
 

@@ -45,9 +45,7 @@ void json_contrasts(struct json_writer *json, const struct experiment_result *r,
     for (int a = 1; a < r->spec->n_arms; a++) {
         json_open_arm(json, r, a);
         json_finding(json, "fixed", &findings[a - 1]);
-        if (p_adjusted) {
-            json_number(json, "p_adjusted", p_adjusted[a - 1]);
-        }
+        json_number(json, "p_adjusted", p_adjusted[a - 1]);
         json_close(json, '}');
     }
     json_close(json, ']');

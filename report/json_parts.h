@@ -13,7 +13,7 @@ void json_finding(struct json_writer *json, const char *key,
 void json_open_arm(struct json_writer *json, const struct experiment_result *r,
                    int arm);
 
-/* One finding a treatment, with corrected p-values unless those are NULL. */
+/* One finding a treatment, with its corrected p-value. */
 void json_contrasts(struct json_writer *json, const struct experiment_result *r,
                     const struct finding *findings, const double *p_adjusted);
 

@@ -1,6 +1,7 @@
 /* text_groups.c - groups of units and lists of items as text. */
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #include "report/table.h"
 #include "report/text_parts.h"
@@ -60,39 +61,58 @@ void text_segments(const struct page *page, const struct experiment_result *r)
     }
 }
 
-void text_items(const struct page *page, const struct experiment_result *r)
+static void add_item_row(struct table *table, const struct experiment_result *r,
+                         const struct item_metric *metric, int arm)
 {
     const enum analysis_kind kind = ANALYSIS_MEAN; /* plain numbers */
+    const struct finding *finding = &metric->findings[arm - 1];
+    char value[NUMBER_TEXT_SIZE], effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE],
+        p[NUMBER_TEXT_SIZE];
+    number_text_value(kind, metric->arms[0].value, value);
+    number_text_effect(kind, finding->effect_size, effect);
+    number_text_interval(kind, finding->ci_lower, finding->ci_upper, interval);
+    number_text_p(finding->p_value, finding->log10_p_value, p);
+    table_cell(table, "%s", metric->name);
+    table_cell(table, "%s", r->spec->arms[arm].name);
+    table_cell(table, "%s", value);
+    table_cell(table, "%s", effect);
+    if (finding->is_testable) {
+        table_cell(table, "%s, %s, corrected p = %.4g (%s, %d questions)", interval, p,
+                   metric->p_adjusted[arm - 1], metric->adjustment, metric->n_family);
+        table_cell(table, "%s", finding->test);
+    } else {
+        table_cell(table, "not testable: %s", finding->why_not);
+        table_cell(table, "%s", "");
+    }
+}
+
+void text_items(const struct page *page, const struct experiment_result *r)
+{
     if (r->n_item_metrics == 0) {
         return;
     }
-    text_heading(page, "Lists");
-    buffer_printf(page->out, "  %d items were shown; %s\n", r->n_items,
-                  r->item_metrics[0].findings[0].test
-                      ? r->item_metrics[0].findings[0].test
-                      : "nothing to compare");
-    struct table table = {.align = "llrrl"};
+    text_heading(page, "Lists (%d items were shown)", r->n_items);
+    struct table table = {.align = "llrrll"};
     table_cell(&table, "%s", "");
     table_cell(&table, "arm");
     table_cell(&table, "control");
     table_cell(&table, "difference");
     table_cell(&table, "%g %% interval", 100 * (1 - r->spec->alpha));
+    table_cell(&table, "method");
     for (int m = 0; m < r->n_item_metrics; m++) {
-        const struct item_metric *metric = &r->item_metrics[m];
         for (int a = 1; a < r->spec->n_arms; a++) {
-            const struct finding *finding = &metric->findings[a - 1];
-            char value[NUMBER_TEXT_SIZE], effect[NUMBER_TEXT_SIZE],
-                interval[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
-            number_text_value(kind, metric->arms[0].value, value);
-            number_text_effect(kind, finding->effect_size, effect);
-            number_text_interval(kind, finding->ci_lower, finding->ci_upper, interval);
-            number_text_p(finding->p_value, finding->log10_p_value, p);
-            table_cell(&table, "%s", metric->name);
-            table_cell(&table, "%s", r->spec->arms[a].name);
-            table_cell(&table, "%s", value);
-            table_cell(&table, "%s", effect);
-            table_cell(&table, "%s, %s  (%s)", interval, p, metric->meaning);
+            add_item_row(&table, r, &r->item_metrics[m], a);
         }
     }
     table_write_text(&table, 2, page->out);
+    for (int m = 0; m < r->n_item_metrics; m++) {
+        const struct item_metric *metric = &r->item_metrics[m];
+        if (m == 0 || strcmp(metric->meaning, r->item_metrics[m - 1].meaning) != 0) {
+            buffer_printf(page->out, "  %s: %s\n", metric->name, metric->meaning);
+        }
+        if (metric->sampled_1_in > 1) {
+            buffer_printf(page->out, "  %s: of one unit in %" PRId64 ", by hash\n",
+                          metric->name, metric->sampled_1_in);
+        }
+    }
 }

@@ -128,7 +128,7 @@ int analysis_run(struct analysis *analysis, int index,
         analysis_families(analysis, result, error) != 0 ||
         analysis_adjust(analysis, result, table, error) != 0 ||
         analysis_segments(analysis, result, table, error) != 0 ||
-        analysis_items(analysis, result, &table->lists.items, error) != 0 ||
+        analysis_lists(analysis, result, table, error) != 0 ||
         analysis_trust(analysis, result, table, error) != 0 ||
         analysis_decide(analysis, result, error) != 0) {
         return -1;

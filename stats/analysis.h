@@ -206,6 +206,10 @@ struct item_metric {
     const char *meaning;
     struct estimate *arms;    /* (n_arms) */
     struct finding *findings; /* (n_arms - 1) */
+    double *p_adjusted;       /* (n_arms - 1) for the questions of its family */
+    const char *adjustment;   /* name of the correction */
+    int family, n_family;     /* which family, and its number of questions */
+    int64_t sampled_1_in;     /* > 1: lists of one unit in so many were used */
 };
 
 struct experiment_result {

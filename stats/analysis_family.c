@@ -180,8 +180,7 @@ static int correct(struct contrast **family, int n, enum correction correction,
     return rc;
 }
 
-static enum correction correction_of(const struct analysis_experiment *spec,
-                                     enum metric_role role)
+enum correction analysis_correction(enum analysis_correction choice)
 {
     static const enum correction corrections[] = {
         [ANALYSIS_HOLM] = CORRECTION_HOLM,
@@ -191,7 +190,7 @@ static enum correction correction_of(const struct analysis_experiment *spec,
         [ANALYSIS_BY] = CORRECTION_BY,
         [ANALYSIS_UNCORRECTED] = CORRECTION_NONE,
     };
-    return role == ROLE_GUARDRAIL ? CORRECTION_NONE : corrections[spec->correction];
+    return corrections[choice];
 }
 
 static int correct_role(struct experiment_result *result, enum metric_role role,
@@ -210,7 +209,9 @@ static int correct_role(struct experiment_result *result, enum metric_role role,
             family[n++] = &result->metrics[m].contrasts[a];
         }
     }
-    const enum correction correction = correction_of(result->spec, role);
+    const enum correction correction =
+        role == ROLE_GUARDRAIL ? CORRECTION_NONE
+                               : analysis_correction(result->spec->correction);
     int rc = 0;
     for (int answer = 0; rc == 0 && answer < N_ANSWERS; answer++) {
         rc = correct(family, n, correction, (enum answer)answer, error);

@@ -1,5 +1,5 @@
-/* analysis_item.c - what the lists of each arm were like: how many items they reach,
- * how unevenly, how little known.
+/* analysis_item.c - which items the lists of each arm were made of: how many they
+ * reach, how unevenly, how little known.
  *
  * These are numbers of an arm, not of a unit, so their variance comes from leaving out
  * one of ITEM_GROUPS random groups of units at a time (delete-a-group jackknife; K. M.
@@ -81,31 +81,6 @@ static void estimate_arm(const struct item_counts *items, int arm,
     }
 }
 
-static int make_room(struct analysis *analysis, struct experiment_result *result)
-{
-    static const char *const texts[N_ITEM_METRICS][2] = {
-        {"coverage", "share of the items shown in any arm that this arm shows"},
-        {"concentration",
-         "Gini coefficient of showings over items: 0 even, 1 one item"},
-        {"novelty", "mean -log2 of an item's share of all showings, in bits"},
-    };
-    const size_t n_arms = (size_t)result->spec->n_arms;
-    result->item_metrics =
-        arena_zeroed(&analysis->arena, N_ITEM_METRICS, sizeof *result->item_metrics);
-    for (int m = 0; result->item_metrics && m < N_ITEM_METRICS; m++) {
-        struct item_metric *metric = &result->item_metrics[m];
-        metric->name = texts[m][0];
-        metric->meaning = texts[m][1];
-        metric->arms = arena_zeroed(&analysis->arena, n_arms, sizeof *metric->arms);
-        metric->findings =
-            arena_zeroed(&analysis->arena, n_arms, sizeof *metric->findings);
-        if (!metric->arms || !metric->findings) {
-            return -1;
-        }
-    }
-    return result->item_metrics ? 0 : -1;
-}
-
 static void count_popularity(const struct item_counts *items, double *popularity,
                              double *counts)
 {
@@ -127,36 +102,39 @@ static void count_popularity(const struct item_counts *items, double *popularity
 int analysis_items(struct analysis *analysis, struct experiment_result *result,
                    const struct item_counts *items, struct error *error)
 {
+    static const char *const texts[N_ITEM_METRICS][2] = {
+        {"coverage", "share of the items shown in any arm that this arm shows"},
+        {"concentration",
+         "Gini coefficient of showings over items: 0 even, 1 one item"},
+        {"novelty", "mean -log2 of an item's share of all showings, in bits"},
+    };
+    struct item_metric *metrics[N_ITEM_METRICS];
     int rc = -1;
-    if (!items->counts || items->n_items == 0) {
-        return 0;
-    }
     double *popularity = malloc((size_t)items->n_items * sizeof *popularity);
     double *counts = malloc((size_t)items->n_items * sizeof *counts);
-    if (!popularity || !counts || make_room(analysis, result) != 0) {
+    if (!popularity || !counts) {
         analysis_no_memory(result, error);
         goto out;
     }
-    result->n_item_metrics = N_ITEM_METRICS;
-    result->n_items = items->n_items;
+    for (int m = 0; m < N_ITEM_METRICS; m++) {
+        metrics[m] =
+            analysis_list_metric(analysis, result, texts[m][0], texts[m][1], 0);
+        if (!metrics[m]) {
+            analysis_no_memory(result, error);
+            goto out;
+        }
+    }
     count_popularity(items, popularity, counts);
     for (int a = 0; a < items->n_arms; a++) {
         struct estimate estimates[N_ITEM_METRICS];
         estimate_arm(items, a, popularity, counts, estimates);
         for (int m = 0; m < N_ITEM_METRICS; m++) {
-            result->item_metrics[m].arms[a] = estimates[m];
+            metrics[m]->arms[a] = estimates[m];
         }
     }
     for (int m = 0; m < N_ITEM_METRICS; m++) {
-        struct item_metric *metric = &result->item_metrics[m];
-        for (int a = 1; a < items->n_arms; a++) {
-            metric->findings[a - 1] = finding_none("an arm showed no items");
-            if (!isnan(metric->arms[0].value) && !isnan(metric->arms[a].value) &&
-                finding_from_effect(metric->arms[0], metric->arms[a],
-                                    1 - result->spec->alpha, JACKKNIFE,
-                                    &metric->findings[a - 1], error) != 0) {
-                goto out;
-            }
+        if (analysis_list_compare(result, metrics[m], JACKKNIFE, error) != 0) {
+            goto out;
         }
     }
     rc = 0;

@@ -33,11 +33,10 @@ static void add_units(const struct analysis_metric *metric,
     }
 }
 
-/* The single values of one arm, its units numbered from 0. */
-static int add_quantile(const struct analysis_metric *metric,
-                        const struct unit_metric *column,
-                        const struct unit_table *table, int index,
-                        struct metric_arm *arm, struct error *error)
+/* Units are numbered from 0 in the arm. */
+int analysis_quantile(const struct analysis_metric *metric,
+                      const struct unit_metric *column, const struct unit_table *table,
+                      int index, struct metric_arm *arm, struct error *error)
 {
     int rc = -1;
     int32_t n_units = 0, last = -1;
@@ -130,7 +129,7 @@ static int fill_arms(const struct experiment_result *result,
         arms[a].estimate = (struct estimate){NAN, NAN, NAN};
         if (!is_quantile) {
             arms[a].estimate = analysis_estimate(metric->kind, &arms[a].sum);
-        } else if (add_quantile(metric, column, table, a, &arms[a], error) != 0) {
+        } else if (analysis_quantile(metric, column, table, a, &arms[a], error) != 0) {
             return -1;
         }
         describe_arm(metric->kind, 1 - spec->alpha, &arms[a]);

@@ -3,9 +3,11 @@
 #define STATS_ANALYSIS_PARTS_H
 
 #include "stats/analysis.h"
+#include "stats/multiple.h"
 
 #define CHECKS_MAX  24
 #define REASONS_MAX 16
+#define LISTS_MAX   32
 
 /* Moments of every arm and the contrasts made of them. */
 MUST_CHECK int analysis_metrics(struct analysis *analysis,
@@ -70,10 +72,31 @@ MUST_CHECK int analysis_adjust(struct analysis *analysis,
                                struct experiment_result *result,
                                const struct unit_table *table, struct error *error);
 
-/* Coverage, concentration and novelty of the lists, where items were counted. */
+/* What the lists were like, where they were counted: coverage, concentration, novelty,
+ * repeats, clicks by position, latency. */
+MUST_CHECK int analysis_lists(struct analysis *analysis,
+                              struct experiment_result *result,
+                              const struct unit_table *table, struct error *error);
+
+/* The next of result->item_metrics (LISTS_MAX at most), its estimates NAN; NULL when
+ * memory ran out. Metrics of one family are corrected together. */
+struct item_metric *analysis_list_metric(struct analysis *analysis,
+                                         struct experiment_result *result,
+                                         const char *name, const char *meaning,
+                                         int family);
+
+/* Compares the arms of one of them by `test`. */
+MUST_CHECK int analysis_list_compare(const struct experiment_result *result,
+                                     struct item_metric *metric, const char *test,
+                                     struct error *error);
+
+/* Its parts: of item counts, and of single showings. */
 MUST_CHECK int analysis_items(struct analysis *analysis,
                               struct experiment_result *result,
                               const struct item_counts *items, struct error *error);
+MUST_CHECK int analysis_shown(struct analysis *analysis,
+                              struct experiment_result *result,
+                              const struct unit_table *table, struct error *error);
 
 /* The Bayesian view alone. */
 MUST_CHECK int analysis_believe(struct experiment_result *result, struct error *error);
@@ -130,6 +153,15 @@ MUST_CHECK int analysis_series(struct analysis *analysis,
 double analysis_x(const struct analysis_metric *metric,
                   const struct unit_metric *column, int unit);
 double analysis_y(const struct unit_metric *column, int unit);
+
+/* The single values of `column` in one arm: its quantile, n_values and sum. */
+MUST_CHECK int analysis_quantile(const struct analysis_metric *metric,
+                                 const struct unit_metric *column,
+                                 const struct unit_table *table, int index,
+                                 struct metric_arm *arm, struct error *error);
+
+/* The library's name for the experiment's choice. */
+enum correction analysis_correction(enum analysis_correction choice);
 
 /* The estimate of one arm (any kind but quantiles), and treatment against control. */
 struct estimate analysis_estimate(enum analysis_kind kind, const struct ratio_sum *sum);

@@ -49,6 +49,35 @@ static void sums_are_those_of_the_outer_products(void **state)
     }
 }
 
+/* At every width and at batches of any length: only the cache may notice. */
+static void fetching_rows_ahead_leaves_the_same_bytes(void **state)
+{
+    (void)state;
+    enum { N_TABLE = 50 };
+    int32_t next[NORMAL_BATCH];
+    for (int i = 0; i < NORMAL_BATCH; i++) {
+        next[i] = i * 37 % N_TABLE;
+    }
+    for (int n_columns = 1; n_columns <= 140; n_columns += n_columns < 30 ? 1 : 11) {
+        const int stride = normal_stride(n_columns), n_rows = 1 + n_columns * 5 % 64;
+        const size_t size = (size_t)stride * (size_t)stride;
+        float *rows = normal_alloc((size_t)n_rows * (size_t)stride);
+        float *table = normal_alloc(N_TABLE * (size_t)stride);
+        float *sums = normal_alloc(2 * size);
+        const struct normal_ahead ahead = {table, next, n_columns % 3 ? n_rows : 1};
+        assert_true(rows && table && sums);
+        fill_rows(rows, n_rows, n_columns, (uint64_t)n_columns);
+
+        normal_add(rows, n_rows, n_columns, sums);
+        normal_add_ahead(rows, n_rows, n_columns, sums + size, &ahead);
+
+        assert_memory_equal(sums, sums + size, size * sizeof *sums);
+        normal_free(rows);
+        normal_free(table);
+        normal_free(sums);
+    }
+}
+
 /* Gauss elimination in double precision on the symmetric matrix that the sums hold. */
 static void naive_solve(const float *sums, int n, double ridge, double last_ridge,
                         double *z)
@@ -198,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_are_those_of_the_outer_products),
+        cmocka_unit_test(fetching_rows_ahead_leaves_the_same_bytes),
         cmocka_unit_test(solutions_are_those_of_elimination),
         cmocka_unit_test(a_lane_that_is_not_positive_definite_is_named),
         cmocka_unit_test(noise_gives_draws_with_the_inverse_as_covariance),

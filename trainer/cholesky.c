@@ -1,8 +1,9 @@
 /* Compiled with -ffp-contract=fast; lanes do not meet, so which systems share a call
  * changes nothing.
  *
- * Left-looking, two columns and four rows at a time: eight sums stay in registers while
- * six vectors are loaded for eight multiplications. */
+ * Left-looking, four columns and three rows at a time: twelve sums stay in registers
+ * while seven vectors are loaded for twelve multiplications. By blocks of rows, which
+ * stay in the first-level cache while the finished columns pass by. */
 #include "trainer/cholesky.h"
 
 #include <math.h>
@@ -11,8 +12,20 @@
 #include "trainer/normal.h"
 
 typedef float vector __attribute__((vector_size(CHOLESKY_LANES * sizeof(float))));
+typedef int32_t mask __attribute__((vector_size(CHOLESKY_LANES * sizeof(int32_t))));
 #define SHUFFLE __builtin_shufflevector
 #define INLINE  static inline __attribute__((always_inline))
+
+#define PANEL      4 /* columns */
+#define PANEL_ROWS 3
+#define BLOCK      12 /* rows; a multiple of both */
+
+/* Otherwise gcc reads a panel's vectors again for each row of the tile. */
+#if defined(__x86_64__)
+#define KEEP_IN_REGISTER(v) __asm__("" : "+x"(v))
+#else
+#define KEEP_IN_REGISTER(v) (void)(v)
+#endif
 
 size_t cholesky_scratch(int n)
 {
@@ -48,87 +61,152 @@ INLINE void interleave(const float *const sums[CHOLESKY_LANES], int n, vector *L
         for (int j = 0; j <= i; j += CHOLESKY_LANES) {
             vector from[CHOLESKY_LANES];
             for (int l = 0; l < CHOLESKY_LANES; l++) {
-                memcpy(&from[l], sums[l] + (size_t)i * (size_t)stride + j,
-                       sizeof from[l]);
+                from[l] =
+                    *(const vector *)(const void *)(sums[l] +
+                                                    (size_t)i * (size_t)stride + j);
             }
             transpose(from, L + (size_t)i * (size_t)stride + j);
         }
     }
 }
 
-/* Replaces the diagonal element `at` of row `row` by the reciprocal of the factor's;
- * notes in *bad the lanes where there is none. */
-INLINE void take_pivot(vector *row, int at, unsigned *bad)
+/* Columns [j, j + width) of rows [i, i + n_rows) lose what the columns before j
+ * explain. */
+INLINE void update(vector *L, size_t stride, int i, int j, const int n_rows,
+                   const int width, const int is_wide)
 {
-    vector d = row[at];
-    for (int p = 0; p < at; p++) {
-        d -= row[p] * row[p];
-    }
-    for (int l = 0; l < CHOLESKY_LANES; l++) {
-        const int is_good = d[l] > 0; /* false for NAN */
-        *bad |= (unsigned)!is_good << l;
-        row[at][l] = 1 / sqrtf(is_good ? d[l] : 1);
-    }
-}
-
-/* Columns j and j + 1 of rows [i, i + n_rows), whose columns before j are done. */
-INLINE void finish_rows(vector *L, size_t stride, int i, int j, const int n_rows)
-{
-    vector sum[4] = {{0}}, next[4] = {{0}};
+    vector sum[PANEL_ROWS * PANEL] = {{0}};
     vector *row = L + (size_t)i * stride;
-    const vector *a = L + (size_t)j * stride, *b = a + stride;
+    const vector *column = L + (size_t)j * stride;
     for (int p = 0; p < j; p++) {
+        vector a[PANEL];
 #pragma GCC unroll 4
+        for (int c = 0; c < width; c++) {
+            a[c] = column[(size_t)c * stride + (size_t)p];
+            if (is_wide) {
+                KEEP_IN_REGISTER(a[c]);
+            }
+        }
+#pragma GCC unroll 3
         for (int r = 0; r < n_rows; r++) {
-            sum[r] += row[(size_t)r * stride + (size_t)p] * a[p];
-            next[r] += row[(size_t)r * stride + (size_t)p] * b[p];
+#pragma GCC unroll 4
+            for (int c = 0; c < width; c++) {
+                sum[r * width + c] += row[(size_t)r * stride + (size_t)p] * a[c];
+            }
         }
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 3
     for (int r = 0; r < n_rows; r++) {
-        vector *at = row + (size_t)r * stride + (size_t)j;
-        at[0] = (at[0] - sum[r]) * a[j];
-        at[1] = (at[1] - next[r] - at[0] * b[j]) * b[j + 1];
+#pragma GCC unroll 4
+        for (int c = 0; c < width; c++) {
+            row[(size_t)r * stride + (size_t)(j + c)] -= sum[r * width + c];
+        }
     }
 }
 
-/* Column j of row i alone. */
-INLINE void finish_one(vector *L, size_t stride, int i, int j)
+/* Solves columns [j, j + width) of a row that was updated, against the rows of the
+ * panel's diagonal block, whose diagonal holds reciprocals. */
+INLINE void finish(vector *L, size_t stride, int i, int j, const int width)
 {
-    vector *row = L + (size_t)i * stride;
-    const vector *a = L + (size_t)j * stride;
-    vector rest = row[j];
-    for (int p = 0; p < j; p++) {
-        rest -= row[p] * a[p];
+    vector *at = L + (size_t)i * stride + (size_t)j;
+#pragma GCC unroll 4
+    for (int c = 0; c < width; c++) {
+        const vector *row = L + (size_t)(j + c) * stride + (size_t)j;
+        vector rest = at[c];
+#pragma GCC unroll 4
+        for (int d = 0; d < c; d++) {
+            rest -= at[d] * row[d];
+        }
+        at[c] = rest * row[c];
     }
-    row[j] = rest * a[j];
+}
+
+/* Replaces the pivot by the reciprocal of its root; notes in *good the lanes where
+ * there is one. */
+INLINE void take_root(vector *pivot, mask *good)
+{
+    const mask is_good = *pivot > 0; /* false for NAN */
+    const vector one = {1, 1, 1, 1, 1, 1, 1, 1};
+    const vector d = (vector)(((mask)*pivot & is_good) | ((mask)one & ~is_good));
+    vector root;
+    for (int l = 0; l < CHOLESKY_LANES; l++) {
+        root[l] = sqrtf(d[l]);
+    }
+    *pivot = one / root;
+    *good &= is_good;
+}
+
+/* The diagonal block [j, j + width) of a panel. */
+INLINE void finish_block(vector *L, size_t stride, int j, const int width, mask *good)
+{
+#pragma GCC unroll 4
+    for (int c = 0; c < width; c++) {
+        vector *row = L + (size_t)(j + c) * stride + (size_t)j;
+        finish(L, stride, j + c, j, c);
+#pragma GCC unroll 4
+        for (int d = 0; d < c; d++) {
+            row[c] -= row[d] * row[d];
+        }
+        take_root(row + c, good);
+    }
+}
+
+/* Columns [j, j + width) of rows [first, end), which all lie at or below row j. */
+INLINE void factorise_rows(vector *L, size_t stride, int first, int end, int j,
+                           const int width, const int is_wide)
+{
+    int i = first;
+    for (; i + PANEL_ROWS <= end; i += PANEL_ROWS) {
+        update(L, stride, i, j, PANEL_ROWS, width, is_wide);
+    }
+    for (; i < end; i++) {
+        update(L, stride, i, j, 1, width, is_wide);
+    }
+}
+
+/* Rows [first, end) of the columns of a panel. */
+struct part {
+    int first, end;
+    int panel; /* its first column, at most `first` */
+};
+
+INLINE void factorise_part(vector *L, size_t stride, struct part part, const int width,
+                           const int is_wide, mask *good)
+{
+    const int j = part.panel;
+    factorise_rows(L, stride, part.first, part.end, j, width, is_wide);
+    if (part.first == j) {
+        finish_block(L, stride, j, width, good);
+        part.first += width;
+    }
+    for (int i = part.first; i < part.end; i++) {
+        finish(L, stride, i, j, width);
+    }
 }
 
 /* Factorises in place; row n, the right side, becomes L^-1 b on the way. The diagonal
- * of L is not needed again, its reciprocal is: that is what is stored there. */
-INLINE unsigned factorise(vector *L, int n)
+ * of L is not needed again, its reciprocal is: that is what is stored there. Returns
+ * the lanes that failed. */
+INLINE unsigned factorise(vector *L, int n, const int is_wide)
 {
     const size_t stride = (size_t)normal_stride(n + 1);
+    mask good = ~(mask){0};
     unsigned bad = 0;
-    int j = 0;
-    for (; j + 1 < n; j += 2) {
-        take_pivot(L + (size_t)j * stride, j, &bad);
-        finish_one(L, stride, j + 1, j);
-        take_pivot(L + (size_t)(j + 1) * stride, j + 1, &bad);
-        int i = j + 2;
-        for (; i + 4 <= n + 1; i += 4) {
-            finish_rows(L, stride, i, j, 4);
-        }
-        for (; i + 2 <= n + 1; i += 2) {
-            finish_rows(L, stride, i, j, 2);
-        }
-        for (; i <= n; i++) {
-            finish_rows(L, stride, i, j, 1);
+    for (int first = 0; first <= n; first += BLOCK) {
+        const int end = first + BLOCK < n + 1 ? first + BLOCK : n + 1;
+        for (int j = 0; j < n && j < end;) {
+            const struct part part = {j < first ? first : j, end, j};
+            if (j + PANEL <= n) {
+                factorise_part(L, stride, part, PANEL, is_wide, &good);
+                j += PANEL;
+            } else {
+                factorise_part(L, stride, part, 1, is_wide, &good);
+                j++;
+            }
         }
     }
-    if (j < n) {
-        take_pivot(L + (size_t)j * stride, j, &bad);
-        finish_one(L, stride, n, j);
+    for (int l = 0; l < CHOLESKY_LANES; l++) {
+        bad |= (unsigned)(good[l] == 0) << l;
     }
     return bad;
 }
@@ -148,62 +226,59 @@ INLINE void substitute_back(vector *L, int n)
     }
 }
 
-INLINE unsigned solve(const float *const sums[CHOLESKY_LANES], int n,
-                      const float *ridge, const float *last_ridge, const float *noise,
-                      float *scratch, float *z)
+/* The arguments of cholesky_solve. */
+struct job {
+    const float *const *sums;
+    int n;
+    const float *ridge, *last_ridge, *noise;
+    float *scratch, *z;
+};
+
+INLINE unsigned solve(const struct job *job, const int is_wide)
 {
-    vector *L = (vector *)(void *)scratch;
+    const int n = job->n;
+    vector *L = (vector *)(void *)job->scratch;
     const size_t stride = (size_t)normal_stride(n + 1);
     vector r;
-    interleave(sums, n, L);
-    memcpy(&r, ridge, sizeof r);
+    interleave(job->sums, n, L);
+    memcpy(&r, job->ridge, sizeof r);
     for (int i = 0; i < n - 1; i++) {
         L[(size_t)i * stride + (size_t)i] += r;
     }
-    memcpy(&r, last_ridge, sizeof r);
+    memcpy(&r, job->last_ridge, sizeof r);
     L[(size_t)(n - 1) * (stride + 1)] += r;
-    const unsigned bad = factorise(L, n);
+    const unsigned bad = factorise(L, n, is_wide);
     vector *w = L + (size_t)n * stride;
-    for (int i = 0; noise && i < n; i++) {
-        memcpy(&r, noise + (size_t)i * CHOLESKY_LANES, sizeof r);
+    for (int i = 0; job->noise && i < n; i++) {
+        memcpy(&r, job->noise + (size_t)i * CHOLESKY_LANES, sizeof r);
         w[i] += r;
     }
     substitute_back(L, n);
     for (int i = 0; i < n; i++) {
         for (int l = 0; l < CHOLESKY_LANES; l++) {
-            z[(size_t)l * (size_t)n + (size_t)i] = w[i][l];
+            job->z[(size_t)l * (size_t)n + (size_t)i] = w[i][l];
         }
     }
     return bad;
 }
 
 #if defined(__x86_64__)
-
-__attribute__((target("avx2,fma"))) static unsigned
-solve_avx2(const float *const sums[CHOLESKY_LANES], int n, const float *ridge,
-           const float *last_ridge, const float *noise, float *scratch, float *z)
+__attribute__((target("avx2,fma"))) static unsigned solve_avx2(const struct job *job)
 {
-    return solve(sums, n, ridge, last_ridge, noise, scratch, z);
+    return solve(job, 1);
 }
-
-unsigned cholesky_solve(const float *const sums[CHOLESKY_LANES], int n,
-                        const float ridge[CHOLESKY_LANES],
-                        const float last_ridge[CHOLESKY_LANES], const float *noise,
-                        float *scratch, float *z)
-{
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
-               ? solve_avx2(sums, n, ridge, last_ridge, noise, scratch, z)
-               : solve(sums, n, ridge, last_ridge, noise, scratch, z);
-}
-
-#else
-
-unsigned cholesky_solve(const float *const sums[CHOLESKY_LANES], int n,
-                        const float ridge[CHOLESKY_LANES],
-                        const float last_ridge[CHOLESKY_LANES], const float *noise,
-                        float *scratch, float *z)
-{
-    return solve(sums, n, ridge, last_ridge, noise, scratch, z);
-}
-
 #endif
+
+unsigned cholesky_solve(const float *const sums[CHOLESKY_LANES], int n,
+                        const float ridge[CHOLESKY_LANES],
+                        const float last_ridge[CHOLESKY_LANES], const float *noise,
+                        float *scratch, float *z)
+{
+    const struct job job = {sums, n, ridge, last_ridge, noise, scratch, z};
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        return solve_avx2(&job);
+    }
+#endif
+    return solve(&job, 0);
+}

@@ -11,7 +11,7 @@
 
 #define GROUP          CHOLESKY_LANES /* rows solved together */
 #define GROUPS_A_TASK  2
-#define PREFETCH       16 /* ratings ahead: a row of Y comes from the third-level cache */
+#define INLINE         static inline __attribute__((always_inline))
 #define GRAM_PART_ROWS 4096 /* rows of one partial sum of the gramian */
 
 void half_step_by_user(struct half_step *step, const struct ratings *ratings)
@@ -61,50 +61,62 @@ static const float *row_of(const struct half_step *step, int64_t at)
     return step->Y + (size_t)step->col[at] * (size_t)step->stride;
 }
 
-static void prefetch_row(const struct half_step *step, int64_t at, int64_t end)
-{
-    if (at < end) {
-        const char *row = (const char *)row_of(step, at);
-        const size_t bytes = (size_t)step->stride * sizeof(float);
-        for (size_t b = 0; b < bytes; b += 64) {
-            __builtin_prefetch(row + b);
-        }
-    }
-}
-
 /* memcpy of an unknown length is a call; eight floats at a time is not. */
-static inline void copy_row(const float *from, int stride, float *to)
+INLINE void copy_row(const float *from, int stride, float *to)
 {
     for (int f = 0; f < stride; f += NORMAL_LANES) {
         memcpy(to + f, from + f, NORMAL_LANES * sizeof *to);
     }
 }
 
-/* Copies the rows of ratings [begin, end) into `rows` as [sqrt(w) y, sqrt(w) x]. */
+/* Copies the rows of ratings [begin, end) into `rows` as [y, x]. */
+INLINE void gather_explicit(const struct half_step *step, int64_t begin, int64_t end,
+                            float *rows)
+{
+    const int stride = step->stride, n = step->n;
+    for (int64_t at = begin; at < end; at++, rows += stride) {
+        const float *y = row_of(step, at);
+        copy_row(y, stride, rows);
+        rows[n] = step->rating[at] - step->mean - y[n];
+    }
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void
+gather_avx2(const struct half_step *step, int64_t begin, int64_t end, float *rows)
+{
+    gather_explicit(step, begin, end, rows);
+}
+#endif
+
+/* The same as [sqrt(w) y, sqrt(w) x]. */
+static void gather_implicit(const struct half_step *step, int64_t begin, int64_t end,
+                            float *rows)
+{
+    const float root = sqrtf(step->weight);
+    for (int64_t at = begin; at < end; at++, rows += step->stride) {
+        const float *y = row_of(step, at);
+        for (int f = 0; f < step->n; f++) {
+            rows[f] = root * y[f];
+        }
+        rows[step->n] = root * step->target;
+    }
+}
+
 static void gather(const struct half_step *step, int64_t begin, int64_t end,
                    float *rows)
 {
-    const size_t stride = (size_t)step->stride;
-    const int64_t n_ratings = step->start[step->n_rows];
-    const int n = step->n;
-    if (!step->is_implicit) {
-        for (int64_t at = begin; at < end; at++, rows += stride) {
-            const float *y = row_of(step, at);
-            prefetch_row(step, at + PREFETCH, n_ratings);
-            copy_row(y, (int)stride, rows);
-            rows[n] = step->rating[at] - step->mean - y[n];
-        }
+    if (step->is_implicit) {
+        gather_implicit(step, begin, end, rows);
         return;
     }
-    const float root = sqrtf(step->weight);
-    for (int64_t at = begin; at < end; at++, rows += stride) {
-        const float *y = row_of(step, at);
-        prefetch_row(step, at + PREFETCH, n_ratings);
-        for (int f = 0; f < n; f++) {
-            rows[f] = root * y[f];
-        }
-        rows[n] = root * step->target;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) {
+        gather_avx2(step, begin, end, rows);
+        return;
     }
+#endif
+    gather_explicit(step, begin, end, rows);
 }
 
 static void accumulate(const struct half_step *step, int32_t row, float *rows,
@@ -116,11 +128,16 @@ static void accumulate(const struct half_step *step, int32_t row, float *rows,
     } else {
         memset(sums, 0, size);
     }
-    const int64_t end = step->start[row + 1];
+    const int64_t end = step->start[row + 1], n_ratings = step->start[step->n_rows];
     for (int64_t at = step->start[row]; at < end; at += NORMAL_BATCH) {
         const int64_t until = at + NORMAL_BATCH < end ? at + NORMAL_BATCH : end;
+        struct normal_ahead ahead = {step->Y, step->col + at, 0};
+        if (until + NORMAL_BATCH <= n_ratings) { /* mostly the next row's */
+            ahead.row += NORMAL_BATCH;
+            ahead.n_rows = (int)(until - at);
+        }
         gather(step, at, until, rows);
-        normal_add(rows, (int)(until - at), step->n + 1, sums);
+        normal_add_ahead(rows, (int)(until - at), step->n + 1, sums, &ahead);
     }
 }
 

@@ -48,114 +48,194 @@ void normal_free(float *floats)
     free(floats);
 }
 
-/* What a sum is made of: as the arguments of normal_add. */
+#define MAX_TILE   12 /* vectors, since AVX2 has 16 registers */
+#define CACHE_LINE 64
+#define FETCH_ROWS 16 /* rows that are added between two looks at what is to fetch */
+
+/* What a sum is made of: as the arguments of normal_add_ahead. */
 struct job {
     const float *rows;
     int n_rows;
     int stride;
     float *sums;
+    struct normal_ahead ahead; /* what is still to fetch */
+    size_t ahead_byte;         /* of its first row, likewise */
+    int work;                  /* multiplications of vectors since the last line */
+    int work_a_line;           /* so many go by until the next */
 };
 
-/* The n_tile_rows x n_vectors tile of the sums whose corner is (row, column): all of it
- * stays in registers while the rows stream by. The two sizes are constants where this
- * is inlined, at most 12 vectors together, since AVX2 has 16 registers. is_wide: a
- * vector is one register of the target. */
-INLINE void add_tile(const struct job *job, int row, int column, const int n_tile_rows,
+static inline void fetch_line(struct job *job)
+{
+    const size_t row_bytes = (size_t)job->stride * sizeof(float);
+    const char *table = (const char *)job->ahead.table;
+    __builtin_prefetch(table + (size_t)*job->ahead.row * row_bytes + job->ahead_byte);
+    job->ahead_byte += CACHE_LINE;
+    if (job->ahead_byte >= row_bytes) {
+        job->ahead_byte = 0;
+        job->ahead.row++;
+        job->ahead.n_rows--;
+    }
+}
+
+/* A core waits for some twenty lines at a time and then stands still; spread over the
+ * work, the lines come while it multiplies. */
+static inline void fetch(struct job *job, int work)
+{
+    for (job->work += work; job->work >= job->work_a_line && job->ahead.n_rows > 0;
+         job->work -= job->work_a_line) {
+        fetch_line(job);
+    }
+}
+
+/* The part of row y in the n_tile_rows x n_vectors tile whose corner is (row, column).
+ * is_wide: a vector is one register of the target. */
+INLINE void add_row(const float *y, int row, int column, const int n_tile_rows,
+                    const int n_vectors, const int is_wide, vector *sum)
+{
+    const vector *from = (const vector *)(const void *)(y + column);
+    vector yv[6];
+#pragma GCC unroll 6
+    for (int v = 0; v < n_vectors; v++) {
+        yv[v] = from[v];
+        if (is_wide) {
+            KEEP_IN_REGISTER(yv[v]);
+        }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < n_tile_rows; r++) {
+#pragma GCC unroll 6
+        for (int v = 0; v < n_vectors; v++) {
+            sum[r * n_vectors + v] += y[row + r] * yv[v];
+        }
+    }
+}
+
+/* A tile of the sums, all of which stays in registers while the rows stream by. The two
+ * sizes are constants where this is inlined, at most MAX_TILE vectors together. */
+INLINE void add_tile(struct job *job, int row, int column, const int n_tile_rows,
                      const int n_vectors, const int is_wide)
 {
     const size_t stride = (size_t)job->stride;
-    vector sum[12] = {{0}};
-    for (int n = 0; n < job->n_rows; n++) {
-        const float *y = job->rows + (size_t)n * stride;
-        const vector *from = (const vector *)(const void *)(y + column);
-        vector yv[3];
-#pragma GCC unroll 3
-        for (int v = 0; v < n_vectors; v++) {
-            yv[v] = from[v];
-            if (is_wide) {
-                KEEP_IN_REGISTER(yv[v]);
-            }
-        }
-#pragma GCC unroll 8
-        for (int r = 0; r < n_tile_rows; r++) {
-#pragma GCC unroll 3
-            for (int v = 0; v < n_vectors; v++) {
-                sum[r * n_vectors + v] += y[row + r] * yv[v];
-            }
+    const float *y = job->rows;
+    vector sum[MAX_TILE] = {{0}};
+    for (int n = 0; n < job->n_rows;) {
+        const int end = n + FETCH_ROWS < job->n_rows ? n + FETCH_ROWS : job->n_rows;
+        fetch(job, n_tile_rows * n_vectors * FETCH_ROWS);
+        for (; n < end; n++, y += stride) {
+            add_row(y, row, column, n_tile_rows, n_vectors, is_wide, sum);
         }
     }
 #pragma GCC unroll 8
     for (int r = 0; r < n_tile_rows; r++) {
         vector *to =
             (vector *)(void *)(job->sums + (size_t)(row + r) * stride + column);
-#pragma GCC unroll 3
+#pragma GCC unroll 6
         for (int v = 0; v < n_vectors; v++) {
             to[v] += sum[r * n_vectors + v];
         }
     }
 }
 
-/* Rows [row, row + n_tile_rows) of the sums, n_vectors wide. */
-INLINE void add_strip(const struct job *job, int row, int n_vectors,
-                      const int n_tile_rows, const int is_wide)
+#define TILE(rows, vectors)                                                            \
+    case (rows)*8 + (vectors):                                                         \
+        add_tile(job, row, column, rows, vectors, is_wide);                            \
+        break;
+
+INLINE void add_any_tile(struct job *job, int row, int column, int n_tile_rows,
+                         int n_vectors, const int is_wide)
 {
-    int v = 0;
-    for (; v + 3 <= n_vectors; v += 3) {
-        add_tile(job, row, v * NORMAL_LANES, n_tile_rows, 3, is_wide);
-    }
-    if (n_vectors - v == 2) {
-        add_tile(job, row, v * NORMAL_LANES, n_tile_rows, 2, is_wide);
-    } else if (n_vectors - v == 1) {
-        add_tile(job, row, v * NORMAL_LANES, n_tile_rows, 1, is_wide);
+    switch (n_tile_rows * 8 + n_vectors) {
+        TILE(8, 1)
+        TILE(4, 1)
+        TILE(4, 2)
+        TILE(4, 3)
+        TILE(3, 1)
+        TILE(3, 2)
+        TILE(3, 3)
+        TILE(3, 4)
+        TILE(2, 1)
+        TILE(2, 2)
+        TILE(2, 3)
+        TILE(2, 4)
+        TILE(2, 5)
+        TILE(2, 6)
+    default:
+        __builtin_unreachable();
     }
 }
 
-INLINE void add_all(const float *rows, int n_rows, int n_columns, float *sums,
-                    const int is_wide)
+/* Rows of the next tile when `left` are left in a strip of 8 rows. Fewer than eight
+ * sums would wait for each other: a multiplication takes four cycles, and two start in
+ * each. One row alone takes a row of padding along. */
+static inline int tile_height(int left, int n_vectors)
 {
-    const struct job job = {rows, n_rows, normal_stride(n_columns), sums};
-    for (int row = 0; row < n_columns; row += NORMAL_LANES) {
-        const int n_vectors = row / NORMAL_LANES + 1;
-        const int left = n_columns - row;
-        if (left >= 8 && n_vectors == 1) {
-            add_tile(&job, row, 0, 8, 1, is_wide);
-            continue;
+    if (left >= 8 && n_vectors == 1) {
+        return 8;
+    }
+    return left >= 7 || left == 4 ? 4 : left >= 5 || left == 3 ? 3 : 2;
+}
+
+/* Rows [row, row + height) of the sums, n_vectors wide, in tiles of equal width. */
+INLINE void add_strip(struct job *job, int row, int height, int n_vectors,
+                      const int is_wide)
+{
+    int n_tiles = (n_vectors * height + MAX_TILE - 1) / MAX_TILE;
+    for (int v = 0; n_tiles > 0; n_tiles--) {
+        const int width = (n_vectors - v + n_tiles - 1) / n_tiles;
+        add_any_tile(job, row, v * NORMAL_LANES, height, width, is_wide);
+        v += width;
+    }
+}
+
+INLINE void add_all(struct job *job, int n_columns, const int is_wide)
+{
+    for (int strip = 0; strip < n_columns; strip += NORMAL_LANES) {
+        const int n_vectors = strip / NORMAL_LANES + 1;
+        const int left = n_columns - strip;
+        const int end = left < NORMAL_LANES ? n_columns : strip + NORMAL_LANES;
+        for (int row = strip; row < end;) {
+            const int height = tile_height(end - row, n_vectors);
+            add_strip(job, row, height, n_vectors, is_wide);
+            row += height;
         }
-        if (left > 2) {
-            add_strip(&job, row, n_vectors, 4, is_wide);
-        } else {
-            add_strip(&job, row, n_vectors, 2, is_wide);
-        }
-        if (left > 6) {
-            add_strip(&job, row + 4, n_vectors, 4, is_wide);
-        } else if (left > 4) {
-            add_strip(&job, row + 4, n_vectors, 2, is_wide);
-        }
+    }
+    while (job->ahead.n_rows > 0) {
+        fetch_line(job);
     }
 }
 
 #if defined(__x86_64__)
-
-__attribute__((target("avx2,fma"))) static void add_avx2(const float *rows, int n_rows,
-                                                         int n_columns, float *sums)
+__attribute__((target("avx2,fma"))) static void add_avx2(struct job *job, int n_columns)
 {
-    add_all(rows, n_rows, n_columns, sums, 1);
+    add_all(job, n_columns, 1);
 }
-
-void normal_add(const float *rows, int n_rows, int n_columns, float *sums)
-{
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        add_avx2(rows, n_rows, n_columns, sums);
-    } else {
-        add_all(rows, n_rows, n_columns, sums, 0);
-    }
-}
-
-#else
-
-void normal_add(const float *rows, int n_rows, int n_columns, float *sums)
-{
-    add_all(rows, n_rows, n_columns, sums, 0);
-}
-
 #endif
+
+void normal_add_ahead(const float *rows, int n_rows, int n_columns, float *sums,
+                      const struct normal_ahead *ahead)
+{
+    struct job job = {
+        .rows = rows,
+        .n_rows = n_rows,
+        .stride = normal_stride(n_columns),
+        .sums = sums,
+        .ahead = *ahead,
+    };
+    const int n_vectors = job.stride / NORMAL_LANES;
+    const int n_lines = job.stride * (int)sizeof(float) / CACHE_LINE + 1;
+    const int work_a_row = NORMAL_LANES / 2 * n_vectors * (n_vectors + 1);
+    job.work_a_line = work_a_row / n_lines + 1;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        add_avx2(&job, n_columns);
+        return;
+    }
+#endif
+    add_all(&job, n_columns, 0);
+}
+
+void normal_add(const float *rows, int n_rows, int n_columns, float *sums)
+{
+    const struct normal_ahead nothing = {0};
+    normal_add_ahead(rows, n_rows, n_columns, sums, &nothing);
+}

@@ -9,6 +9,7 @@
 #define TRAINER_NORMAL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define NORMAL_LANES     8  /* floats in a vector; rows are padded to a multiple */
 #define NORMAL_BATCH     64 /* rows that are gathered before they are multiplied */
@@ -27,6 +28,19 @@ static inline int normal_stride(int n_columns)
  * the columns; sums (stride, stride) row-major. Both aligned to NORMAL_ALIGNMENT.
  * Allocates nothing; the same result wherever it runs on one kind of processor. */
 void normal_add(const float *rows, int n_rows, int n_columns, float *sums);
+
+/* Rows that the caller gathers next: n_rows (>= 0) rows of `table`, which has the same
+ * stride, by index. */
+struct normal_ahead {
+    const float *table;
+    const int32_t *row; /* (n_rows) */
+    int n_rows;
+};
+
+/* The same, and brings the rows `ahead` into the cache on the way, for a row gathered
+ * from tens of megabytes costs more than its multiplications when it is waited for. */
+void normal_add_ahead(const float *rows, int n_rows, int n_columns, float *sums,
+                      const struct normal_ahead *ahead);
 
 /* As malloc and free, aligned, zeroed. NULL when memory ran out. */
 float *normal_alloc(size_t n_floats);

@@ -17,6 +17,9 @@
 
 /* Scores are logged to four decimals. */
 #define SCORE_TOLERANCE 0.50001e-4
+/* Propensities to all digits; exp may differ in the last ones from library to library.
+ */
+#define PROPENSITY_TOLERANCE 1e-9
 
 /* One config of the log, with its models if they could be loaded. */
 struct replay_config {
@@ -33,7 +36,8 @@ struct replay {
     const char *directory;
     struct replay_config *configs;
     int n_configs, configs_capacity;
-    struct topk_result *list;
+    struct ranking *ranking;
+    const double *propensities; /* of the list; NULL: it is not sampled */
     void *scratch;
     size_t scratch_size;
 
@@ -137,7 +141,7 @@ static void replay_free(struct replay *r)
         free(c->text);
     }
     free(r->configs);
-    free(r->list);
+    free(r->ranking);
     free(r->scratch);
 }
 
@@ -229,27 +233,6 @@ static bool arms_agree(struct replay *r, const struct replay_config *c,
     return true;
 }
 
-static int compare_items(const void *left, const void *right)
-{
-    const int32_t a = *(const int32_t *)left, b = *(const int32_t *)right;
-    return (a > b) - (a < b);
-}
-
-/* The first k popular items that the user has not rated. */
-static void list_popular(const struct serve_model *served, int k, const int32_t *seen,
-                         int32_t n_seen, struct topk_result *list)
-{
-    list->n = 0;
-    for (int32_t i = 0; i < served->model->n_items && list->n < k; i++) {
-        const int32_t item = served->popular[i];
-        if (!seen ||
-            !bsearch(&item, seen, (size_t)n_seen, sizeof *seen, compare_items)) {
-            list->items[list->n] = item;
-            list->scores[list->n++] = served->model->item_count[item];
-        }
-    }
-}
-
 static void unchecked(struct replay *r, const char *format, ...) PRINTF_LIKE(2, 3);
 
 static void unchecked(struct replay *r, const char *format, ...)
@@ -262,7 +245,7 @@ static void unchecked(struct replay *r, const char *format, ...)
     }
 }
 
-/* Makes the list anew in r->list; false when that cannot be done. */
+/* Makes the list anew in r->ranking; false when that cannot be done. */
 static bool make_list(struct replay *r, const struct replay_config *c,
                       const struct event *event)
 {
@@ -279,23 +262,23 @@ static bool make_list(struct replay *r, const struct replay_config *c,
     }
     const struct serve_model *served = &c->state->models[serving.model];
     const int32_t user = model_find_user(served->model, event->user);
-    struct topk_query query = {.item_bias = serving.item_bias, .k = event->n_items};
+    struct topk_query query = {.item_bias = serving.item_bias};
     const char *label = user < 0 ? served->popular_label : served->label;
     if (!slice_is(event->model, label)) {
         unchecked(r, "the list was made by %.*s, here is %s", (int)event->model.len,
                   event->model.data, label);
         return false;
     }
-    if (serving.explore > 0) {
-        unchecked(r, "the arm samples its lists");
-        return false;
-    }
+    /* When the catalogue ended before k, all that is left are candidates either way. */
+    serving.k = event->n_items;
+    r->propensities = NULL;
     query.seen = serve_state_seen(c->state, serving.model, event->user, &query.n_seen);
     if (user < 0) {
-        list_popular(served, query.k, query.seen, query.n_seen, r->list);
+        ranking_popular(r->ranking, served, serving.k, query.seen, query.n_seen);
     } else {
         topk_query_user(served->model, user, &query);
-        topk_find(served->topk, &query, r->scratch, r->list, NULL);
+        r->propensities =
+            ranking_make(r->ranking, served, &serving, &query, event->id, r->scratch);
     }
     return true;
 }
@@ -307,9 +290,10 @@ static void check_list(struct replay *r, const struct replay_config *c,
         return;
     }
     r->n_lists++;
-    if (r->list->n < event->n_items) {
+    if (r->ranking->list.n < event->n_items) {
         differs(r, event, "user \"%.*s\": the log has %d items, the model gives %d",
-                (int)event->user.len, event->user.data, event->n_items, r->list->n);
+                (int)event->user.len, event->user.data, event->n_items,
+                r->ranking->list.n);
         return;
     }
     const size_t name_len = strcspn(event->model.data, ":");
@@ -322,16 +306,25 @@ static void check_list(struct replay *r, const struct replay_config *c,
         }
     }
     for (int i = 0; model && i < event->n_items; i++) {
-        const struct slice id = model_item_id(model, r->list->items[i]);
+        const struct slice id = model_item_id(model, r->ranking->list.items[i]);
         const struct event_item *logged = &event->items[i];
         if (!slice_equal(id, logged->id) ||
-            !(fabs(r->list->scores[i] - logged->score) <= SCORE_TOLERANCE)) {
+            !(fabs(r->ranking->list.scores[i] - logged->score) <= SCORE_TOLERANCE)) {
             differs(r, event,
                     "user \"%.*s\", place %d: the log says item %.*s with score %.6g, "
                     "the model gives %.*s with %.6g",
                     (int)event->user.len, event->user.data, i + 1, (int)logged->id.len,
                     logged->id.data, logged->score, (int)id.len, id.data,
-                    r->list->scores[i]);
+                    r->ranking->list.scores[i]);
+            return;
+        }
+        if (r->propensities &&
+            !(fabs(r->propensities[i] - logged->propensity) <= PROPENSITY_TOLERANCE)) {
+            differs(r, event,
+                    "user \"%.*s\", place %d: the log says propensity %.9g, the model "
+                    "gives %.9g",
+                    (int)event->user.len, event->user.data, i + 1, logged->propensity,
+                    r->propensities[i]);
             return;
         }
     }
@@ -384,10 +377,10 @@ static int replay(struct replay *r, const char *path)
             return -1;
         }
     }
-    r->list = malloc(sizeof *r->list);
+    r->ranking = malloc(sizeof *r->ranking);
     /* aligned_alloc wants a multiple of the alignment. */
     r->scratch = aligned_alloc(64, (r->scratch_size + 64) / 64 * 64);
-    if (!r->list || !r->scratch) {
+    if (!r->ranking || !r->scratch) {
         return no_memory(r);
     }
     return log_read(path, &check, NULL, r->error);

@@ -130,6 +130,9 @@ void serving_override(struct serving *serving, const struct arm *arm)
     if (arm->overrides & SERVING_EXPLORE) {
         serving->explore = arm->serving.explore;
     }
+    if (arm->overrides & SERVING_DIVERSITY) {
+        serving->diversity = arm->serving.diversity;
+    }
 }
 
 struct serving config_resolve(const struct config *config, const int *arms)

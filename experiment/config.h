@@ -67,7 +67,8 @@ struct serving {
     int model;        /* index into config.models */
     int k;            /* items in a list, 1..1000 */
     double item_bias; /* weight of the learned item bias at inference */
-    double explore;   /* Plackett-Luce temperature; 0 = the exact top list */
+    double explore;   /* Plackett-Luce temperature; 0 = not sampled */
+    double diversity; /* of maximal marginal relevance, 0..1; 0 = by score alone */
 };
 
 enum serving_key {
@@ -75,6 +76,7 @@ enum serving_key {
     SERVING_K = 1 << 1,
     SERVING_ITEM_BIAS = 1 << 2,
     SERVING_EXPLORE = 1 << 3,
+    SERVING_DIVERSITY = 1 << 4,
 };
 
 enum metric_kind {

@@ -57,6 +57,8 @@ static const struct config_key keys[] = {
     {SECTION_SERVING, "k", KEY_INT, AT(serving, k), WITHIN(1, 1000), "10", SERVING_K},
     {SECTION_SERVING, "explore", KEY_NUMBER, AT(serving, explore), WITHIN(0, 1000), "0",
      SERVING_EXPLORE},
+    {SECTION_SERVING, "diversity", KEY_NUMBER, AT(serving, diversity), WITHIN(0, 1),
+     "0", SERVING_DIVERSITY},
 
     {SECTION_HOLDOUT, "share", KEY_NUMBER, AT(holdout, share), WITHIN(0, 1), NULL, 0},
     {SECTION_HOLDOUT, "seed", KEY_TEXT, AT(holdout, seed), NO_RANGE, "holdout", 0},

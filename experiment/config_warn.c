@@ -6,7 +6,7 @@
 static bool is_same_serving(const struct serving *a, const struct serving *b)
 {
     return a->model == b->model && a->k == b->k && a->item_bias == b->item_bias &&
-           a->explore == b->explore;
+           a->explore == b->explore && a->diversity == b->diversity;
 }
 
 static struct serving arm_serving(const struct config *config, const struct arm *arm)

@@ -64,9 +64,9 @@ void *server_scratch(struct http_exchange *x, enum server_scratch what, size_t s
     return desk->scratch[what];
 }
 
-struct desk_lists *server_lists(struct http_exchange *x)
+struct ranking *server_ranking(struct http_exchange *x)
 {
-    return &x->server->desks[x->worker].lists;
+    return &x->server->desks[x->worker].ranking;
 }
 
 struct newcomers *server_newcomers(struct http_exchange *x)

@@ -41,6 +41,10 @@ void flag_append_value(struct buffer *out, const struct config *config,
         append_key(out, "explore", &is_first);
         json_append_double(out, serving.explore);
     }
+    if (keys & SERVING_DIVERSITY) {
+        append_key(out, "diversity", &is_first);
+        json_append_double(out, serving.diversity);
+    }
     buffer_append_char(out, '}');
 }
 

@@ -52,6 +52,7 @@ void route_gorse_recommend(struct http_exchange *x)
     const int skipped = list.n < (int)offset ? list.n : (int)offset;
     list.items += skipped;
     list.scores += skipped;
+    list.propensities += list.propensities ? skipped : 0;
     list.n -= skipped;
     if (!http_is_head(x) && log_exposure(x, user, &allotment, &list, id) != 0) {
         return;

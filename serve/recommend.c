@@ -7,8 +7,8 @@
 #include "common/clock.h"
 #include "common/json_text.h"
 #include "common/utf8.h"
-#include "serve/explore.h"
 #include "serve/newcomers.h"
+#include "serve/ranking.h"
 
 int check_user(struct http_exchange *x, const char *name, struct slice user)
 {
@@ -70,32 +70,6 @@ int allot(struct http_exchange *x, struct slice user,
     return 0;
 }
 
-/* The popular items in order, without the seen ones. Scores are rating counts. */
-static int list_popular(const struct serve_model *served, int k, const int32_t *seen,
-                        int32_t n_seen, struct topk_result *result)
-{
-    const struct model *model = served->model;
-    result->n = 0;
-    for (int32_t i = 0; i < model->n_items && result->n < k; i++) {
-        const int32_t item = served->popular[i];
-        int32_t low = 0, high = n_seen;
-        while (low < high) {
-            const int32_t middle = low + (high - low) / 2;
-            if (seen[middle] < item) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        if (low < n_seen && seen[low] == item) {
-            continue;
-        }
-        result->items[result->n] = item;
-        result->scores[result->n++] = model->item_count[item];
-    }
-    return result->n;
-}
-
 /* Merges two ascending lists of items into `to`, each item once. */
 static int32_t merge(const int32_t *a, int32_t n_a, const int32_t *b, int32_t n_b,
                      int32_t *to)
@@ -146,39 +120,18 @@ static int fold_in(struct http_exchange *x, struct slice user,
     return 1;
 }
 
-static int find_list(struct http_exchange *x, const struct serving *serving,
-                     struct topk_query *query, struct list *list)
-{
-    const struct topk *topk = list->model->topk;
-    struct desk_lists *lists = server_lists(x);
-    void *scratch = server_scratch(x, SCRATCH_TOPK, topk_scratch_size(topk));
-    if (!scratch) {
-        return -1;
-    }
-    if (!(serving->explore > 0)) {
-        topk_find(topk, query, scratch, &lists->result, NULL);
-        return 0;
-    }
-    query->k = explore_n_candidates(serving->k);
-    topk_find(topk, query, scratch, &lists->candidates, NULL);
-    explore(&lists->candidates, serving->explore, serving->k, slice_of(list->id),
-            &lists->result, lists->propensities);
-    list->propensities = lists->propensities;
-    return 0;
-}
-
 int list_items(struct http_exchange *x, struct slice user,
                const struct serving *serving, struct list *list)
 {
     const struct serve_model *served = &x->state->models[serving->model];
-    struct topk_result *result = &server_lists(x)->result;
-    struct topk_query query = {.item_bias = serving->item_bias, .k = serving->k};
+    struct ranking *ranking = server_ranking(x);
+    struct topk_query query = {.item_bias = serving->item_bias};
     const int32_t index = model_find_user(served->model, user);
     query.seen = serve_state_seen(x->state, serving->model, user, &query.n_seen);
     *list = (struct list){.model = served,
                           .label = served->label,
-                          .items = result->items,
-                          .scores = result->scores};
+                          .items = ranking->list.items,
+                          .scores = ranking->list.scores};
     log_shard_next_id(x->log, list->id);
     const int folded = index < 0 ? fold_in(x, user, served, &query) : 0;
     if (folded < 0) {
@@ -192,12 +145,18 @@ int list_items(struct http_exchange *x, struct slice user,
     } else {
         list->fallback = "popular";
         list->label = served->popular_label;
-        list_popular(served, query.k, query.seen, query.n_seen, result);
+        ranking_popular(ranking, served, serving->k, query.seen, query.n_seen);
     }
-    if (query.vector && find_list(x, serving, &query, list) != 0) {
-        return -1;
+    if (query.vector) {
+        void *scratch =
+            server_scratch(x, SCRATCH_TOPK, topk_scratch_size(served->topk));
+        if (!scratch) {
+            return -1;
+        }
+        list->propensities =
+            ranking_make(ranking, served, serving, &query, slice_of(list->id), scratch);
     }
-    list->n = result->n;
+    list->n = ranking->list.n;
     return 0;
 }
 

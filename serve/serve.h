@@ -7,11 +7,12 @@
 #ifndef SERVE_SERVE_H
 #define SERVE_SERVE_H
 
-#include "serve/http.h"   /* IWYU pragma: export */
-#include "serve/reload.h" /* IWYU pragma: export */
-#include "serve/server.h" /* IWYU pragma: export */
-#include "serve/state.h"  /* IWYU pragma: export */
-#include "serve/topk.h"   /* IWYU pragma: export */
-#include "serve/worker.h" /* IWYU pragma: export */
+#include "serve/http.h"    /* IWYU pragma: export */
+#include "serve/ranking.h" /* IWYU pragma: export */
+#include "serve/reload.h"  /* IWYU pragma: export */
+#include "serve/server.h"  /* IWYU pragma: export */
+#include "serve/state.h"   /* IWYU pragma: export */
+#include "serve/topk.h"    /* IWYU pragma: export */
+#include "serve/worker.h"  /* IWYU pragma: export */
 
 #endif

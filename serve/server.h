@@ -10,6 +10,7 @@
 #include "common/slice.h"
 #include "logs/logs.h"
 #include "serve/http.h"
+#include "serve/ranking.h"
 #include "serve/state.h"
 #include "serve/worker.h"
 
@@ -90,12 +91,8 @@ enum server_scratch {
 };
 void *server_scratch(struct http_exchange *x, enum server_scratch what, size_t size);
 
-/* Room for two lists and the propensities of one. */
-struct desk_lists {
-    struct topk_result result, candidates;
-    double propensities[TOPK_MAX];
-};
-struct desk_lists *server_lists(struct http_exchange *x);
+/* This thread's room for making lists. */
+struct ranking *server_ranking(struct http_exchange *x);
 
 struct newcomers *server_newcomers(struct http_exchange *x);
 

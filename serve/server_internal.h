@@ -23,7 +23,7 @@ struct desk {
     const struct serve_state *slots_of; /* whose arms `slots` are for; not followed */
     void *scratch[N_SCRATCH];
     size_t scratch_size[N_SCRATCH];
-    struct desk_lists lists;
+    struct ranking ranking;
 };
 
 struct server {

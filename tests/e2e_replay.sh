@@ -43,6 +43,15 @@ weight = 0.5
 [arm which bpr]
 weight = 0.5
 model = bpr
+explore = 0.2
+[experiment likeness]
+status = running
+primary = satisfied
+[arm likeness plain]
+weight = 0.5
+[arm likeness diverse]
+weight = 0.5
+diversity = 0.3
 INI
 config=home/exp.ini start replay
 "$build"/tests/crash_client "$port" r acknowledged 400 >/dev/null || fail "strange answers"

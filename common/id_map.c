@@ -6,12 +6,15 @@
 #include "common/buffer.h"
 #include "common/hash.h"
 
+struct id_slot {
+    uint32_t tag;  /* upper hash bits: most mismatches never touch the id */
+    int32_t index; /* or ID_NONE */
+};
+
 struct id_map {
-    struct buffer arena; /* the ids, one after the other */
-    size_t *start;       /* (count + 1) offsets into the arena */
-    uint32_t
-        *short_hash; /* (count) upper hash bits: most mismatches never touch the id */
-    int32_t *slots;  /* (n_slots) index or ID_NONE; n_slots is a power of two */
+    struct buffer arena;   /* the ids, one after the other */
+    size_t *start;         /* (count + 1) offsets into the arena */
+    struct id_slot *slots; /* (n_slots), a power of two */
     size_t n_slots;
     int32_t count;
     int32_t capacity;
@@ -24,32 +27,27 @@ static int resize_ids(struct id_map *map, int32_t capacity)
         return -1;
     }
     map->start = start;
-    uint32_t *short_hash =
-        realloc(map->short_hash, (size_t)capacity * sizeof *short_hash);
-    if (!short_hash) {
-        return -1;
-    }
-    map->short_hash = short_hash;
     map->capacity = capacity;
     return 0;
 }
 
 static int resize_slots(struct id_map *map, size_t n_slots)
 {
-    int32_t *slots = malloc(n_slots * sizeof *slots);
+    struct id_slot *slots = malloc(n_slots * sizeof *slots);
     if (!slots) {
         return -1;
     }
     for (size_t i = 0; i < n_slots; i++) {
-        slots[i] = ID_NONE;
+        slots[i].index = ID_NONE;
     }
     for (int32_t index = 0; index < map->count; index++) {
         const struct slice id = id_map_id(map, index);
-        size_t at = hash_bytes(id.data, id.len) & (n_slots - 1);
-        while (slots[at] != ID_NONE) {
+        const uint64_t hash = hash_bytes(id.data, id.len);
+        size_t at = hash & (n_slots - 1);
+        while (slots[at].index != ID_NONE) {
             at = (at + 1) & (n_slots - 1);
         }
-        slots[at] = index;
+        slots[at] = (struct id_slot){(uint32_t)(hash >> 32), index};
     }
     free(map->slots);
     map->slots = slots;
@@ -76,7 +74,6 @@ void id_map_free(struct id_map *map)
     if (map) {
         buffer_free(&map->arena);
         free(map->start);
-        free(map->short_hash);
         free(map->slots);
         free(map);
     }
@@ -86,10 +83,9 @@ void id_map_free(struct id_map *map)
 static size_t find_slot(const struct id_map *map, struct slice id, uint64_t hash)
 {
     size_t at = hash & (map->n_slots - 1);
-    for (; map->slots[at] != ID_NONE; at = (at + 1) & (map->n_slots - 1)) {
-        const int32_t index = map->slots[at];
-        if (map->short_hash[index] == (uint32_t)(hash >> 32) &&
-            slice_equal(id_map_id(map, index), id)) {
+    for (; map->slots[at].index != ID_NONE; at = (at + 1) & (map->n_slots - 1)) {
+        if (map->slots[at].tag == (uint32_t)(hash >> 32) &&
+            slice_equal(id_map_id(map, map->slots[at].index), id)) {
             break;
         }
     }
@@ -98,15 +94,24 @@ static size_t find_slot(const struct id_map *map, struct slice id, uint64_t hash
 
 int32_t id_map_find(const struct id_map *map, struct slice id)
 {
-    return map->slots[find_slot(map, id, hash_bytes(id.data, id.len))];
+    return id_map_find_hashed(map, id, hash_bytes(id.data, id.len));
+}
+
+int32_t id_map_find_hashed(const struct id_map *map, struct slice id, uint64_t hash)
+{
+    return map->slots[find_slot(map, id, hash)].index;
 }
 
 int32_t id_map_add(struct id_map *map, struct slice id)
 {
-    const uint64_t hash = hash_bytes(id.data, id.len);
+    return id_map_add_hashed(map, id, hash_bytes(id.data, id.len));
+}
+
+int32_t id_map_add_hashed(struct id_map *map, struct slice id, uint64_t hash)
+{
     size_t slot = find_slot(map, id, hash);
-    if (map->slots[slot] != ID_NONE) {
-        return map->slots[slot];
+    if (map->slots[slot].index != ID_NONE) {
+        return map->slots[slot].index;
     }
     if (map->count == INT32_MAX) {
         return ID_NONE;
@@ -131,9 +136,27 @@ int32_t id_map_add(struct id_map *map, struct slice id)
     }
     const int32_t index = map->count++;
     map->start[index + 1] = map->arena.len;
-    map->short_hash[index] = (uint32_t)(hash >> 32);
-    map->slots[slot] = index;
+    map->slots[slot] = (struct id_slot){(uint32_t)(hash >> 32), index};
     return index;
+}
+
+void id_map_prefetch(const struct id_map *map, uint64_t hash)
+{
+    __builtin_prefetch(&map->slots[hash & (map->n_slots - 1)]);
+}
+
+int32_t id_map_guess(const struct id_map *map, uint64_t hash)
+{
+    const struct id_slot *slot = &map->slots[hash & (map->n_slots - 1)];
+    if (slot->index != ID_NONE) {
+        __builtin_prefetch(&map->start[slot->index]);
+    }
+    return slot->index;
+}
+
+void id_map_prefetch_id(const struct id_map *map, int32_t index)
+{
+    __builtin_prefetch(map->arena.data + map->start[index]);
 }
 
 int32_t id_map_count(const struct id_map *map)

@@ -1,7 +1,7 @@
 /* id_map.h - external ids (any bytes) to the dense indices 0, 1, 2, ... in order of
  * first sight, and back.
  *
- * Open addressing over XXH3 with the ids packed in one arena: about 20 bytes an id plus
+ * Open addressing over XXH3 with the ids packed in one arena: about 30 bytes an id plus
  * its length. Lookups may run in several threads while nobody adds.
  */
 #ifndef COMMON_ID_MAP_H
@@ -26,6 +26,19 @@ int32_t id_map_find(const struct id_map *map, struct slice id);
 /* Index of `id`, added when absent; ID_NONE when memory ran out or 2^31 - 1 ids are in.
  */
 MUST_CHECK int32_t id_map_add(struct id_map *map, struct slice id);
+
+/* The same for those who have hash_bytes(id) already. */
+int32_t id_map_find_hashed(const struct id_map *map, struct slice id, uint64_t hash);
+MUST_CHECK int32_t id_map_add_hashed(struct id_map *map, struct slice id,
+                                     uint64_t hash);
+
+/* For those who look up many ids of a large map: each look-up waits for memory three
+ * times, and those of different ids may wait together. First prefetch by hash; then
+ * guess, which returns the index that the id most likely has, or ID_NONE; then
+ * prefetch_id of that index; then the look-up itself. */
+void id_map_prefetch(const struct id_map *map, uint64_t hash);
+int32_t id_map_guess(const struct id_map *map, uint64_t hash);
+void id_map_prefetch_id(const struct id_map *map, int32_t index);
 
 int32_t id_map_count(const struct id_map *map);
 

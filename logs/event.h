@@ -72,6 +72,11 @@ struct event {
     const struct event_attribute *attributes;
     int n_attributes;    /* 0 when the config declares none or none was known */
     int hash_version;    /* of the assignment */
+    /* Of an event that was read: not 0, and the same number from the same reader (with
+     * several threads: in the same visitor) only where assignments, attributes, hash
+     * version and config are the same, too, so that they need be looked up once. 0:
+     * not known. */
+    uint32_t shape;
     struct slice config; /* config hash (also: of a config event) */
     struct slice model; /* "name:hash"; empty when a client reported the exposure, which
                            then has no items either */

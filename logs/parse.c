@@ -5,21 +5,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
-#include "common/decimal.h"
 #include "logs/line.h"
-#include "logs/parse_internal.h"
+#include "logs/parse_cursor.h"
 #include "logs/reader.h"
-
-/* The LINE_CRC_LEN bytes behind `end` may be read, too. */
-struct cursor {
-    const char *at;
-    const char *end; /* where `,"crc":` begins */
-    struct line_parser *parser;
-};
 
 struct line_parser *line_parser_new(void)
 {
@@ -35,6 +24,9 @@ void line_parser_free(struct line_parser *parser)
         free(parser->attributes);
         free(parser->assignments);
         free(parser->text);
+        for (int i = 0; i < PARSER_SHAPES; i++) {
+            free(parser->shapes[i].assignments);
+        }
         free(parser);
     }
 }
@@ -57,250 +49,6 @@ bool parser_grow(void **array, size_t *capacity, size_t n, size_t element_size)
     *array = grown;
     *capacity = wanted;
     return true;
-}
-
-/* memcmp() == 0 for a length known at compile time, as loads that overlap: gcc calls
- * the function for lengths above a few bytes. */
-__attribute__((always_inline)) static inline bool same(const char *a, const char *b,
-                                                       size_t len)
-{
-    if (len >= 8) {
-        uint64_t x, y, differ = 0;
-        for (size_t i = 0; i + 8 < len; i += 8) {
-            memcpy(&x, a + i, 8);
-            memcpy(&y, b + i, 8);
-            differ |= x ^ y;
-        }
-        memcpy(&x, a + len - 8, 8);
-        memcpy(&y, b + len - 8, 8);
-        return (differ | (x ^ y)) == 0;
-    }
-    if (len >= 4) {
-        uint32_t x, y, last_x, last_y;
-        memcpy(&x, a, 4);
-        memcpy(&y, b, 4);
-        memcpy(&last_x, a + len - 4, 4);
-        memcpy(&last_y, b + len - 4, 4);
-        return ((x ^ y) | (last_x ^ last_y)) == 0;
-    }
-    bool is_same = true;
-    for (size_t i = 0; i < len; i++) {
-        is_same &= a[i] == b[i];
-    }
-    return is_same;
-}
-
-__attribute__((always_inline)) static inline bool literal(struct cursor *c,
-                                                          const char *text, size_t len)
-{
-    if (c->end - c->at < (ptrdiff_t)len || !same(c->at, text, len)) {
-        return false;
-    }
-    c->at += len;
-    return true;
-}
-
-#define LITERAL(cursor, text) literal((cursor), (text), sizeof(text) - 1)
-
-static int hex4(const char *text)
-{
-    int value = 0;
-    for (int i = 0; i < 4; i++) {
-        const char c = text[i];
-        const int digit = c >= '0' && c <= '9'   ? c - '0'
-                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                                 : -1;
-        if (digit < 0) {
-            return -1;
-        }
-        value = value << 4 | digit;
-    }
-    return value;
-}
-
-/* The escapes that our writer makes: \" \\ \n \r \t and \u00xx below 0x20. Returns the
- * byte and moves past it, or -1 (left to the general parser). */
-static int unescape(struct cursor *c)
-{
-    const ptrdiff_t left = c->end - c->at;
-    if (left < 2) {
-        return -1;
-    }
-    const char kind = c->at[1];
-    if (kind == 'u') {
-        const int code = left >= 6 ? hex4(c->at + 2) : -1;
-        c->at += 6;
-        return code < 0x80 ? code : -1;
-    }
-    c->at += 2;
-    switch (kind) {
-    case '"':
-    case '\\':
-        return kind;
-    case 'n':
-        return '\n';
-    case 'r':
-        return '\r';
-    case 't':
-        return '\t';
-    default:
-        return -1;
-    }
-}
-
-/* The rest of a string that has an escape at c->at; `start` is its first byte. */
-static bool escaped_string(struct cursor *c, const char *start, struct slice *text)
-{
-    struct line_parser *p = c->parser;
-    char *const to =
-        p->text + p->text_len; /* line_parse made room for the whole line */
-    size_t len = (size_t)(c->at - start);
-    memcpy(to, start, len);
-    while (c->at < c->end && *c->at != '"') {
-        if ((unsigned char)*c->at < 0x20) {
-            return false;
-        }
-        if (*c->at != '\\') {
-            to[len++] = *c->at++;
-            continue;
-        }
-        const int byte = unescape(c);
-        if (byte < 0) {
-            return false;
-        }
-        to[len++] = (char)byte;
-    }
-    if (c->at >= c->end) {
-        return false;
-    }
-    c->at++;
-    p->text_len += len;
-    *text = (struct slice){to, len};
-    return true;
-}
-
-/* Moves to the first quote, backslash or control character; false when the line ends
- * before. */
-static inline bool find_special(struct cursor *c)
-{
-#if defined(__SSE2__)
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
-    const __m128i last_control = _mm_set1_epi8(0x1F);
-    for (; c->at < c->end; c->at += 16) { /* at most 15 bytes behind the end are read */
-        const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)c->at);
-        const __m128i is_special =
-            _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote),
-                                      _mm_cmpeq_epi8(bytes, backslash)),
-                         _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes));
-        const unsigned mask = (unsigned)_mm_movemask_epi8(is_special);
-        if (mask) {
-            c->at += __builtin_ctz(mask);
-            return c->at < c->end;
-        }
-    }
-    return false;
-#else
-    for (; c->at < c->end; c->at++) {
-        const unsigned char byte = (unsigned char)*c->at;
-        if (byte == '"' || byte == '\\' || byte < 0x20) {
-            return true;
-        }
-    }
-    return false;
-#endif
-}
-
-static inline bool string(struct cursor *c, struct slice *text)
-{
-    if (c->at >= c->end || *c->at != '"') {
-        return false;
-    }
-    const char *start = ++c->at;
-    if (!find_special(c)) {
-        return false;
-    }
-    if (*c->at == '"') {
-        *text = (struct slice){start, (size_t)(c->at - start)};
-        c->at++;
-        return true;
-    }
-    return *c->at == '\\' && escaped_string(c, start, text);
-}
-
-/* A whole number of at most 18 digits, so that it cannot overflow. */
-static inline bool whole(struct cursor *c, int64_t *value)
-{
-    const bool is_negative = c->at < c->end && *c->at == '-';
-    const char *digits = c->at + is_negative, *at = digits;
-    uint64_t sum = 0;
-    while (c->end - at >= 8 && at - digits < 16 && decimal_take_eight(at, &sum)) {
-        at += 8;
-    }
-    while (at < c->end && at - digits < 18 && *at >= '0' && *at <= '9') {
-        sum = sum * 10 + (uint64_t)(*at++ - '0');
-    }
-    if (at == digits || (*digits == '0' && at - digits > 1)) {
-        return false;
-    }
-    if (at < c->end &&
-        (*at == '.' || *at == 'e' || *at == 'E' || (*at >= '0' && *at <= '9'))) {
-        return false;
-    }
-    *value = is_negative ? -(int64_t)sum : (int64_t)sum;
-    c->at = at;
-    return true;
-}
-
-/* Most numbers are positive and have few digits: d, d.d ... d.dddddddd. Both they and
- * the power of ten are exact doubles, so their quotient is the nearest one (Clinger,
- * 1990). Everything else is decimal_read's. */
-static inline bool short_number(struct cursor *c, double *value)
-{
-    static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8};
-    const char *at = c->at;
-    if (c->end - at < 12 || *at < '0' || *at > '9') {
-        return false;
-    }
-    uint32_t digits = (uint32_t)(*at++ - '0');
-    int n_fraction = 0;
-    if (*at == '.') {
-        const char *first = ++at;
-        while (*at >= '0' && *at <= '9' && at - first < 8) {
-            digits = digits * 10 + (uint32_t)(*at++ - '0');
-        }
-        n_fraction = (int)(at - first);
-        if (n_fraction == 0) {
-            return false;
-        }
-    }
-    if (*at != ',' && *at != ']' && *at != '}') {
-        return false;
-    }
-    *value = (double)digits / powers[n_fraction];
-    c->at = at;
-    return true;
-}
-
-static inline bool number(struct cursor *c, double *value)
-{
-    if (short_number(c, value)) {
-        return true;
-    }
-    const char *end = decimal_read(c->at, c->end, value);
-    if (!end) {
-        return false;
-    }
-    c->at = end;
-    return true;
-}
-
-static inline bool number_or_null(struct cursor *c, double *value)
-{
-    if (LITERAL(c, "null")) {
-        *value = NAN;
-        return true;
-    }
-    return number(c, value);
 }
 
 static bool assignments(struct cursor *c, struct event *e)
@@ -449,31 +197,113 @@ static bool items(struct cursor *c, struct event *e)
             item_numbers(c, n, offsetof(struct event_item, propensity)));
 }
 
-static bool exposure(struct cursor *c, struct event *e)
+static inline bool take_shape(struct cursor *c, struct event *e, int index)
 {
+    const struct parser_shape *shape = &c->parser->shapes[index];
+    if (shape->len == 0 || (size_t)(c->end - c->at) < shape->len ||
+        memcmp(c->at, shape->text, shape->len) != 0) {
+        return false;
+    }
+    c->at += shape->len;
+    c->parser->last_shape = index;
+    e->assignments = shape->assignments;
+    e->n_assignments = shape->n_assignments;
+    e->hash_version = shape->hash_version;
+    e->config = shape->config;
+    e->shape = shape->number;
+    return true;
+}
+
+/* The assignments and config of the event, if they were seen before. */
+static inline bool known_shape(struct cursor *c, struct event *e)
+{
+    const int last = c->parser->last_shape;
+    if (take_shape(c, e, last)) {
+        return true;
+    }
+    for (int i = 0; i < PARSER_SHAPES; i++) {
+        if (i != last && take_shape(c, e, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Moves a slice of the line into the copy of its text. */
+static struct slice rebase(struct slice slice, const char *from, const char *to)
+{
+    return (struct slice){to + (slice.data - from), slice.len};
+}
+
+/* Keeps what stands in [start, c->at) for the lines to come. Attributes differ from
+ * user to user; strings with escapes are rare. */
+static bool keep_shape(struct cursor *c, const char *start, struct event *e)
+{
+    struct line_parser *p = c->parser;
+    const size_t len = (size_t)(c->at - start), n = (size_t)e->n_assignments;
+    struct parser_shape *shape = &p->shapes[p->next_shape];
+    if (len > PARSER_SHAPE_SIZE || e->n_attributes || p->text_len || n == 0) {
+        return true;
+    }
+    while (shape->assignments_capacity < n) {
+        if (!parser_grow((void **)&shape->assignments, &shape->assignments_capacity,
+                         shape->assignments_capacity, sizeof *shape->assignments)) {
+            p->no_memory = true;
+            return false;
+        }
+    }
+    memcpy(shape->text, start, len);
+    for (size_t i = 0; i < n; i++) {
+        shape->assignments[i] = e->assignments[i];
+        shape->assignments[i].experiment =
+            rebase(e->assignments[i].experiment, start, shape->text);
+        shape->assignments[i].arm = rebase(e->assignments[i].arm, start, shape->text);
+    }
+    shape->len = len;
+    shape->n_assignments = e->n_assignments;
+    shape->hash_version = e->hash_version;
+    shape->config = rebase(e->config, start, shape->text);
+    shape->number = ++p->n_shapes;
+    e->shape = shape->number;
+    p->last_shape = p->next_shape;
+    p->next_shape = (p->next_shape + 1) % PARSER_SHAPES;
+    return true;
+}
+
+static bool new_shape(struct cursor *c, struct event *e)
+{
+    const char *start = c->at;
     int64_t hash_version = 0;
-    e->type = EVENT_EXPOSURE;
-    e->latency_us = -1;
-    if (!string(c, &e->id) || !LITERAL(c, ",\"user\":") || !string(c, &e->user) ||
-        !LITERAL(c, ",\"assignments\":{") || !assignments(c, e) ||
+    if (!LITERAL(c, ",\"assignments\":{") || !assignments(c, e) ||
         (LITERAL(c, ",\"attributes\":{") && !attributes(c, e)) ||
         !LITERAL(c, ",\"hash\":") || !whole(c, &hash_version) || hash_version < 0 ||
         hash_version > 1000 || !LITERAL(c, ",\"config\":") || !string(c, &e->config)) {
         return false;
     }
     e->hash_version = (int)hash_version;
+    for (int i = 0; i < e->n_assignments; i++) {
+        const double p = e->assignments[i].probability;
+        if (!(p > 0 && p <= 1)) {
+            return false;
+        }
+    }
+    return keep_shape(c, start, e);
+}
+
+static bool exposure(struct cursor *c, struct event *e)
+{
+    e->type = EVENT_EXPOSURE;
+    e->latency_us = -1;
+    if (!string(c, &e->id) || !LITERAL(c, ",\"user\":") || !string(c, &e->user) ||
+        (!known_shape(c, e) && !new_shape(c, e))) {
+        return false;
+    }
     if (LITERAL(c, ",\"model\":") && (!string(c, &e->model) || !items(c, e))) {
         return false;
     }
     if (LITERAL(c, ",\"latency_us\":") &&
         (!whole(c, &e->latency_us) || e->latency_us < 0)) {
         return false;
-    }
-    for (int i = 0; i < e->n_assignments; i++) {
-        const double p = e->assignments[i].probability;
-        if (!(p > 0 && p <= 1)) {
-            return false;
-        }
     }
     return e->id.len > 0;
 }

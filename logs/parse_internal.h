@@ -6,6 +6,22 @@
 
 #include "logs/parse.h"
 
+#define PARSER_SHAPES     8
+#define PARSER_SHAPE_SIZE 512
+
+/* What stands between the user and the model of an exposure: which arms, under which
+ * config. There are few of them in a log, so each is parsed once and compared after. */
+struct parser_shape {
+    char text[PARSER_SHAPE_SIZE];
+    size_t len;                           /* 0: none yet */
+    struct event_assignment *assignments; /* their slices point into `text` */
+    size_t assignments_capacity;
+    int n_assignments;
+    int hash_version;
+    struct slice config;
+    uint32_t number;
+};
+
 struct line_parser {
     char *text; /* unescaped strings of this line; never moves while it is parsed */
     size_t text_len;
@@ -19,7 +35,10 @@ struct line_parser {
     struct event_model *models;
     size_t models_capacity;
     unsigned skip;
-    json_t *tree; /* what the general parser's slices point into */
+    struct parser_shape shapes[PARSER_SHAPES];
+    int last_shape, next_shape; /* found last; to be replaced next */
+    uint32_t n_shapes;          /* ever */
+    json_t *tree;               /* what the general parser's slices point into */
     char reason[160];
     bool no_memory;
 };

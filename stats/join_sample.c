@@ -8,10 +8,12 @@
 #include <string.h>
 
 #include "stats/join_state.h"
+#include "stats/order.h"
 
 static bool is_in_sample(const struct join *join, int32_t unit, int shift)
 {
-    return (join->user_hash[unit] >> 20 & (((uint64_t)1 << shift) - 1)) == 0;
+    return shift == 0 ||
+           (join->user_hash[unit] >> 20 & (((uint64_t)1 << shift) - 1)) == 0;
 }
 
 static int32_t unit_of(const char *record)
@@ -59,6 +61,12 @@ int join_sample_add(const struct join *join, struct join_sample *sample,
 int join_sample_merge(const struct join *join, struct join_sample *into,
                       struct join_sample *from, size_t size)
 {
+    if (into->n == 0 && into->shift <= from->shift) {
+        free(into->records);
+        *into = *from;
+        *from = (struct join_sample){0};
+        return 0;
+    }
     if (from->shift > into->shift) {
         into->shift = from->shift;
         shrink(join, into, size);
@@ -74,40 +82,59 @@ int join_sample_merge(const struct join *join, struct join_sample *into,
     return 0;
 }
 
-static int compare_singles(const void *a, const void *b)
+/* Ascending; most units have a few values, which are better off without a sort that
+ * takes memory. */
+static void sort_few(double *values, size_t n)
 {
-    const struct join_single *x = a, *y = b;
-    if (x->unit != y->unit) {
-        return x->unit < y->unit ? -1 : 1;
+    if (n > 64) {
+        order_sort(values, n);
+        return;
     }
-    return (x->value > y->value) - (x->value < y->value);
+    for (size_t i = 1; i < n; i++) {
+        const double value = values[i];
+        size_t at = i;
+        for (; at > 0 && values[at - 1] > value; at--) {
+            values[at] = values[at - 1];
+        }
+        values[at] = value;
+    }
 }
 
+/* Sorts by counting the values of each row. */
 int join_singles_fill(const struct join_sample *sample, const int32_t *row_of,
-                      struct unit_metric *to)
+                      int n_rows, struct unit_metric *to)
 {
     const struct join_single *records = sample->records;
-    struct join_single *sorted = malloc((sample->n + 1) * sizeof *sorted);
+    size_t *end = calloc((size_t)n_rows + 1, sizeof *end);
     to->cluster = malloc((sample->n + 1) * sizeof *to->cluster);
     to->values = malloc((sample->n + 1) * sizeof *to->values);
-    if (!sorted || !to->cluster || !to->values) {
-        free(sorted);
+    if (!end || !to->cluster || !to->values) {
+        free(end);
         return -1;
     }
-    size_t n = 0;
+    for (size_t i = 0; i < sample->n; i++) {
+        const int32_t row = row_of[records[i].unit];
+        end[row < 0 ? n_rows : row]++;
+    }
+    size_t sum = 0;
+    for (int row = 0; row < n_rows; row++) {
+        const size_t count = end[row];
+        end[row] = sum;
+        sum += count;
+    }
     for (size_t i = 0; i < sample->n; i++) {
         const int32_t row = row_of[records[i].unit];
         if (row >= 0) {
-            sorted[n++] = (struct join_single){row, records[i].value};
+            to->cluster[end[row]] = row;
+            to->values[end[row]++] = records[i].value;
         }
     }
-    qsort(sorted, n, sizeof *sorted, compare_singles);
-    for (size_t i = 0; i < n; i++) {
-        to->cluster[i] = sorted[i].unit;
-        to->values[i] = sorted[i].value;
+    for (int row = 0; row < n_rows; row++) {
+        const size_t start = row ? end[row - 1] : 0;
+        sort_few(to->values + start, end[row] - start);
     }
-    to->n_values = (int64_t)n;
+    to->n_values = (int64_t)sum;
     to->sampled_1_in = 1 << sample->shift;
-    free(sorted);
+    free(end);
     return 0;
 }

@@ -17,9 +17,6 @@ struct join *join_new(const char *path)
     if (!join) {
         return NULL;
     }
-    for (int i = 0; i < JOIN_LOCKS; i++) {
-        pthread_mutex_init(&join->locks[i], NULL);
-    }
     pthread_mutex_init(&join->repeat_lock, NULL);
     join->path = arena_text(&join->arena, slice_of(path));
     join->seen = id_seen_new();
@@ -291,6 +288,7 @@ void join_free(struct join *join)
     for (int e = 0; e < join->n_experiments; e++) {
         struct join_experiment *experiment = &join->experiments[e];
         for (int m = 0; experiment->metrics && m < experiment->spec->n_metrics; m++) {
+            free(experiment->metrics[m].counts);
             free(experiment->metrics[m].values);
             free(experiment->metrics[m].denominators);
             free(experiment->metrics[m].singles.records);
@@ -300,9 +298,7 @@ void join_free(struct join *join)
         free(experiment->units);
         id_map_free(experiment->arms);
     }
-    for (int i = 0; i < JOIN_LOCKS; i++) {
-        pthread_mutex_destroy(&join->locks[i]);
-    }
+    free(join->is_busy);
     pthread_mutex_destroy(&join->repeat_lock);
     free(join->experiments);
     free(join->configs);

@@ -1,26 +1,32 @@
-/* join_state.h - what the join keeps while it reads: private to join.c and
- * its siblings.
+/* join_state.h - what the join keeps while it reads: private to the join's own files.
+ *
+ * join.c        both readings, by several threads
+ * join_first.c  the first: configs, units, ids
+ * join_second.c the second: values, by join_values.c; join_repeat.c: of copies, one
+ * join_state.c  the memory of it all
+ * join_table.c  the rows of an experiment
  */
 #ifndef STATS_JOIN_STATE_H
 #define STATS_JOIN_STATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/arena.h"
 #include "common/id_map.h"
+#include "logs/logs.h"
 #include "stats/analysis_spec.h"
 #include "stats/evidence.h"
 #include "stats/exact_sum.h"
 #include "stats/id_seen.h"
 #include "stats/join.h"
 
-#define JOIN_ARM_NONE      (-1) /* never exposed to this experiment */
-#define JOIN_ARM_CROSSOVER (-2) /* seen in two arms */
-#define JOIN_ARM_FORCED    (-3) /* forced into an arm at least once */
-#define JOIN_ITEM_ARMS     8    /* items are counted in the first so many arms */
-#define JOIN_LOCKS         256
+#define JOIN_ARM_NONE      (-1)      /* never exposed to this experiment */
+#define JOIN_ARM_CROSSOVER (-2)      /* seen in two arms */
+#define JOIN_ARM_FORCED    (-3)      /* forced into an arm at least once */
+#define JOIN_ITEM_ARMS     8         /* items are counted in the first so many arms */
 #define JOIN_MAX_VALUES    (4 << 20) /* records kept in one sample */
 
 /* One unit in one experiment. */
@@ -32,7 +38,14 @@ struct join_unit {
     uint32_t n_feedback;
 };
 
-/* One metric of one unit. */
+/* One metric of one unit: of proportions and counts, where every event adds 1. */
+struct join_count {
+    uint32_t sum;    /* inside the window */
+    uint32_t before; /* before the first exposure */
+    uint32_t days;
+};
+
+/* And of all others. */
 struct join_value {
     exact_sum sum;    /* inside the window */
     exact_sum before; /* before the first exposure */
@@ -55,7 +68,8 @@ struct join_sample {
 };
 
 struct join_metric {
-    struct join_value *values;  /* (n_units) */
+    struct join_count *counts;  /* (n_units) for proportions and counts */
+    struct join_value *values;  /* (n_units) for means and ratios */
     exact_sum *denominators;    /* (n_units) for ratios */
     struct join_sample singles; /* of struct join_single, for quantiles */
 };
@@ -96,6 +110,46 @@ struct join_targets {
     int n;
 };
 
+/* What the assignments of an event were found to be; see event.shape. */
+#define JOIN_SHAPES     16
+#define JOIN_SHAPE_ARMS 8
+struct join_shape {
+    uint32_t number; /* 0: nothing here yet */
+    int32_t config;
+    int n;
+    int32_t experiment[JOIN_SHAPE_ARMS];
+    int16_t arm[JOIN_SHAPE_ARMS]; /* or JOIN_ARM_FORCED; of the first reading only */
+};
+
+/* What is left of an event when all but its user has been looked up. */
+#define JOIN_USER_MAX 40
+struct join_fact {
+    bool is_exposure;
+    bool is_rest;     /* more assignments of an exposure that was counted */
+    bool has_list;    /* n_items was logged */
+    bool has_request; /* feedback that names its exposure */
+    int n_items;
+    const struct event *event; /* NULL unless lists are looked at */
+    int32_t targets;           /* of feedback */
+    uint64_t hash;             /* of the user's id */
+    int64_t ts_us;
+    int64_t latency_us; /* -1: none */
+    double value;       /* of feedback */
+    struct join_shape shape;
+    int32_t user; /* once it was found */
+    size_t user_len;
+    char user_id[JOIN_USER_MAX];
+};
+
+/* Facts wait until there are enough of them to look up their users side by side: in a
+ * large log each look-up is some six accesses to memory that nobody has touched lately.
+ */
+#define JOIN_BATCH 32
+struct join_batch {
+    struct join_fact facts[JOIN_BATCH];
+    int n;
+};
+
 struct join {
     struct arena arena;
     char *path;
@@ -119,8 +173,10 @@ struct join {
     struct error error; /* of the reading under way, or code ERROR_NONE */
     int n_threads;
     bool wants_items;
-    pthread_mutex_t locks[JOIN_LOCKS]; /* of units, by index modulo JOIN_LOCKS */
-    pthread_mutex_t repeat_lock;       /* of repeats, the arena and the evidence */
+    struct join_shape shapes[JOIN_SHAPES]; /* of this part of the first reading, */
+    struct join_batch batch;               /* and its exposures that wait */
+    atomic_uchar *is_busy;                 /* (n users) while a thread changes a unit */
+    pthread_mutex_t repeat_lock;           /* of repeats, the arena and the evidence */
 };
 
 /* What a thread of the second reading counts by itself. */
@@ -133,7 +189,16 @@ struct join_worker {
     struct join *join;
     struct evidence evidence;
     struct join_tally *tallies; /* (n_experiments) */
+    struct join_shape shapes[JOIN_SHAPES];
+    struct join_batch batch;
     struct error error;
+};
+
+/* The earliest of the events that share an id; ties by content, then by spelling. */
+struct join_repeat {
+    bool is_set, is_conflict;
+    uint64_t content, line;
+    struct event event; /* its slices and arrays are in the arena */
 };
 
 /* NULL when memory ran out. */
@@ -162,6 +227,29 @@ void join_see_unit(const struct join *join, struct join_unit *unit, int arm, int
 /* Adds what another part of the first reading gathered. */
 MUST_CHECK int join_merge(struct join *into, const struct join *from);
 MUST_CHECK int join_order_configs(struct join *join);
+
+/* What the readings call for every event; the context is a join, or a join_worker. When
+ * all events were read, what waits has to be counted. */
+int join_first_reading(void *context, const struct event *event);
+int join_second_reading(void *context, const struct event *event);
+MUST_CHECK int join_first_end(struct join *join);
+MUST_CHECK int join_second_end(struct join_worker *worker);
+
+/* Brings what the users of the batch have in `users` near. */
+void join_prefetch(const struct id_map *users, struct join_batch *batch);
+static inline struct slice join_fact_user(const struct join_fact *fact)
+{
+    return (struct slice){fact->user_id, fact->user_len};
+}
+
+/* Takes in a copy of an event whose id came more than once; `line` is the hash of its
+ * line. The caller holds the repeat_lock. */
+MUST_CHECK int join_keep_repeat(struct join *join, struct join_repeat *repeat,
+                                const struct event *event, uint64_t line);
+
+/* Counts an event of the second reading. */
+MUST_CHECK int join_count_event(struct join_worker *worker, const struct event *event,
+                                uint64_t line);
 
 /* Makes room for the values of `spec`. */
 MUST_CHECK int join_prepare(struct join *join, const struct analysis_spec *spec);
@@ -196,15 +284,16 @@ MUST_CHECK int join_lists_merge(const struct join *join, struct join_lists *into
                                 struct join_lists *from);
 void join_lists_free(struct join_lists *lists);
 
-/* The lists as a table has them; row_of: (n users) row of each of the join's units, -1
- * for those that do not count; arm_of: (n logged arms) index in the spec or -1. -1 when
- * memory ran out. */
+/* The lists as a table of n_rows has them; row_of: (n users) row of each of the join's
+ * units, -1 for those that do not count; arm_of: (n logged arms) index in the spec or
+ * -1. -1 when memory ran out. */
 MUST_CHECK int join_lists_fill(const struct join_experiment *experiment,
-                               const int32_t *row_of, const int *arm_of,
+                               const int32_t *row_of, int n_rows, const int *arm_of,
                                struct unit_lists *to);
 
 /* The single values of `sample` by row of the table. -1 when memory ran out. */
 MUST_CHECK int join_singles_fill(const struct join_sample *sample,
-                                 const int32_t *row_of, struct unit_metric *to);
+                                 const int32_t *row_of, int n_rows,
+                                 struct unit_metric *to);
 
 #endif

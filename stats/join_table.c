@@ -7,18 +7,54 @@
 
 struct row {
     uint64_t hash;
-    struct slice id;
     int32_t unit; /* index in the join */
-    int arm;      /* index in the spec */
 };
 
-static int compare_rows(const void *a, const void *b)
+static bool is_before(const struct join *join, const struct row *a, const struct row *b)
 {
-    const struct row *x = a, *y = b;
-    if (x->hash != y->hash) {
-        return x->hash < y->hash ? -1 : 1;
+    if (a->hash != b->hash) {
+        return a->hash < b->hash;
     }
-    return slice_compare(x->id, y->id);
+    return slice_compare(id_map_id(join->users, a->unit),
+                         id_map_id(join->users, b->unit)) < 0;
+}
+
+/* Canonical order, in place: by digits of the hash from its upper end (P. McIlroy, K.
+ * Bostic, M. McIlroy, "Engineering radix sort", Computing Systems 6 (1993) 5), few rows
+ * by insertion. Rows that share a whole hash go by id. */
+static void sort_rows(const struct join *join, struct row *rows, size_t n, int shift)
+{
+    size_t next[256], end[256], count[256] = {0};
+    for (size_t i = 1; (n <= 16 || shift < 0) && i < n; i++) {
+        const struct row row = rows[i];
+        size_t at = i;
+        for (; at > 0 && is_before(join, &row, &rows[at - 1]); at--) {
+            rows[at] = rows[at - 1];
+        }
+        rows[at] = row;
+    }
+    if (n <= 16 || shift < 0) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        count[rows[i].hash >> shift & 0xFF]++;
+    }
+    for (size_t digit = 0, sum = 0; digit < 256; digit++) {
+        next[digit] = sum;
+        sum += count[digit];
+        end[digit] = sum;
+    }
+    for (size_t digit = 0; digit < 256; digit++) {
+        while (next[digit] < end[digit]) {
+            const struct row row = rows[next[digit]];
+            const size_t to = row.hash >> shift & 0xFF;
+            rows[next[digit]] = rows[next[to]];
+            rows[next[to]++] = row;
+        }
+    }
+    for (size_t digit = 0; digit < 256; digit++) {
+        sort_rows(join, rows + end[digit] - count[digit], count[digit], shift - 8);
+    }
 }
 
 /* Index in the spec of each arm that exposures name, -1 where the config has none. */
@@ -56,12 +92,11 @@ static int pick_rows(const struct join *join, const struct join_experiment *expe
         } else if (arm != JOIN_ARM_NONE && arm_of[arm] < 0) {
             table->n_unknown_arm++;
         } else if (arm != JOIN_ARM_NONE) {
-            rows[n++] = (struct row){join->user_hash[u], id_map_id(join->users, u), u,
-                                     arm_of[arm]};
+            rows[n++] = (struct row){join->user_hash[u], u};
         }
     }
     free(arm_of);
-    qsort(rows, (size_t)n, sizeof *rows, compare_rows);
+    sort_rows(join, rows, (size_t)n, 56);
     table->n_units = n;
     return 0;
 }
@@ -92,6 +127,10 @@ static int fill_units(const struct join *join, const struct join_experiment *exp
         !table->first_ts_us || !table->n_exposures || !table->n_feedback) {
         return -1;
     }
+    int *arm_of = map_arms(experiment);
+    if (!arm_of) {
+        return -1;
+    }
     table->first_ts_us_min = INT64_MAX;
     int last_config = -1, last_weights = -1;
     for (int i = 0; i < table->n_units; i++) {
@@ -101,9 +140,9 @@ static int fill_units(const struct join *join, const struct join_experiment *exp
             last_weights =
                 find_weights(experiment->spec, join->configs[last_config].hash);
         }
-        table->id[i] = rows[i].id;
+        table->id[i] = id_map_id(join->users, rows[i].unit);
         table->hash[i] = rows[i].hash;
-        table->arm[i] = (int16_t)rows[i].arm;
+        table->arm[i] = (int16_t)arm_of[unit->arm];
         table->config[i] = (int16_t)last_weights;
         table->first_ts_us[i] = unit->first_ts_us;
         table->n_exposures[i] = unit->n_exposures;
@@ -112,6 +151,7 @@ static int fill_units(const struct join *join, const struct join_experiment *exp
             table->first_ts_us_min = unit->first_ts_us;
         }
     }
+    free(arm_of);
     return 0;
 }
 
@@ -127,7 +167,14 @@ static int fill_values(const struct join_metric *from, const struct row *rows, i
         (from->denominators && !to->denominator)) {
         return -1;
     }
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n && from->counts; i++) {
+        const struct join_count *count = &from->counts[rows[i].unit];
+        to->value[i] = count->sum;
+        to->before[i] = count->before;
+        to->days[i] = count->days;
+        has_before |= count->before > 0;
+    }
+    for (int i = 0; i < n && from->values; i++) {
         const struct join_value *value = &from->values[rows[i].unit];
         to->value[i] = exact_sum_value(value->sum);
         to->before[i] = exact_sum_value(value->before);
@@ -165,15 +212,16 @@ static int fill_metrics(const struct join *join,
     for (int m = 0; m < n; m++) {
         const struct join_metric *from = &experiment->metrics[m];
         const int failed =
-            from->values
+            from->values || from->counts
                 ? fill_values(from, rows, table->n_units, &table->metrics[m])
-                : join_singles_fill(&from->singles, row_of, &table->metrics[m]);
+                : join_singles_fill(&from->singles, row_of, table->n_units,
+                                    &table->metrics[m]);
         if (failed) {
             goto out;
         }
     }
-    if (!join->wants_items ||
-        join_lists_fill(experiment, row_of, arm_of, &table->lists) == 0) {
+    if (!join->wants_items || join_lists_fill(experiment, row_of, table->n_units,
+                                              arm_of, &table->lists) == 0) {
         rc = 0;
     }
 

@@ -43,11 +43,15 @@ static int prepare_metrics(struct join *join, int index,
         const struct analysis_metric *metric = &spec->metrics[m];
         struct join_metric *to = &experiment->metrics[m];
         struct join_target target = {index, m, false};
-        if (metric->kind != ANALYSIS_QUANTILE) {
+        const bool is_counted =
+            metric->kind == ANALYSIS_COUNT || metric->kind == ANALYSIS_PROPORTION;
+        if (is_counted) {
+            to->counts = calloc(n_units + 1, sizeof *to->counts);
+        } else if (metric->kind != ANALYSIS_QUANTILE) {
             to->values = calloc(n_units + 1, sizeof *to->values);
-            if (!to->values) {
-                return join_no_memory(join);
-            }
+        }
+        if (metric->kind != ANALYSIS_QUANTILE && !to->counts && !to->values) {
+            return join_no_memory(join);
         }
         if (add_target(join, metric->event, target, n_targets) != 0) {
             return -1;
@@ -79,7 +83,9 @@ int join_prepare(struct join *join, const struct analysis_spec *spec)
     join->targets =
         arena_zeroed(&join->arena, (size_t)n_targets, sizeof *join->targets);
     join->user_hash = malloc(((size_t)n_users + 1) * sizeof *join->user_hash);
-    if (!join->spec_experiment || !join->targets || !join->user_hash) {
+    join->is_busy = calloc((size_t)n_users + 1, sizeof *join->is_busy);
+    if (!join->spec_experiment || !join->targets || !join->user_hash ||
+        !join->is_busy) {
         return join_no_memory(join);
     }
     for (int32_t u = 0; u < n_users; u++) {
@@ -107,7 +113,13 @@ int join_prepare(struct join *join, const struct analysis_spec *spec)
     return 0;
 }
 
-/* Adds `value` of an event at `ts_us` to one metric of one unit, whose lock is held. */
+static uint32_t day_bit(int64_t delay_us)
+{
+    const int64_t day = delay_us / INT64_C(86400000000);
+    return (uint32_t)1 << (day < UNIT_DAYS - 1 ? day : UNIT_DAYS - 1);
+}
+
+/* Adds `value` of an event at `ts_us` to one metric of one unit, which is held. */
 static int add_value(struct join_worker *worker, const struct join_target *target,
                      int32_t unit, int64_t ts_us, double value)
 {
@@ -133,25 +145,26 @@ static int add_value(struct join_worker *worker, const struct join_target *targe
                                           &(struct join_single){unit, value},
                                           sizeof(struct join_single));
     }
-    if (spec->kind == ANALYSIS_PROPORTION && value == 0) {
+    if (metric->counts) {
+        struct join_count *count = &metric->counts[unit];
+        if (spec->kind == ANALYSIS_PROPORTION && value == 0) {
+            return 0;
+        }
+        count->before += is_early;
+        count->sum += !is_early;
+        count->days |= is_early ? 0 : day_bit(delay_us);
         return 0;
     }
-    const double amount =
-        spec->kind == ANALYSIS_COUNT || spec->kind == ANALYSIS_PROPORTION ? 1 : value;
     if (target->is_denominator) {
         worker->evidence.n_bad_values +=
-            !is_early && !exact_sum_add(&metric->denominators[unit], amount);
+            !is_early && !exact_sum_add(&metric->denominators[unit], value);
         return 0;
     }
     struct join_value *at = &metric->values[unit];
     worker->evidence.n_bad_values +=
-        !exact_sum_add(is_early ? &at->before : &at->sum, amount);
-    if (is_early) {
-        at->has_before = true;
-    } else {
-        const int64_t day = delay_us / INT64_C(86400000000);
-        at->days |= (uint32_t)1 << (day < UNIT_DAYS - 1 ? day : UNIT_DAYS - 1);
-    }
+        !exact_sum_add(is_early ? &at->before : &at->sum, value);
+    at->has_before |= is_early;
+    at->days |= is_early ? 0 : day_bit(delay_us);
     return 0;
 }
 

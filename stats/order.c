@@ -2,7 +2,9 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int compare(const void *a, const void *b)
 {
@@ -10,9 +12,71 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+#define RADIX_BITS 11
+#define RADIX_SIZE (1 << RADIX_BITS)
+#define N_PASSES   6 /* of RADIX_BITS: 64 */
+#define RADIX_MIN  512
+
+/* Whole numbers that are ordered as the doubles are. */
+static uint64_t key_of(double value)
+{
+    uint64_t bits;
+    value += 0.0; /* -0 is 0 */
+    memcpy(&bits, &value, sizeof bits);
+    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+}
+
+static double value_of(uint64_t key)
+{
+    const uint64_t bits = key >> 63 ? key & ~((uint64_t)1 << 63) : ~key;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* Radix sort from the least digit on; digits that all keys share are passed over, which
+ * are most of them when the values are whole numbers. False when there is no memory. */
+static bool sort_by_radix(double *values, size_t n)
+{
+    uint64_t *from = malloc(n * sizeof *from), *to = malloc(n * sizeof *to);
+    const bool has_room = from && to;
+    for (size_t i = 0; has_room && i < n; i++) {
+        from[i] = key_of(values[i]);
+    }
+    for (int pass = 0; has_room && pass < N_PASSES; pass++) {
+        size_t start[RADIX_SIZE] = {0};
+        const int shift = pass * RADIX_BITS;
+        for (size_t i = 0; i < n; i++) {
+            start[from[i] >> shift & (RADIX_SIZE - 1)]++;
+        }
+        if (start[from[0] >> shift & (RADIX_SIZE - 1)] == n) {
+            continue;
+        }
+        size_t sum = 0;
+        for (int digit = 0; digit < RADIX_SIZE; digit++) {
+            const size_t count = start[digit];
+            start[digit] = sum;
+            sum += count;
+        }
+        for (size_t i = 0; i < n; i++) {
+            to[start[from[i] >> shift & (RADIX_SIZE - 1)]++] = from[i];
+        }
+        uint64_t *const sorted = to;
+        to = from;
+        from = sorted;
+    }
+    for (size_t i = 0; has_room && i < n; i++) {
+        values[i] = value_of(from[i]);
+    }
+    free(from);
+    free(to);
+    return has_room;
+}
+
 void order_sort(double *values, uint64_t n_values)
 {
-    if (n_values > 1) {
+    if (n_values > 1 &&
+        (n_values < RADIX_MIN || !sort_by_radix(values, (size_t)n_values))) {
         qsort(values, (size_t)n_values, sizeof *values, compare);
     }
 }

@@ -1,0 +1,163 @@
+/* join_first.c - the first reading: configs, which unit met which arm first, and ids.
+ */
+#include <string.h>
+
+#include "common/hash.h"
+#include "stats/join_state.h"
+
+static int read_config(struct join *join, const struct event *event)
+{
+    const int at = join_config_index(join, event->config);
+    if (at < 0) {
+        return -1;
+    }
+    struct join_config *config = &join->configs[at];
+    if (!config->text.data) {
+        char *text = arena_text(&join->arena, event->text);
+        if (!text) {
+            return join_no_memory(join);
+        }
+        config->text = (struct slice){text, event->text.len};
+    }
+    join_see_config(config, event->ts_us, event->ts_us);
+    return 0;
+}
+
+/* Index of the experiment and of its arm (or JOIN_ARM_FORCED). */
+static int find_assignment(struct join *join, const struct event_assignment *assignment,
+                           int32_t *experiment, int16_t *arm)
+{
+    const struct join_experiment *at =
+        join_find_experiment(join, assignment->experiment);
+    if (!at || !at->arms) {
+        return join_no_memory(join);
+    }
+    int32_t index = join_find_name(at->arms, assignment->arm);
+    if (index == ID_NONE) {
+        index = id_map_add(at->arms, assignment->arm);
+    }
+    if (index == ID_NONE || index > INT16_MAX) {
+        return join_no_memory(join);
+    }
+    *experiment = (int32_t)(at - join->experiments);
+    *arm = assignment->is_forced ? JOIN_ARM_FORCED : (int16_t)index;
+    return 0;
+}
+
+/* The arms of `user`, its index. */
+static int see_shape(struct join *join, const struct join_shape *shape, int32_t user,
+                     int64_t ts_us)
+{
+    for (int i = 0; i < shape->n; i++) {
+        struct join_unit *unit =
+            join_find_unit(&join->experiments[shape->experiment[i]], user);
+        if (!unit) {
+            return join_no_memory(join);
+        }
+        join_see_unit(join, unit, shape->arm[i], shape->config, ts_us);
+    }
+    return 0;
+}
+
+/* Assignments [from, n) of an event, or the first JOIN_SHAPE_ARMS of them. */
+static int make_shape(struct join *join, const struct event *event, int from,
+                      struct join_shape *shape)
+{
+    const int left = event->n_assignments - from;
+    shape->number = 0;
+    shape->config = join_config_index(join, event->config);
+    shape->n = left < JOIN_SHAPE_ARMS ? left : JOIN_SHAPE_ARMS;
+    if (shape->config < 0) {
+        return -1;
+    }
+    for (int i = 0; i < shape->n; i++) {
+        if (find_assignment(join, &event->assignments[from + i], &shape->experiment[i],
+                            &shape->arm[i]) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* An exposure that does not fit into a batch. */
+static int read_large(struct join *join, const struct event *event)
+{
+    struct join_shape shape;
+    const int32_t user = id_map_add(join->users, event->user);
+    if (user == ID_NONE) {
+        return join_no_memory(join);
+    }
+    int from = 0;
+    do {
+        if (make_shape(join, event, from, &shape) != 0 ||
+            see_shape(join, &shape, user, event->ts_us) != 0) {
+            return -1;
+        }
+        from += JOIN_SHAPE_ARMS;
+    } while (from < event->n_assignments);
+    return 0;
+}
+
+int join_first_end(struct join *join)
+{
+    struct join_batch *batch = &join->batch;
+    join_prefetch(join->users, batch);
+    for (int i = 0; i < batch->n; i++) {
+        struct join_fact *fact = &batch->facts[i];
+        fact->user = id_map_add_hashed(join->users, join_fact_user(fact), fact->hash);
+        if (fact->user == ID_NONE) {
+            return join_no_memory(join);
+        }
+        for (int e = 0; e < fact->shape.n; e++) {
+            const struct join_experiment *at =
+                &join->experiments[fact->shape.experiment[e]];
+            if (fact->user < at->capacity) {
+                __builtin_prefetch(&at->units[fact->user], 1);
+            }
+        }
+    }
+    for (int i = 0; i < batch->n; i++) {
+        const struct join_fact *fact = &batch->facts[i];
+        if (see_shape(join, &fact->shape, fact->user, fact->ts_us) != 0) {
+            return -1;
+        }
+    }
+    batch->n = 0;
+    return 0;
+}
+
+static int read_exposure(struct join *join, const struct event *event)
+{
+    if (event->user.len > JOIN_USER_MAX || event->n_assignments > JOIN_SHAPE_ARMS) {
+        return read_large(join, event);
+    }
+    struct join_shape *shape = &join->shapes[event->shape % JOIN_SHAPES];
+    if (event->shape == 0 || shape->number != event->shape) {
+        if (make_shape(join, event, 0, shape) != 0) {
+            return -1;
+        }
+        shape->number = event->shape;
+    }
+    struct join_fact *fact = &join->batch.facts[join->batch.n++];
+    fact->hash = hash_bytes(event->user.data, event->user.len);
+    id_map_prefetch(join->users, fact->hash);
+    fact->ts_us = event->ts_us;
+    fact->shape = *shape;
+    fact->user_len = event->user.len;
+    if (event->user.len) {
+        memcpy(fact->user_id, event->user.data, event->user.len);
+    }
+    return join->batch.n == JOIN_BATCH ? join_first_end(join) : 0;
+}
+
+int join_first_reading(void *context, const struct event *event)
+{
+    struct join *join = context;
+    if (event->type == EVENT_CONFIG) {
+        return read_config(join, event);
+    }
+    if (id_seen_add(join->seen, event->id) < 0) {
+        return join_no_memory(join);
+    }
+    return event->type == EVENT_EXPOSURE ? read_exposure(join, event) : 0;
+}

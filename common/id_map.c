@@ -7,8 +7,8 @@
 #include "common/hash.h"
 
 struct id_slot {
-    uint32_t tag;  /* upper hash bits: most mismatches never touch the id */
-    int32_t index; /* or ID_NONE */
+    uint32_t tag;   /* upper hash bits: most mismatches never touch the id */
+    uint32_t place; /* index + 1; 0 while the slot is empty */
 };
 
 struct id_map {
@@ -33,21 +33,18 @@ static int resize_ids(struct id_map *map, int32_t capacity)
 
 static int resize_slots(struct id_map *map, size_t n_slots)
 {
-    struct id_slot *slots = malloc(n_slots * sizeof *slots);
+    struct id_slot *slots = calloc(n_slots, sizeof *slots);
     if (!slots) {
         return -1;
-    }
-    for (size_t i = 0; i < n_slots; i++) {
-        slots[i].index = ID_NONE;
     }
     for (int32_t index = 0; index < map->count; index++) {
         const struct slice id = id_map_id(map, index);
         const uint64_t hash = hash_bytes(id.data, id.len);
         size_t at = hash & (n_slots - 1);
-        while (slots[at].index != ID_NONE) {
+        while (slots[at].place) {
             at = (at + 1) & (n_slots - 1);
         }
-        slots[at] = (struct id_slot){(uint32_t)(hash >> 32), index};
+        slots[at] = (struct id_slot){(uint32_t)(hash >> 32), (uint32_t)index + 1};
     }
     free(map->slots);
     map->slots = slots;
@@ -79,13 +76,18 @@ void id_map_free(struct id_map *map)
     }
 }
 
+static int32_t index_at(const struct id_map *map, size_t slot)
+{
+    return (int32_t)map->slots[slot].place - 1;
+}
+
 /* The slot that holds `id`, or the empty one where it would go. */
 static size_t find_slot(const struct id_map *map, struct slice id, uint64_t hash)
 {
     size_t at = hash & (map->n_slots - 1);
-    for (; map->slots[at].index != ID_NONE; at = (at + 1) & (map->n_slots - 1)) {
+    for (; map->slots[at].place; at = (at + 1) & (map->n_slots - 1)) {
         if (map->slots[at].tag == (uint32_t)(hash >> 32) &&
-            slice_equal(id_map_id(map, map->slots[at].index), id)) {
+            slice_equal(id_map_id(map, index_at(map, at)), id)) {
             break;
         }
     }
@@ -99,7 +101,7 @@ int32_t id_map_find(const struct id_map *map, struct slice id)
 
 int32_t id_map_find_hashed(const struct id_map *map, struct slice id, uint64_t hash)
 {
-    return map->slots[find_slot(map, id, hash)].index;
+    return index_at(map, find_slot(map, id, hash));
 }
 
 int32_t id_map_add(struct id_map *map, struct slice id)
@@ -110,8 +112,8 @@ int32_t id_map_add(struct id_map *map, struct slice id)
 int32_t id_map_add_hashed(struct id_map *map, struct slice id, uint64_t hash)
 {
     size_t slot = find_slot(map, id, hash);
-    if (map->slots[slot].index != ID_NONE) {
-        return map->slots[slot].index;
+    if (map->slots[slot].place) {
+        return index_at(map, slot);
     }
     if (map->count == INT32_MAX) {
         return ID_NONE;
@@ -136,7 +138,7 @@ int32_t id_map_add_hashed(struct id_map *map, struct slice id, uint64_t hash)
     }
     const int32_t index = map->count++;
     map->start[index + 1] = map->arena.len;
-    map->slots[slot] = (struct id_slot){(uint32_t)(hash >> 32), index};
+    map->slots[slot] = (struct id_slot){(uint32_t)(hash >> 32), (uint32_t)index + 1};
     return index;
 }
 
@@ -147,11 +149,11 @@ void id_map_prefetch(const struct id_map *map, uint64_t hash)
 
 int32_t id_map_guess(const struct id_map *map, uint64_t hash)
 {
-    const struct id_slot *slot = &map->slots[hash & (map->n_slots - 1)];
-    if (slot->index != ID_NONE) {
-        __builtin_prefetch(&map->start[slot->index]);
+    const int32_t index = index_at(map, hash & (map->n_slots - 1));
+    if (index != ID_NONE) {
+        __builtin_prefetch(&map->start[index]);
     }
-    return slot->index;
+    return index;
 }
 
 void id_map_prefetch_id(const struct id_map *map, int32_t index)

@@ -70,8 +70,8 @@ struct event {
     const struct event_assignment *assignments;
     int n_assignments;
     const struct event_attribute *attributes;
-    int n_attributes;    /* 0 when the config declares none or none was known */
-    int hash_version;    /* of the assignment */
+    int n_attributes; /* 0 when the config declares none or none was known */
+    int hash_version; /* of the assignment */
     /* Of an event that was read: not 0, and the same number from the same reader (with
      * several threads: in the same visitor) only where assignments, attributes, hash
      * version and config are the same, too, so that they need be looked up once. 0:

@@ -28,7 +28,7 @@ struct damage_note {
 struct unit {
     struct scan_range range;
     char *file; /* of the first range of a segment, which owns the name */
-    bool is_last_of_segment;
+    bool is_first_of_segment, is_last_of_segment;
     struct log_segment found;
     struct damage_note *notes;
     int n_notes, notes_capacity;
@@ -97,32 +97,37 @@ static void plan_free(struct plan *plan)
     free(plan->units);
 }
 
-/* The ranges of one file; `file` is taken over. */
-static int plan_file(struct plan *plan, char *file, int32_t segment, int64_t range_size)
+/* The ranges of one part. */
+static int plan_part(struct plan *plan, const struct log_part *part, int32_t segment,
+                     int64_t range_size)
 {
     struct stat status;
-    const size_t len = file ? strlen(file) : 0;
+    char *file = strdup(part->file);
+    const size_t len = strlen(part->file);
     if (!file) {
         return -1;
     }
     const bool is_zst = len > 4 && strcmp(file + len - 4, ".zst") == 0;
     const int64_t size = is_zst || stat(file, &status) != 0 ? 0 : status.st_size;
-    int64_t start = 0;
+    const int64_t stop = size < part->end ? size : part->end;
+    int64_t start = part->start;
     do {
-        const bool is_last = size - start <= range_size;
+        const bool is_first = start == part->start;
+        const bool is_last = stop - start <= range_size;
         const struct unit unit = {
-            .range = {file, segment, start, is_last ? INT64_MAX : start + range_size},
-            .file = start == 0 ? file : NULL,
+            .range = {file, segment, start, is_last ? part->end : start + range_size},
+            .file = is_first ? file : NULL,
+            .is_first_of_segment = is_first,
             .is_last_of_segment = is_last,
         };
         if (add_unit(plan, unit) != 0) {
-            if (start == 0) {
+            if (is_first) {
                 free(file);
             }
             return -1;
         }
         start += range_size;
-    } while (start < size);
+    } while (start < stop);
     return 0;
 }
 
@@ -136,43 +141,82 @@ static int64_t written_us(const char *file)
                                             : INT64_MAX;
 }
 
-static int plan_directory(struct plan *plan, const char *path, int64_t range_size,
-                          int64_t since_us, struct error *error)
+/* Takes `file` over; NULL is no memory. */
+static int add_part(struct log_parts *parts, char *file)
 {
-    struct segment_list list;
-    if (segment_list_read(path, &list, error) != 0) {
-        return -1;
-    }
-    int rc = 0;
-    for (size_t i = 0; i < list.n && rc == 0; i++) {
-        /* The plain file if it is there: it is whole where both are, since compressing
-         * ends by removing it. */
-        const struct segment_entry *entry = &list.items[i];
-        char *file = name_of(entry, !entry->is_plain);
-        if (since_us > 0 && written_us(file) < since_us) {
+    if (file && parts->n == parts->capacity) {
+        const size_t capacity = parts->capacity ? 2 * parts->capacity : 64;
+        struct log_part *items = realloc(parts->items, capacity * sizeof *items);
+        if (!items) {
             free(file);
-            continue;
+            return -1;
         }
-        rc = plan_file(plan, file, (int32_t)i, range_size);
+        parts->items = items;
+        parts->capacity = capacity;
     }
-    segment_list_free(&list);
-    return rc == 0 ? 0 : no_memory(path, error);
+    if (file) {
+        parts->items[parts->n++] = (struct log_part){file, 0, INT64_MAX};
+    }
+    return file ? 0 : -1;
 }
 
-static int make_plan(struct plan *plan, const char *path, int64_t range_size,
-                     int64_t since_us, struct error *error)
+int log_parts_list(const char *path, struct log_parts *parts, struct error *error)
 {
     struct stat status;
+    struct segment_list list;
+    int rc = 0;
+    *parts = (struct log_parts){0};
     if (stat(path, &status) != 0) {
         error_set(error, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_IO,
                   "%s: cannot read: %s", path, strerror(errno));
         return -1;
     }
-    if (S_ISDIR(status.st_mode)) {
-        return plan_directory(plan, path, range_size, since_us, error);
+    if (!S_ISDIR(status.st_mode)) {
+        return add_part(parts, strdup(path)) == 0 ? 0 : no_memory(path, error);
     }
-    return plan_file(plan, strdup(path), 0, range_size) == 0 ? 0
-                                                             : no_memory(path, error);
+    if (segment_list_read(path, &list, error) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < list.n && rc == 0; i++) {
+        /* The plain file if it is there: it is whole where both are, since compressing
+         * ends by removing it. */
+        rc = add_part(parts, name_of(&list.items[i], !list.items[i].is_plain));
+    }
+    segment_list_free(&list);
+    return rc == 0 ? 0 : no_memory(path, error);
+}
+
+void log_parts_free(struct log_parts *parts)
+{
+    for (size_t i = 0; i < parts->n; i++) {
+        free(parts->items[i].file);
+    }
+    free(parts->items);
+    *parts = (struct log_parts){0};
+}
+
+static int plan_parts(struct plan *plan, const struct log_parts *parts,
+                      int64_t range_size, int64_t since_us)
+{
+    for (size_t i = 0; i < parts->n; i++) {
+        if ((since_us <= 0 || written_us(parts->items[i].file) >= since_us) &&
+            plan_part(plan, &parts->items[i], (int32_t)i, range_size) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int make_plan(struct plan *plan, const char *path, int64_t range_size,
+                     int64_t since_us, struct error *error)
+{
+    struct log_parts parts;
+    int rc = log_parts_list(path, &parts, error);
+    if (rc == 0 && plan_parts(plan, &parts, range_size, since_us) != 0) {
+        rc = no_memory(path, error);
+    }
+    log_parts_free(&parts);
+    return rc;
 }
 
 /* Reads a range. A plain file that is gone since it was listed was compressed
@@ -208,7 +252,7 @@ static int scan_unit(struct scanner *scanner, struct unit *unit,
 static int end_unit(const struct unit *unit, struct log_segment *segment,
                     struct log_statistics *total, const struct log_visitor *visitor)
 {
-    if (unit->range.start == 0) {
+    if (unit->is_first_of_segment) {
         *segment = (struct log_segment){.file = unit->range.file};
     }
     segment->n_events += unit->found.n_events;
@@ -371,23 +415,21 @@ static int first_failure(const struct plan *plan, struct error *error)
     return 0;
 }
 
-int scan_parallel(const char *path, const struct log_visitor *visitors, int n_threads,
-                  int64_t range_size, struct log_statistics *statistics,
-                  struct error *error)
+/* Reads what is planned, and frees the plan. */
+static int read_plan(const char *path, struct parallel *parallel,
+                     const struct log_visitor *visitors, int n_threads,
+                     struct log_statistics *statistics, struct error *error)
 {
-    struct parallel parallel = {0};
     struct log_statistics total = {0};
     int rc = -1;
     assert(n_threads >= 1);
     struct worker *workers = calloc((size_t)n_threads, sizeof *workers);
     if (!workers) {
+        plan_free(&parallel->plan);
         return no_memory(path, error);
     }
-    if (make_plan(&parallel.plan, path, range_size, visitors[0].since_us, error) != 0) {
-        goto out;
-    }
     for (int i = 0; i < n_threads; i++) {
-        workers[i].parallel = &parallel;
+        workers[i].parallel = parallel;
         workers[i].visitor = &visitors[i];
         workers[i].inner = (struct log_visitor){
             .on_event = visitors[i].on_event ? pass_event : NULL,
@@ -399,7 +441,7 @@ int scan_parallel(const char *path, const struct log_visitor *visitors, int n_th
     if (rc == 0) {
         work(&workers[0]);
     } else {
-        atomic_store(&parallel.is_stopping, true);
+        atomic_store(&parallel->is_stopping, true);
     }
     for (int i = 1; i < n_threads; i++) {
         if (workers[i].is_running) {
@@ -407,22 +449,33 @@ int scan_parallel(const char *path, const struct log_visitor *visitors, int n_th
         }
     }
     if (rc == 0) {
-        rc = first_failure(&parallel.plan, error);
+        rc = first_failure(&parallel->plan, error);
     }
     if (rc == 0) {
-        rc = tell(&parallel.plan, &visitors[0], &total);
+        rc = tell(&parallel->plan, &visitors[0], &total);
     }
     if (rc == 0 && statistics) {
         *statistics = total;
     }
 
-out:
     for (int i = 0; i < n_threads; i++) {
         scanner_free(workers[i].scanner);
     }
     free(workers);
-    plan_free(&parallel.plan);
+    plan_free(&parallel->plan);
     return rc;
+}
+
+int scan_parallel(const char *path, const struct log_visitor *visitors, int n_threads,
+                  int64_t range_size, struct log_statistics *statistics,
+                  struct error *error)
+{
+    struct parallel parallel = {0};
+    if (make_plan(&parallel.plan, path, range_size, visitors[0].since_us, error) != 0) {
+        plan_free(&parallel.plan);
+        return -1;
+    }
+    return read_plan(path, &parallel, visitors, n_threads, statistics, error);
 }
 
 int log_read_parallel(const char *path, const struct log_visitor *visitors,
@@ -430,4 +483,16 @@ int log_read_parallel(const char *path, const struct log_visitor *visitors,
                       struct error *error)
 {
     return scan_parallel(path, visitors, n_threads, RANGE_SIZE, statistics, error);
+}
+
+int log_read_parts(const char *path, const struct log_parts *parts,
+                   const struct log_visitor *visitors, int n_threads,
+                   struct log_statistics *statistics, struct error *error)
+{
+    struct parallel parallel = {0};
+    if (plan_parts(&parallel.plan, parts, RANGE_SIZE, 0) != 0) {
+        plan_free(&parallel.plan);
+        return no_memory(path, error);
+    }
+    return read_plan(path, &parallel, visitors, n_threads, statistics, error);
 }

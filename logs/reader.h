@@ -80,4 +80,27 @@ MUST_CHECK int log_read_parallel(const char *path, const struct log_visitor *vis
                                  int n_threads, struct log_statistics *statistics,
                                  struct error *error);
 
+/* A stretch of a segment: its lines that begin at an offset in [start, end). */
+struct log_part {
+    char *file;    /* path; of the plain segment where that is there */
+    int64_t start; /* of a line, in the uncompressed segment */
+    int64_t end;   /* INT64_MAX: to the end, the torn tail included */
+};
+struct log_parts {
+    struct log_part *items; /* in order of segment */
+    size_t n, capacity;
+};
+
+/* All of `path` as it is now, each segment whole. Fails with ERROR_NOT_FOUND, ERROR_IO
+ * or ERROR_NOMEM; the caller frees *parts with log_parts_free, failed or not. */
+MUST_CHECK int log_parts_list(const char *path, struct log_parts *parts,
+                              struct error *error);
+void log_parts_free(struct log_parts *parts); /* leaves none */
+
+/* As log_read_parallel, of these parts alone. on_segment is called once for each, in
+ * order; n_bytes is then what was read of it. `path` is for messages. */
+MUST_CHECK int log_read_parts(const char *path, const struct log_parts *parts,
+                              const struct log_visitor *visitors, int n_threads,
+                              struct log_statistics *statistics, struct error *error);
+
 #endif

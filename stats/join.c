@@ -27,71 +27,83 @@ static int note_damage(void *context, const struct log_damage *damage)
     return 0;
 }
 
-int join_open(const char *path, int n_threads, struct join **result,
-              struct error *error)
+/* What was read of a part is what the second reading reads of it. */
+static int note_segment(void *context, const struct log_segment *segment)
 {
+    struct join *join = context;
+    struct log_part *part = &join->parts.items[join->n_parts_read++];
+    part->end = part->start + segment->n_bytes - segment->torn_bytes;
+    return 0;
+}
+
+/* The first reading of what parts[0] is to read, by parts[t] each what a thread finds.
+ */
+static int read_first(struct join **parts, int n_threads, struct error *error)
+{
+    struct join *first = parts[0];
     struct log_statistics statistics = {0};
-    int rc = -1;
-    struct join **parts = calloc((size_t)n_threads, sizeof(struct join *));
     struct log_visitor *visitors = calloc((size_t)n_threads, sizeof *visitors);
-    error_set(error, ERROR_NOMEM, "%s: no memory to read it", path);
-    if (n_threads < 1 || !parts || !visitors) {
-        goto out;
+    if (!visitors) {
+        return join_no_memory(first);
     }
     for (int t = 0; t < n_threads; t++) {
-        parts[t] = join_new(path);
-        if (!parts[t]) {
-            goto out;
-        }
         visitors[t] = (struct log_visitor){.on_event = join_first_reading,
                                            .on_damage = note_damage,
+                                           .on_segment = note_segment,
                                            .skip = LOG_SKIP_ITEMS,
                                            .context = parts[t]};
     }
-    if (log_read_parallel(path, visitors, n_threads, &statistics, error) != 0) {
-        goto failed;
+    int rc = log_read_parts(first->path, &first->parts, visitors, n_threads,
+                            &statistics, error);
+    free(visitors);
+    for (int t = 0; t < n_threads && rc == 0; t++) {
+        rc = join_first_end(parts[t]);
     }
-    for (int t = 0; t < n_threads; t++) {
-        if (join_first_end(parts[t]) != 0) {
-            goto failed;
+    for (int t = 1; t < n_threads && rc == 0; t++) {
+        rc = join_merge(first, parts[t]);
+        if (rc == 0) {
+            join_free(parts[t]);
+            parts[t] = NULL;
         }
     }
-    for (int t = 1; t < n_threads; t++) {
-        if (join_merge(parts[0], parts[t]) != 0) {
-            goto failed;
-        }
-        join_free(parts[t]);
-        parts[t] = NULL;
-    }
-    if (join_order_configs(parts[0]) != 0) {
-        goto failed;
-    }
-    parts[0]->n_threads = n_threads;
-    parts[0]->evidence.n_segments = statistics.n_segments;
-    parts[0]->evidence.n_bytes = statistics.n_bytes;
-    parts[0]->evidence.n_events = statistics.n_events;
-    parts[0]->evidence.n_damaged = statistics.n_damaged;
-    parts[0]->evidence.n_torn_tails = statistics.n_torn_tails;
-    *result = parts[0];
-    parts[0] = NULL;
-    rc = 0;
-    goto out;
+    first->n_threads = n_threads;
+    first->evidence.n_segments = statistics.n_segments;
+    first->evidence.n_bytes = statistics.n_bytes;
+    first->evidence.n_events = statistics.n_events;
+    first->evidence.n_damaged = statistics.n_damaged;
+    first->evidence.n_torn_tails = statistics.n_torn_tails;
+    return rc;
+}
 
-failed:
-    for (int t = 0; t < n_threads; t++) {
-        if (parts[t] && parts[t]->error.code != ERROR_NONE && error) {
-            *error = parts[t]->error;
-        }
+int join_open(const char *path, int n_threads, struct join **result,
+              struct error *error)
+{
+    struct error reading = {0};
+    int rc = -1;
+    struct join **parts = calloc((size_t)n_threads, sizeof(struct join *));
+    bool is_short = n_threads < 1 || !parts;
+    for (int t = 0; t < n_threads && !is_short; t++) {
+        parts[t] = join_new(path);
+        is_short = !parts[t];
     }
-
-out:
+    if (is_short) {
+        error_set(&reading, ERROR_NOMEM, "%s: no memory to read it", path);
+    } else if (log_parts_list(path, &parts[0]->parts, &reading) == 0 &&
+               read_first(parts, n_threads, &reading) == 0 &&
+               join_order_configs(parts[0]) == 0) {
+        *result = parts[0];
+        parts[0] = NULL;
+        rc = 0;
+    }
     for (int t = 0; parts && t < n_threads; t++) {
+        if (parts[t] && parts[t]->error.code != ERROR_NONE) {
+            reading = parts[t]->error;
+        }
         join_free(parts[t]);
     }
     free(parts);
-    free(visitors);
-    if (rc == 0 && error) {
-        *error = (struct error){0};
+    if (rc != 0 && error) {
+        *error = reading;
     }
     return rc;
 }
@@ -182,7 +194,7 @@ static int read_values(struct join *join, struct join_worker *workers, int n_thr
                                                        : LOG_SKIP_SCORES,
                                            .context = &workers[t]};
     }
-    rc = log_read_parallel(join->path, visitors, n_threads, NULL, error);
+    rc = log_read_parts(join->path, &join->parts, visitors, n_threads, NULL, error);
     for (int t = 0; t < n_threads && rc == 0; t++) {
         rc = join_second_end(&workers[t]);
     }

@@ -107,7 +107,7 @@ int join_singles_fill(const struct join_sample *sample, const int32_t *row_of,
     const struct join_single *records = sample->records;
     size_t *end = calloc((size_t)n_rows + 1, sizeof *end);
     to->cluster = malloc((sample->n + 1) * sizeof *to->cluster);
-    to->values = malloc((sample->n + 1) * sizeof *to->values);
+    to->values = calloc(sample->n + 1, sizeof *to->values);
     if (!end || !to->cluster || !to->values) {
         free(end);
         return -1;

@@ -299,6 +299,7 @@ void join_free(struct join *join)
         id_map_free(experiment->arms);
     }
     free(join->is_busy);
+    log_parts_free(&join->parts);
     pthread_mutex_destroy(&join->repeat_lock);
     free(join->experiments);
     free(join->configs);

@@ -153,6 +153,8 @@ struct join_batch {
 struct join {
     struct arena arena;
     char *path;
+    struct log_parts parts; /* to read: what the first reading found, for the second */
+    size_t n_parts_read;
     struct evidence evidence;
     struct id_seen *seen;
     struct id_map *users;

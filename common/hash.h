@@ -13,6 +13,13 @@
 
 uint64_t hash_bytes(const void *data, size_t len);
 
+/* The same of bytes that come in parts. NULL when memory ran out. */
+struct hash_parts;
+struct hash_parts *hash_parts_new(void);
+void hash_parts_add(struct hash_parts *parts, const void *data, size_t len);
+uint64_t hash_parts_value(const struct hash_parts *parts);
+void hash_parts_free(struct hash_parts *parts);
+
 /* Writes 16 lower-case hexadecimal digits and a NUL. */
 void hash_text(uint64_t hash, char text[HASH_TEXT_LEN + 1]);
 

@@ -1,5 +1,6 @@
 #include "serve/state.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,7 @@ static int write_pieces(struct serve_model *served, const struct titles *titles,
     return 0;
 }
 
+/* What of a model does not need the ratings and titles. */
 static int load_model(struct serve_state *state, int i, struct error *error)
 {
     const struct model_config *config = &state->config->models[i];
@@ -148,7 +150,6 @@ static int load_model(struct serve_state *state, int i, struct error *error)
         return -1;
     }
     if (make_labels(served, error) != 0 || rank_popular(served, error) != 0 ||
-        write_pieces(served, state->titles, error) != 0 ||
         topk_new(served->model, NULL, &served->topk, error) != 0) {
         return -1;
     }
@@ -156,7 +157,89 @@ static int load_model(struct serve_state *state, int i, struct error *error)
     if (fold_in_new(served->model, &served->fold_in, &why) != 0) {
         served->fold_in = NULL; /* new users get the popular items then */
     }
-    return state->ratings ? translate_seen(served, state->ratings, error) : 0;
+    return 0;
+}
+
+static int complete_model(struct serve_state *state, int i, struct error *error)
+{
+    struct serve_model *served = &state->models[i];
+    return write_pieces(served, state->titles, error) == 0 &&
+                   (!state->ratings ||
+                    translate_seen(served, state->ratings, error) == 0)
+               ? 0
+               : -1;
+}
+
+/* One of the things that a start reads. None needs another, so each has a thread. */
+struct reading {
+    int (*read)(struct serve_state *state, struct error *error);
+    struct serve_state *state;
+    pthread_t thread;
+    bool has_thread;
+    int rc;
+    struct error error;
+};
+
+static int read_ratings(struct serve_state *state, struct error *error)
+{
+    const char *path = state->config->data.ratings;
+    if (path && ratings_load(path, &state->ratings, error) != 0) {
+        return -1;
+    }
+    if (state->ratings) {
+        ratings_drop_items(state->ratings);
+    }
+    return 0;
+}
+
+static int read_titles(struct serve_state *state, struct error *error)
+{
+    const char *path = state->config->data.titles;
+    return path ? titles_load(path, &state->titles, error) : 0;
+}
+
+static int read_models(struct serve_state *state, struct error *error)
+{
+    for (int i = 0; i < state->config->n_models; i++) {
+        if (load_model(state, i, error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void *run_reading(void *context)
+{
+    struct reading *reading = context;
+    reading->rc = reading->read(reading->state, &reading->error);
+    return NULL;
+}
+
+static int read_files(struct serve_state *state, struct error *error)
+{
+    struct reading readings[] = {{.read = read_ratings, .state = state},
+                                 {.read = read_titles, .state = state},
+                                 {.read = read_models, .state = state}};
+    const int n = sizeof readings / sizeof readings[0];
+    int rc = 0;
+    for (int i = 0; i < n; i++) {
+        readings[i].has_thread =
+            i < n - 1 &&
+            pthread_create(&readings[i].thread, NULL, run_reading, &readings[i]) == 0;
+        if (!readings[i].has_thread) {
+            run_reading(&readings[i]);
+        }
+    }
+    for (int i = 0; i < n; i++) {
+        if (readings[i].has_thread) {
+            pthread_join(readings[i].thread, NULL);
+        }
+        if (readings[i].rc != 0 && rc == 0) {
+            *error = readings[i].error;
+            rc = -1;
+        }
+    }
+    return rc;
 }
 
 static void free_state(struct serve_state *state)
@@ -196,14 +279,11 @@ int serve_state_load(struct config *config, struct serve_state **result,
         error_set(error, ERROR_NOMEM, "no memory for the models");
         goto fail;
     }
-    if ((config->data.ratings &&
-         ratings_load(config->data.ratings, &state->ratings, error) != 0) ||
-        (config->data.titles &&
-         titles_load(config->data.titles, &state->titles, error) != 0)) {
+    if (read_files(state, error) != 0) {
         goto fail;
     }
     for (int i = 0; i < config->n_models; i++) {
-        if (load_model(state, i, error) != 0) {
+        if (complete_model(state, i, error) != 0) {
             goto fail;
         }
     }

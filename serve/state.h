@@ -44,7 +44,7 @@ struct serve_state {
     struct config *config;      /* owned */
     int64_t loaded_us;          /* wall time */
     struct serve_model *models; /* (config->n_models) */
-    struct ratings *ratings;    /* NULL when the config names none */
+    struct ratings *ratings;    /* by user only; NULL when the config names none */
     struct titles *titles;      /* NULL when the config names none */
 };
 

@@ -7,7 +7,6 @@
 #include "serve/item_order.h"
 
 #define ITEM_LEVELS 127
-#define CACHE_LINE  64
 #define UNDERFLOW   1e-17F /* more than squares too small for a float can hide */
 
 /* Rounded up generously: 4096 roundings are 2.5e-4. */
@@ -59,6 +58,7 @@ static float largest_of(const float *v, int32_t n)
 /* What the layout asks of each vector, found while they are read in order. */
 struct promise {
     float norm, largest;
+    int32_t place;
 };
 
 /* Gives every item its place. */
@@ -75,8 +75,8 @@ static int order_items(struct topk *topk, struct promise *promises)
     }
     for (size_t i = 0; i < n; i++) {
         const float *v = model->item_factors + i * (size_t)model->n_factors;
-        promises[i] =
-            (struct promise){topk_norm(topk, v), largest_of(v, model->n_factors)};
+        promises[i].norm = topk_norm(topk, v);
+        promises[i].largest = largest_of(v, model->n_factors);
         topk->is_hopeless |= !(promises[i].largest < TOPK_MAX_VALUE); /* so is NAN */
         order[i] = (struct item_order_entry){
             item_order_falling_float(user * promises[i].norm + model->item_bias[i]),
@@ -85,6 +85,7 @@ static int order_items(struct topk *topk, struct promise *promises)
     item_order_sort(order, sorted, n);
     for (size_t i = 0; i < n; i++) {
         topk->item[i] = sorted[i].item;
+        promises[sorted[i].item].place = (int32_t)i;
         topk->bias[i] = model->item_bias[sorted[i].item];
     }
     for (size_t i = n; i < (size_t)topk->n_chunks * TOPK_CHUNK; i++) {
@@ -137,40 +138,37 @@ static float encode_item(const float *v, int32_t n, float scale, uint8_t *codes)
     return sqrtf((sums[0] + sums[1]) + (sums[2] + sums[3])) * (1 + 5e-4F) + UNDERFLOW;
 }
 
-/* The vectors of a chunk lie anywhere: asks for those of the next one in time. */
-static void prefetch_vector(const struct topk *topk, int32_t place)
+static void bound_chunk(struct topk *topk, int32_t at, const struct promise *promises)
 {
-    if (place < topk->model->n_items) {
-        const char *v = (const char *)topk_vector_at(topk, place);
-        const size_t size = (size_t)topk->model->n_factors * sizeof(float);
-        for (size_t at = 0; at < size; at += CACHE_LINE) {
-            __builtin_prefetch(v + at);
-        }
-    }
-}
-
-static void encode_chunk(struct topk *topk, int32_t at, const struct promise *promises)
-{
-    const int32_t first = at * TOPK_CHUNK;
-    uint8_t *codes = topk->codes + (size_t)first * (size_t)topk->n_groups * 4;
     struct topk_chunk *chunk = &topk->chunks[at];
     float largest = 0;
-    int n = 0;
     *chunk = (struct topk_chunk){.max_bias = -INFINITY, .min_bias = INFINITY};
-    for (; n < TOPK_CHUNK && topk->item[first + n] >= 0; n++) {
-        const struct promise *promise = &promises[topk->item[first + n]];
-        const float bias = topk->bias[first + n];
+    for (int32_t p = at * TOPK_CHUNK; p < (at + 1) * TOPK_CHUNK && topk->item[p] >= 0;
+         p++) {
+        const struct promise *promise = &promises[topk->item[p]];
         largest = fmaxf(largest, promise->largest);
         chunk->max_norm = fmaxf(chunk->max_norm, promise->norm);
-        chunk->max_bias = fmaxf(chunk->max_bias, bias);
-        chunk->min_bias = fminf(chunk->min_bias, bias);
+        chunk->max_bias = fmaxf(chunk->max_bias, topk->bias[p]);
+        chunk->min_bias = fminf(chunk->min_bias, topk->bias[p]);
     }
     chunk->scale = largest > TOPK_TINY ? largest / ITEM_LEVELS : 0;
-    for (int i = 0; i < n; i++) {
-        prefetch_vector(topk, first + TOPK_CHUNK + i);
+}
+
+/* In the order of the model's vectors, not of the places: codes written anywhere cost
+ * less than vectors, four times as long, read from anywhere. */
+static void encode_items(struct topk *topk, const struct promise *promises)
+{
+    const struct model *model = topk->model;
+    for (size_t i = 0; i < (size_t)model->n_items; i++) {
+        const size_t place = (size_t)promises[i].place;
+        const size_t at = place / TOPK_CHUNK;
+        struct topk_chunk *chunk = &topk->chunks[at];
+        uint8_t *codes =
+            topk->codes +
+            (at * (size_t)topk->n_groups * TOPK_CHUNK + place % TOPK_CHUNK) * 4;
         const float error =
-            encode_item(topk_vector_at(topk, first + i), topk->model->n_factors,
-                        chunk->scale, codes + 4 * (size_t)i);
+            encode_item(model->item_factors + i * (size_t)model->n_factors,
+                        model->n_factors, chunk->scale, codes);
         chunk->max_error = fmaxf(chunk->max_error, error);
     }
 }
@@ -195,8 +193,9 @@ static int lay_out(struct topk *topk)
         return -1;
     }
     for (int32_t c = 0; c < topk->n_chunks; c++) {
-        encode_chunk(topk, c, promises);
+        bound_chunk(topk, c, promises);
     }
+    encode_items(topk, promises);
     sum_up_rest(topk);
     free(promises);
     return 0;

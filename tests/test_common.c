@@ -277,6 +277,27 @@ static void file_errors_name_file_and_reason(void **state)
     buffer_free(&contents);
 }
 
+static void hash_of_parts_is_the_hash_of_the_whole(void **state)
+{
+    (void)state;
+    static char text[100000];
+    for (size_t i = 0; i < sizeof text; i++) {
+        text[i] = (char)(i * i % 251);
+    }
+    for (size_t part = 1; part < sizeof text; part = part * 7 + 3) {
+        struct hash_parts *parts = hash_parts_new();
+        assert_non_null(parts);
+
+        for (size_t at = 0; at < sizeof text; at += part) {
+            const size_t left = sizeof text - at;
+            hash_parts_add(parts, text + at, left < part ? left : part);
+        }
+
+        assert_true(hash_parts_value(parts) == hash_bytes(text, sizeof text));
+        hash_parts_free(parts);
+    }
+}
+
 static void hash_text_is_sixteen_hex_digits(void **state)
 {
     (void)state;
@@ -313,6 +334,7 @@ int main(void)
         cmocka_unit_test(id_map_survives_every_failed_allocation),
         cmocka_unit_test(file_replace_leaves_the_new_contents_and_no_temporary),
         cmocka_unit_test(file_errors_name_file_and_reason),
+        cmocka_unit_test(hash_of_parts_is_the_hash_of_the_whole),
         cmocka_unit_test(hash_text_is_sixteen_hex_digits),
         cmocka_unit_test(error_prefix_keeps_the_message),
     };

@@ -493,6 +493,16 @@ void ratings_free(struct ratings *ratings)
     }
 }
 
+void ratings_drop_items(struct ratings *ratings)
+{
+    free(ratings->item_start);
+    free(ratings->item_user);
+    free(ratings->item_rating);
+    ratings->item_start = NULL;
+    ratings->item_user = NULL;
+    ratings->item_rating = NULL;
+}
+
 double ratings_mean(const struct ratings *ratings)
 {
     double sum = 0;

@@ -86,6 +86,10 @@ void ratings_free(struct ratings *ratings);
 MUST_CHECK int ratings_add_items(struct ratings *ratings, const struct id_map *items,
                                  struct error *error);
 
+/* Gives the by-item arrays back, for who only looks users up: half of the memory. They
+ * are NULL then. */
+void ratings_drop_items(struct ratings *ratings);
+
 /* Mean of all ratings; 0 when there are none. */
 double ratings_mean(const struct ratings *ratings);
 

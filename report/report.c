@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "report/report_formats.h"
 
@@ -49,12 +48,7 @@ int report_write(const struct analysis *analysis, enum report_format format,
 
 void report_time(int64_t ts_us, char text[REPORT_WORD_SIZE])
 {
-    struct tm broken = {0};
-    const time_t seconds = (time_t)(ts_us / 1000000 - (ts_us % 1000000 < 0));
-    if (!gmtime_r(&seconds, &broken) ||
-        !strftime(text, REPORT_WORD_SIZE, "%Y-%m-%d %H:%M:%S UTC", &broken)) {
-        snprintf(text, REPORT_WORD_SIZE, "%" PRId64 " us", ts_us);
-    }
+    number_text_time(ts_us, text);
 }
 
 void report_window(int64_t window_us, char text[REPORT_WORD_SIZE])

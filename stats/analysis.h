@@ -178,7 +178,7 @@ struct segment_result {
     const char *group;
     int64_t *arm_units; /* (n_arms) */
     double *arm_value;  /* (n_arms) of the primary metric */
-    double srm_p;       /* of the group's units against the weights; NAN untested */
+    double srm_p; /* of the group's units against the weights, exact; NAN untested */
     struct finding *findings; /* (n_arms - 1) on the primary metric */
     double *p_adjusted;       /* (n_arms - 1) for all groups of the segment */
 };
@@ -197,7 +197,8 @@ struct aa_result {
     int n_rejected;                  /* p < alpha */
     double rate, ci_lower, ci_upper; /* Wilson score, 95 % */
     double ks_statistic, ks_p; /* of the p-values against the uniform distribution */
-    bool is_sound;             /* alpha inside the interval and ks_p >= 0.001 */
+    bool is_sound; /* the check is ok: alpha is inside the 99.9 % interval of the rate,
+                      and ks_p >= 0.001 */
 };
 
 /* What the lists were like: one number an arm, and its difference from control's. */
@@ -276,9 +277,9 @@ MUST_CHECK int analysis_run_sums(struct analysis *analysis, int index,
                                  const struct analysis_experiment *spec,
                                  const struct ratio_sum *sums, struct error *error);
 
-/* Adds the A/A self-check of `n_splits` re-randomisations,
- * one pass over control's units each. Same seed, same numbers. `table` as for
- * analysis_run, which must have run before. */
+/* Adds the A/A self-check of `n_splits` re-randomisations, one pass over control's
+ * units each, as a trust check, and decides again. Same seed, same numbers. `table` as
+ * for analysis_run, which must have run before. */
 MUST_CHECK int analysis_aa(struct analysis *analysis, int index,
                            const struct unit_table *table, int n_splits, uint64_t seed,
                            struct error *error);

@@ -36,14 +36,18 @@ static double kolmogorov_upper(double lambda)
     return fmin(1, fmax(0, 2 * sum));
 }
 
-/* Sorts `p`. */
-static void test_uniform(double *p, int n, struct aa_result *aa)
+/* Sorts `p`. *is_small: the p-values lean to the small side, which is what would raise
+ * false alarms. */
+static void test_uniform(double *p, int n, struct aa_result *aa, bool *is_small)
 {
+    double above = 0, below = 0; /* of the empirical distribution over the diagonal */
     order_sort(p, (uint64_t)n);
     for (int i = 0; i < n; i++) {
-        aa->ks_statistic =
-            fmax(aa->ks_statistic, fmax((i + 1.0) / n - p[i], p[i] - (double)i / n));
+        above = fmax(above, (i + 1.0) / n - p[i]);
+        below = fmax(below, p[i] - (double)i / n);
     }
+    aa->ks_statistic = fmax(above, below);
+    *is_small = above >= below;
     const double root = sqrt(n);
     aa->ks_p = kolmogorov_upper((root + 0.12 + 0.11 / root) * aa->ks_statistic);
 }
@@ -112,24 +116,93 @@ static double split(const struct experiment_result *result,
     return finding.p_value;
 }
 
+/* The limits of the check are wider than the interval shown, which leaves alpha out one
+ * time in twenty: 1 in 1,000 for the rate, and for the evenness. A test that finds too
+ * little is no danger to a verdict. */
+static enum check_status judge(const struct analysis_experiment *spec,
+                               const struct aa_result *aa, bool is_small)
+{
+    const struct proportion_sample sample = {(uint64_t)aa->n_rejected,
+                                             (uint64_t)aa->n_splits};
+    const struct interval wide =
+        proportion_wilson(&sample, tail_normal_critical(0.999, ALTERNATIVE_TWO_SIDED));
+    const bool is_uneven = aa->ks_p < KS_LIMIT;
+    if (wide.lower > spec->alpha || (is_uneven && is_small)) {
+        return CHECK_FAILED;
+    }
+    return wide.upper < spec->alpha || is_uneven ? CHECK_WARNING : CHECK_OK;
+}
+
+static int add_check(struct analysis *analysis, struct experiment_result *result,
+                     enum check_status status)
+{
+    const struct aa_result *aa = &result->aa;
+    const struct check check = {
+        "A/A self-check", status,
+        "control split at random, Wilson score and Kolmogorov-Smirnov", aa->ks_p, NULL};
+    return analysis_add_check(
+        analysis, result, check,
+        "control against itself, %d times: p < %g in %.2f %% (95 %% interval %.2f to "
+        "%.2f %%), p-values uniform with p = %.3g%s",
+        aa->n_splits, result->spec->alpha, 100 * aa->rate, 100 * aa->ci_lower,
+        100 * aa->ci_upper, aa->ks_p,
+        status == CHECK_FAILED    ? ": the test finds what is not there, too few units "
+                                    "or too heavy tails for it"
+        : status == CHECK_WARNING ? ": the test is too careful on this data"
+                                  : "");
+}
+
+static int conclude(struct analysis *analysis, struct experiment_result *result,
+                    double *p, struct aa_result *aa, struct error *error)
+{
+    const struct proportion_sample sample = {(uint64_t)aa->n_rejected,
+                                             (uint64_t)aa->n_splits};
+    const struct interval wilson =
+        proportion_wilson(&sample, tail_normal_critical(0.95, ALTERNATIVE_TWO_SIDED));
+    bool is_small = false;
+    test_uniform(p, aa->n_splits, aa, &is_small);
+    aa->rate = (double)aa->n_rejected / aa->n_splits;
+    aa->ci_lower = wilson.lower;
+    aa->ci_upper = wilson.upper;
+    const enum check_status status = judge(result->spec, aa, is_small);
+    aa->is_sound = status == CHECK_OK;
+    result->aa = *aa;
+    if (add_check(analysis, result, status) != 0) {
+        return analysis_no_memory(result, error);
+    }
+    return analysis_decide(analysis, result, error); /* again, with one check more */
+}
+
+static int cannot(struct analysis *analysis, struct experiment_result *result,
+                  const char *why, struct error *error)
+{
+    const struct check check = {"A/A self-check", CHECK_NOTE, NULL, NAN, NULL};
+    return analysis_add_check(analysis, result, check, "control cannot be split: %s",
+                              why) == 0
+               ? 0
+               : analysis_no_memory(result, error);
+}
+
 int analysis_aa(struct analysis *analysis, int index, const struct unit_table *table,
                 int n_splits, uint64_t seed, struct error *error)
 {
     struct experiment_result *result = &analysis->experiments[index];
     const struct analysis_experiment *spec = result->spec;
     struct control control = {0};
+    struct aa_result aa = {0};
     int rc = -1;
-    double *p = calloc((size_t)n_splits + 1, sizeof *p);
-    result->aa = (struct aa_result){0};
+    result->aa = aa;
     if (spec->primary < 0 || spec->metrics[spec->primary].kind == ANALYSIS_QUANTILE) {
-        rc = 0; /* nothing to split */
-        goto out;
+        return cannot(analysis, result,
+                      spec->primary < 0 ? "there is no primary metric"
+                                        : "the primary metric is a quantile",
+                      error);
     }
+    double *p = calloc((size_t)n_splits + 1, sizeof *p);
     if (!p || gather(result, table, &control) != 0) {
         analysis_no_memory(result, error);
         goto out;
     }
-    struct aa_result aa = {0};
     for (int s = 0; s < n_splits; s++) {
         double smeared = 1;
         const double value = split(result, &control, seed, (uint64_t)s, &smeared);
@@ -138,20 +211,10 @@ int analysis_aa(struct analysis *analysis, int index, const struct unit_table *t
             p[aa.n_splits++] = smeared;
         }
     }
-    if (aa.n_splits > 0) {
-        const struct proportion_sample sample = {(uint64_t)aa.n_rejected,
-                                                 (uint64_t)aa.n_splits};
-        const struct interval wilson = proportion_wilson(
-            &sample, tail_normal_critical(0.95, ALTERNATIVE_TWO_SIDED));
-        test_uniform(p, aa.n_splits, &aa);
-        aa.rate = (double)aa.n_rejected / aa.n_splits;
-        aa.ci_lower = wilson.lower;
-        aa.ci_upper = wilson.upper;
-        aa.is_sound = aa.ci_lower <= spec->alpha && spec->alpha <= aa.ci_upper &&
-                      aa.ks_p >= KS_LIMIT;
-    }
-    result->aa = aa;
-    rc = 0;
+    rc = aa.n_splits > 0
+             ? conclude(analysis, result, p, &aa, error)
+             : cannot(analysis, result, "its values do not vary, or there are too few",
+                      error);
 
 out:
     free(control.x);

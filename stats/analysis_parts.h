@@ -106,6 +106,13 @@ MUST_CHECK int analysis_segments(struct analysis *analysis,
                                  struct experiment_result *result,
                                  const struct unit_table *table, struct error *error);
 
+/* The checks of units against configured weights: all together, at every look, by day
+ * and by segment. Without a table (NULL) only the first. */
+MUST_CHECK int analysis_sample_ratio(struct analysis *analysis,
+                                     struct experiment_result *result,
+                                     const struct unit_table *table,
+                                     struct error *error);
+
 /* Adds one check with a sentence made of `format`. */
 MUST_CHECK int analysis_add_check(struct analysis *analysis,
                                   struct experiment_result *result, struct check check,

@@ -10,7 +10,6 @@
 
 #include "stats/analysis_parts.h"
 #include "stats/multiple.h"
-#include "stats/srm.h"
 #include "stats/tail.h"
 
 #define MIN_GROUP_UNITS 2 /* in each arm, to be compared */
@@ -26,31 +25,6 @@ static int make_group(struct analysis *analysis, const struct analysis_experimen
     return group->arm_units && group->arm_value && group->findings && group->p_adjusted
                ? 0
                : -1;
-}
-
-static int check_ratio(const struct analysis_experiment *spec,
-                       struct segment_result *group, struct error *error)
-{
-    uint64_t counts[SRM_MAX_ARMS];
-    double weights[SRM_MAX_ARMS], n = 0;
-    struct srm_result srm;
-    group->srm_p = NAN;
-    if (spec->n_arms > SRM_MAX_ARMS) {
-        return 0;
-    }
-    for (int a = 0; a < spec->n_arms; a++) {
-        counts[a] = (uint64_t)group->arm_units[a];
-        weights[a] = spec->arms[a].weight;
-        n += (double)counts[a];
-    }
-    if (n == 0) {
-        return 0;
-    }
-    if (srm_test(counts, weights, spec->n_arms, SRM_DEFAULT_LIMIT, &srm, error) != 0) {
-        return -1;
-    }
-    group->srm_p = srm.is_approximate_ok ? srm.p_value : (double)NAN;
-    return 0;
 }
 
 /* sums: (n_groups, n_arms) */
@@ -75,7 +49,8 @@ static int compare_group(const struct analysis_experiment *spec,
             return -1;
         }
     }
-    return check_ratio(spec, group, error);
+    group->srm_p = NAN; /* analysis_srm.c tells it */
+    return 0;
 }
 
 /* Do the groups' effects of the first treatment differ by more than chance? */

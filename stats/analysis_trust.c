@@ -5,9 +5,11 @@
 #include <stdio.h>
 
 #include "stats/analysis_parts.h"
-#include "stats/srm.h"
 
-#define CROSSOVER_WARNING 0.01 /* share of units in two arms above which to warn */
+/* Shares above which a check warns or fails. */
+#define CROSSOVER_WARNING 0.01 /* of units seen in two arms */
+#define CROSSOVER_FAILURE 0.1
+#define UNEXPOSED_WARNING 0.1 /* of feedback by users never exposed to anything */
 
 int analysis_add_check(struct analysis *analysis, struct experiment_result *result,
                        struct check check, const char *format, ...)
@@ -23,46 +25,6 @@ int analysis_add_check(struct analysis *analysis, struct experiment_result *resu
     }
     result->checks[result->n_checks++] = check;
     return 0;
-}
-
-static int check_sample_ratio(struct analysis *analysis,
-                              struct experiment_result *result, struct error *error)
-{
-    const struct analysis_experiment *spec = result->spec;
-    struct check check = {"sample ratio", CHECK_OK,
-                          "chi-square test against the configured weights", NAN, NULL};
-    struct srm_result srm;
-    if (result->n_units == 0) {
-        check.status = CHECK_NOTE;
-        return analysis_add_check(analysis, result, check,
-                                  "nobody has been exposed yet");
-    }
-    uint64_t counts[SRM_MAX_ARMS];
-    double weights[SRM_MAX_ARMS];
-    const int n = spec->n_arms < SRM_MAX_ARMS ? spec->n_arms : SRM_MAX_ARMS;
-    for (int a = 0; a < n; a++) {
-        counts[a] = (uint64_t)result->arm_units[a];
-        weights[a] = result->arm_expected[a];
-    }
-    if (srm_test(counts, weights, n, SRM_DEFAULT_LIMIT, &srm, error) != 0) {
-        return -1;
-    }
-    check.p_value = srm.p_value;
-    if (srm.is_mismatch) {
-        check.status = CHECK_FAILED;
-        return analysis_add_check(
-            analysis, result, check,
-            "arm %s has %" PRId64 " units where its weight promises %.1f (chi-square "
-            "%.4g, p = %.3g, limit %g): units were lost, doubled or assigned wrongly",
-            spec->arms[srm.worst_arm].name, result->arm_units[srm.worst_arm],
-            srm.worst_expected, srm.statistic, srm.p_value, SRM_DEFAULT_LIMIT);
-    }
-    return analysis_add_check(
-        analysis, result, check,
-        "arms hold the shares that were configured (chi-square %.4g, "
-        "p = %.3g, limit %g)%s",
-        srm.statistic, srm.p_value, SRM_DEFAULT_LIMIT,
-        srm.is_approximate_ok ? "" : "; too few units for this to mean much");
 }
 
 static int check_log(struct analysis *analysis, struct experiment_result *result)
@@ -96,21 +58,23 @@ static int check_crossover(struct analysis *analysis, struct experiment_result *
                                   "no unit was seen in two arms");
     }
     const double share = (double)result->n_crossover / all;
-    check.status = share > CROSSOVER_WARNING ? CHECK_WARNING : CHECK_NOTE;
+    check.status = share > CROSSOVER_FAILURE   ? CHECK_FAILED
+                   : share > CROSSOVER_WARNING ? CHECK_WARNING
+                                               : CHECK_NOTE;
     return analysis_add_check(
         analysis, result, check,
-        "%" PRId64 " units (%.2f %%) were seen in two arms and are left "
-        "out%s",
-        result->n_crossover, 100 * share,
+        "%" PRId64 " units (%.2f %%; warns above %g %%, fails above %g %%) were seen "
+        "in two arms and are left out%s",
+        result->n_crossover, 100 * share, 100 * CROSSOVER_WARNING,
+        100 * CROSSOVER_FAILURE,
         share > CROSSOVER_WARNING
-            ? "; so many can bias the comparison: were weights, seed or "
-              "layer changed while it ran?"
+            ? ": so many can bias the comparison; were weights, seed or layer changed "
+              "while it ran?"
             : "");
 }
 
 static int check_counts(struct analysis *analysis, struct experiment_result *result)
 {
-    const struct evidence *evidence = &analysis->evidence;
     struct check check = {"forced units", CHECK_NOTE, NULL, NAN, NULL};
     if (result->n_forced &&
         analysis_add_check(analysis, result, check,
@@ -132,24 +96,43 @@ static int check_counts(struct analysis *analysis, struct experiment_result *res
             return -1;
         }
     }
-    check.name = "conflicting duplicates";
-    if (evidence->n_conflicts) {
-        check.status = CHECK_WARNING;
-        if (analysis_add_check(analysis, result, check,
-                               "%" PRId64
-                               " ids came with different contents; the earliest "
-                               "event of each counts",
-                               evidence->n_conflicts) != 0) {
-            return -1;
-        }
+    return 0;
+}
+
+static int check_events(struct analysis *analysis, struct experiment_result *result)
+{
+    const struct evidence *evidence = &analysis->evidence;
+    struct check check = {"duplicates", CHECK_OK, NULL, NAN, NULL};
+    /* How many copies there were tells how the events came, not what they say: that
+     * number stands under the evidence. */
+    check.status = evidence->n_conflicts ? CHECK_WARNING : CHECK_OK;
+    if ((evidence->n_conflicts
+             ? analysis_add_check(analysis, result, check,
+                                  "%" PRId64
+                                  " ids came with different contents; the earliest "
+                                  "event of each counts",
+                                  evidence->n_conflicts)
+             : analysis_add_check(analysis, result, check,
+                                  "copies of an event count once; none contradicts "
+                                  "another")) != 0) {
+        return -1;
     }
     check.name = "feedback without exposure";
-    check.status = evidence->n_unexposed ? CHECK_NOTE : CHECK_OK;
+    check.status =
+        (double)evidence->n_unexposed > UNEXPOSED_WARNING * (double)evidence->n_feedback
+            ? CHECK_WARNING
+        : evidence->n_unexposed ? CHECK_NOTE
+                                : CHECK_OK;
     if (analysis_add_check(
             analysis, result, check,
-            "%" PRId64 " feedback events from users who were never exposed; %" PRId64
+            "%" PRId64 " feedback events from users who were never exposed%s; %" PRId64
             " before their user's first exposure",
-            evidence->n_unexposed, result->n_feedback_early) != 0) {
+            evidence->n_unexposed,
+            check.status == CHECK_WARNING
+                ? " (more than a tenth: were exposures lost, or are users named "
+                  "otherwise there?)"
+                : "",
+            result->n_feedback_early) != 0) {
         return -1;
     }
     if (evidence->n_bad_values) {
@@ -172,14 +155,14 @@ int analysis_trust(struct analysis *analysis, struct experiment_result *result,
     if (!result->checks) {
         return analysis_no_memory(result, error);
     }
-    if (check_sample_ratio(analysis, result, error) != 0) {
+    if (analysis_sample_ratio(analysis, result, table, error) != 0) {
         return -1;
     }
     if (!table) {
         return 0;
     }
     if (check_log(analysis, result) != 0 || check_crossover(analysis, result) != 0 ||
-        check_counts(analysis, result) != 0) {
+        check_counts(analysis, result) != 0 || check_events(analysis, result) != 0) {
         return analysis_no_memory(result, error);
     }
     return analysis_trust_time(analysis, result, table, error);

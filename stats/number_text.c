@@ -1,8 +1,10 @@
 #include "stats/number_text.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static void none(char text[NUMBER_TEXT_SIZE])
 {
@@ -52,6 +54,16 @@ void number_text_relative(double relative, char text[NUMBER_TEXT_SIZE])
         none(text);
     } else {
         snprintf(text, NUMBER_TEXT_SIZE, "%+.1f %%", 100 * relative);
+    }
+}
+
+void number_text_time(int64_t ts_us, char text[NUMBER_TEXT_SIZE])
+{
+    struct tm broken = {0};
+    const time_t seconds = (time_t)(ts_us / 1000000 - (ts_us % 1000000 < 0));
+    if (!gmtime_r(&seconds, &broken) ||
+        !strftime(text, NUMBER_TEXT_SIZE, "%Y-%m-%d %H:%M:%S UTC", &broken)) {
+        snprintf(text, NUMBER_TEXT_SIZE, "%" PRId64 " us", ts_us);
     }
 }
 

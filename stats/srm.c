@@ -65,10 +65,17 @@ int srm_test(const uint64_t *counts, const double *weights, int n_arms, double l
     return 0;
 }
 
-/* ln G(a + n) / G(a). */
-static double log_rising(double a, double n)
+/* ln of the multivariate beta function of n arguments, as a product of beta functions:
+ * their logarithms keep the digits that differences of ln G lose, and unlike lgamma()
+ * they write no global variable. */
+static double log_dirichlet(const double *a, int n)
 {
-    return lgamma(a + n) - lgamma(a);
+    double sum = a[0], log_value = 0;
+    for (int i = 1; i < n; i++) {
+        log_value += tail_log_beta_function(sum, a[i]);
+        sum += a[i];
+    }
+    return log_value;
 }
 
 int srm_sequential(const uint64_t *counts, const double *weights, int n_arms,
@@ -88,11 +95,15 @@ int srm_sequential(const uint64_t *counts, const double *weights, int n_arms,
     for (int i = 0; i < n_arms; i++) {
         weight_total += weights[i];
     }
-    double log_factor = -log_rising(concentration, (double)r.n_units);
+    double prior[SRM_MAX_ARMS], posterior[SRM_MAX_ARMS], log_null = 0;
     for (int i = 0; i < n_arms; i++) {
         const double share = weights[i] / weight_total, n = (double)counts[i];
-        log_factor += log_rising(concentration * share, n) - n * log(share);
+        prior[i] = concentration * share;
+        posterior[i] = prior[i] + n;
+        log_null += n * log(share);
     }
+    const double log_factor =
+        log_dirichlet(posterior, n_arms) - log_dirichlet(prior, n_arms) - log_null;
     const struct tail_p p = tail_p_from_log(-log_factor);
     r.statistic = log_factor;
     r.df = NAN;
@@ -100,5 +111,36 @@ int srm_sequential(const uint64_t *counts, const double *weights, int n_arms,
     r.log10_p_value = p.log10_p_value;
     r.is_mismatch = r.p_value < limit;
     *result = r;
+    return 0;
+}
+
+/* ln P(X >= k) of n coins that fall so with probability p in (0, 1), q = 1 - p. */
+static double log_at_least(double k, double n, double p, double q)
+{
+    return k <= 0 ? 0 : tail_log_beta(k, n - k + 1, p, q);
+}
+
+int srm_exact(const uint64_t *counts, const double *weights, int n_arms,
+              double *p_value, struct error *error)
+{
+    if (check(weights, n_arms, SRM_DEFAULT_LIMIT, error) != 0) {
+        return -1;
+    }
+    double n = 0, weight_total = 0, least = 0;
+    for (int i = 0; i < n_arms; i++) {
+        n += (double)counts[i];
+        weight_total += weights[i];
+    }
+    for (int i = 0; i < n_arms; i++) {
+        const double p = weights[i] / weight_total, k = (double)counts[i];
+        double q = 0;
+        for (int j = 0; j < n_arms; j++) {
+            q += j == i ? 0 : weights[j] / weight_total;
+        }
+        least =
+            fmin(least, fmin(log_at_least(k, n, p, q), log_at_least(n - k, n, q, p)));
+    }
+    /* Of two arms one tells all. */
+    *p_value = fmin(1, 2 * exp(least) * (n_arms == 2 ? 1 : n_arms));
     return 0;
 }

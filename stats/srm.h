@@ -60,4 +60,11 @@ MUST_CHECK int srm_sequential(const uint64_t *counts, const double *weights, int
                               double concentration, double limit,
                               struct srm_result *result, struct error *error);
 
+/* The exact version, for counts of any size: each arm's units are binomial with the
+ * arm's share, two-sided by doubling the smaller tail, corrected (Bonferroni) for the
+ * number of arms beyond two. Never below the true p-value, however few units there are.
+ * Errors as srm_test. */
+MUST_CHECK int srm_exact(const uint64_t *counts, const double *weights, int n_arms,
+                         double *p_value, struct error *error);
+
 #endif

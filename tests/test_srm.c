@@ -114,9 +114,37 @@ static void sequential_matches_mpmath(void **state)
     assert_int_equal(srm_sequential(two, even, 2, 0, 0.001, &r, NULL), -1);
 }
 
+/* R 4.2.2: 2 * min(pbinom(k, n, p), pbinom(k - 1, n, p, lower.tail = FALSE)). */
+static void exact_matches_r(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t counts[3];
+        double weights[3];
+        int n_arms;
+        double p_value;
+    } cases[] = {
+        {{30, 12}, {0.6, 0.4}, 2, 0.17190967426104103},
+        {{0, 12}, {1, 1}, 2, 0.00048828125},
+        {{5000000, 5010000}, {0.5, 0.5}, 2, 0.0015756248126426297},
+        {{7, 3}, {0.9, 0.1}, 2, 0.14038165280000003},
+        {{10, 20, 30}, {0.3, 0.3, 0.4}, 3, 0.083267101093935203},
+        {{0, 0}, {1, 1}, 2, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        double p = -1;
+
+        assert_int_equal(
+            srm_exact(cases[i].counts, cases[i].weights, cases[i].n_arms, &p, NULL), 0);
+
+        assert_close(p / cases[i].p_value, 1, 1e-9);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exact_matches_r),
         cmocka_unit_test(matches_scipy_and_r),
         cmocka_unit_test(only_the_ratio_of_weights_matters),
         cmocka_unit_test(order_of_arms_does_not_matter),

@@ -116,6 +116,7 @@ static void reload(struct server *server)
 {
     struct config_problems problems = {0};
     struct error error = {0};
+    server_reopen_access_log(server); /* also when the config is refused */
     if (server_reload(server, &problems, &error) == 0) {
         struct serve_state *state = server_state(server);
         char message[64];
@@ -187,7 +188,8 @@ static int parse(int argc, char **argv, struct serve_options *given)
             "Serves recommendations over HTTP, with every user in an arm of each "
             "running experiment and\nevery exposure and feedback event in the "
             "log. The first line of standard output says where it\nlistens. "
-            "SIGTERM or SIGINT ends it cleanly, SIGHUP reads the config again. "
+            "SIGTERM or SIGINT ends it cleanly, SIGHUP reads the config again and "
+            "reopens the access log. "
             "Trouble is told on\nstandard error, one JSON line each.",
         .options = options,
         .n_options = sizeof options / sizeof options[0],

@@ -64,6 +64,7 @@ void config_free(struct config *config)
     free(config->server.host);
     free(config->server.admin_token_env);
     free(config->server.allow_origin);
+    free(config->server.access_log);
     free(config->server.admin_token);
     free(config->log.directory);
     free(config->data.ratings);

@@ -30,6 +30,7 @@ struct server_config {
     int port;              /* 0 picks a free one */
     int threads;           /* 0: one per core */
     char *allow_origin;    /* of browsers' pages; NULL: none */
+    char *access_log;      /* path; NULL: none */
     char *admin_token_env; /* the NAME of env:NAME; NULL when the key is absent */
     char *admin_token;     /* its value at config_load; NULL when absent or not set */
     int admin_token_line;

@@ -35,6 +35,8 @@ static const struct config_key keys[] = {
 
     {SECTION_SERVER, "allow_origin", KEY_ORIGIN, AT(server_config, allow_origin),
      NO_RANGE, "", 0},
+    {SECTION_SERVER, "access_log", KEY_PATH, AT(server_config, access_log), NO_RANGE,
+     "", 0},
 
     {SECTION_LOG, "directory", KEY_PATH, AT(log_config, directory), NO_RANGE, "logs",
      0},

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "serve/connection.h"
 
 struct record *worker_record(struct worker *worker, struct connection *connection,
@@ -79,9 +80,10 @@ static void fail_batch(struct worker *worker, const struct error *error)
 /* Swaps the batch that is being filled with the one in flight. */
 static void swap_batches(struct worker *worker)
 {
-    const struct batch filling = {worker->out, worker->records, worker->n_records,
-                                  worker->record_capacity};
+    const struct batch filling = {worker->out, worker->access, worker->records,
+                                  worker->n_records, worker->record_capacity};
     worker->out = worker->flying.out;
+    worker->access = worker->flying.access;
     worker->records = worker->flying.records;
     worker->n_records = worker->flying.n_records;
     worker->record_capacity = worker->flying.record_capacity;
@@ -104,6 +106,30 @@ static bool commit(struct worker *worker)
         fail_batch(worker, &error);
     }
     return true;
+}
+
+/* Hands the batch's lines to the access log. */
+static void note_records(struct worker *worker)
+{
+    struct access_log *log = worker->owner->options.access_log;
+    const int64_t now_ns = log ? clock_monotonic_ns() : 0;
+    int64_t n_lines = 0;
+    for (size_t i = 0; log && !worker->access.failed && i < worker->n_records; i++) {
+        const struct record *record = &worker->records[i];
+        if (record->access_len) {
+            const struct slice head = {worker->access.data + record->access_start,
+                                       record->access_len};
+            access_log_line(&worker->access_lines, head, record->status,
+                            record->end - record->start,
+                            (now_ns - record->start_ns) / 1000);
+            n_lines++;
+        }
+    }
+    if (n_lines && !worker->access_lines.failed) {
+        access_log_add(log, buffer_slice(&worker->access_lines), n_lines);
+    }
+    buffer_clear(&worker->access_lines);
+    buffer_clear(&worker->access);
 }
 
 static void send_records(struct worker *worker)
@@ -132,6 +158,7 @@ static void send_records(struct worker *worker)
             connection_close(connection); /* no memory even for the 503s */
         }
     }
+    note_records(worker);
     worker->n_records = 0;
     buffer_clear(&worker->out);
     if (worker->out.capacity > MAX_BATCH_BYTES) {

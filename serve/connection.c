@@ -87,6 +87,10 @@ struct connection *connection_new(struct worker *worker, int fd)
         return NULL;
     }
     connection->is_reading = true;
+    if (worker->owner->options.access_log) {
+        access_log_peer(&connection->access, fd);
+        connection->access_peer_len = connection->access.len;
+    }
     http_parser_begin(&connection->parser, &worker->owner->options.limits);
     link_phase(connection, PHASE_HEADER);
     atomic_fetch_add(&worker->n_connections, 1);
@@ -105,6 +109,7 @@ void connection_close(struct connection *connection)
     close(connection->fd);
     buffer_free(&connection->in);
     buffer_free(&connection->out);
+    buffer_free(&connection->access);
     if (connection->stream) {
         connection->stream->closed(connection->stream_context);
         connection->stream = NULL;
@@ -290,6 +295,17 @@ static void begin_exchange(struct connection *connection, struct http_exchange *
     buffer_clear(&worker->extra);
 }
 
+/* Before the route runs, which decodes the request in place. */
+static void note_access(struct connection *connection,
+                        const struct http_request *request)
+{
+    const struct worker *worker = connection->worker;
+    if (worker->owner->options.access_log) {
+        connection->access.len = connection->access_peer_len;
+        access_log_request(&connection->access, worker->access_time, request);
+    }
+}
+
 /* Takes the finished answer in *x into the batch. */
 void connection_answered(struct connection *connection, struct http_exchange *x)
 {
@@ -322,6 +338,10 @@ void connection_answered(struct connection *connection, struct http_exchange *x)
     record->minor = x->request.minor;
     record->close = x->close;
     record->is_final = true;
+    record->start_ns = x->start_ns;
+    record->access_start = worker->access.len;
+    record->access_len = connection->access.len;
+    buffer_append(&worker->access, connection->access.data, connection->access.len);
     worker->needs_commit |= x->needs_commit;
     connection->pending += record->end - record->start;
     if (x->stream && !http_is_head(x)) {
@@ -340,6 +360,7 @@ static void refuse(struct connection *connection, int status, const char *reason
     begin_exchange(connection, x);
     x->request = (struct http_request){.method = HTTP_METHOD_GET, .minor = 1};
     x->close = true;
+    note_access(connection, NULL);
     http_problem(x, status, "%s", reason);
     connection->linger = true;
     connection_answered(connection, x);
@@ -353,6 +374,7 @@ static void handle(struct connection *connection, const char *data, size_t len)
     connection->n_requests++;
     begin_exchange(connection, x);
     http_parser_request(&connection->parser, data, x->headers, &x->request);
+    note_access(connection, &x->request);
     hooks->on_request(hooks->context, x);
     if (x->aside) {
         worker->out.len = x->answer_start;

@@ -11,6 +11,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "serve/access_log.h"
 #include "serve/http.h"
 #include "serve/worker.h"
 
@@ -50,9 +51,11 @@ struct connection {
     bool saw_end;     /* the client has closed its side */
     bool in_resume;   /* in the worker's list of connections with input left over */
     struct connection *resume_next;
-    struct buffer in;  /* input of an incomplete request, or not yet looked at */
-    struct buffer out; /* answers that did not fit the socket */
-    size_t out_at;     /* sent so far of them */
+    struct buffer in;     /* input of an incomplete request, or not yet looked at */
+    struct buffer out;    /* answers that did not fit the socket */
+    size_t out_at;        /* sent so far of them */
+    struct buffer access; /* of the access log's line: peer, time, request */
+    size_t access_peer_len;
     const struct http_stream *stream;
     void *stream_context;
     int64_t stream_due_ms;
@@ -68,11 +71,13 @@ struct record {
     bool needs_commit, is_head, close;
     bool is_final; /* false for "100 Continue" */
     int minor;
+    size_t access_start, access_len; /* in the batch's `access`; 0: no line */
+    int64_t start_ns;
 };
 
 /* Answers waiting for a commit that is done elsewhere. */
 struct batch {
-    struct buffer out;
+    struct buffer out, access;
     struct record *records;
     size_t n_records, record_capacity;
 };
@@ -98,13 +103,15 @@ struct worker {
     int64_t now_ms; /* of the tick */
     int64_t date_second;
     char date[40];
+    char access_time[ACCESS_LOG_TIME_SIZE];
     int max_connections;
     atomic_int n_connections;
     struct phase_list phases[N_PHASES];
     struct connection *resume;
     struct connection *graveyard;
     char *scratch; /* (READ_SIZE) */
-    struct buffer out, extra, replacement;
+    struct buffer out, access, extra, replacement;
+    struct buffer access_lines;
     struct record *records;
     size_t n_records, record_capacity;
     bool needs_commit;

@@ -4,12 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "serve/access_log.h"
 #include "serve/server_internal.h"
 
 #define MAX_NEWCOMERS 1000000
 #define DEDUP_IDS     1000000 /* feedback ids remembered, at least */
 
 /* ---- life ---- */
+
+/* The workers note every request in it when the config names one. */
+static int open_access_log(struct server *server, struct http_options *http,
+                           struct error *error)
+{
+    const char *path = server->state->config->server.access_log;
+    const struct access_log_hooks hooks = {server, server_trouble};
+    if (path && access_log_open(path, &hooks, &server->access_log, error) != 0) {
+        return -1;
+    }
+    http->access_log = server->access_log;
+    return 0;
+}
 
 int server_open(const struct server_options *options, struct serve_state *state,
                 struct server **result, struct error *error)
@@ -42,7 +56,8 @@ int server_open(const struct server_options *options, struct serve_state *state,
         server->desks[i].state = serve_state_ref(state);
     }
     http.hooks = server_hooks(server);
-    if (http_workers_open(&http, &server->workers, error) != 0 ||
+    if (open_access_log(server, &http, error) != 0 ||
+        http_workers_open(&http, &server->workers, error) != 0 ||
         server_open_log(server, error) != 0 ||
         dashboard_new(server, &server->dashboard, error) != 0) {
         goto fail;
@@ -53,6 +68,13 @@ int server_open(const struct server_options *options, struct serve_state *state,
 fail:
     server_free(server);
     return -1;
+}
+
+void server_reopen_access_log(struct server *server)
+{
+    if (server->access_log) {
+        access_log_reopen(server->access_log);
+    }
 }
 
 int server_start(struct server *server, struct error *error)
@@ -84,6 +106,7 @@ void server_free(struct server *server)
     }
     dashboard_stop(server->dashboard);
     http_workers_free(server->workers); /* closes the streams */
+    access_log_close(server->access_log);
     dashboard_free(server->dashboard);
     if (server->log && log_close(server->log, &ignored) != 0) {
         server_trouble(server, "log", &ignored);

@@ -49,6 +49,9 @@ MUST_CHECK int server_stop(struct server *server, struct error *error);
 
 void server_free(struct server *server); /* after server_stop, or instead of a start */
 
+/* Opens the access log's path again, for whoever has renamed the file. Any thread. */
+void server_reopen_access_log(struct server *server);
+
 /* Serves `state` from the next tick of each worker on; takes over one reference. Any
  * thread. */
 void server_replace_state(struct server *server, struct serve_state *state);

@@ -30,7 +30,8 @@ struct server {
     struct server_options options;
     struct http_workers *workers;
     struct log *log;
-    struct desk *desks; /* (n_workers) */
+    struct access_log *access_log; /* NULL: none */
+    struct desk *desks;            /* (n_workers) */
     struct dedup *dedup;
     struct metrics *metrics;
     struct newcomers *newcomers;

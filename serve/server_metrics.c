@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/json_text.h"
+#include "serve/access_log.h"
 #include "serve/server_internal.h"
 
 /* Without traffic nothing is committed, so a failure must be forgotten some time. */
@@ -41,6 +42,15 @@ void server_write_metrics(const struct server *server, struct buffer *out)
     metrics_write_one(out, "abtest_log_waiting_bytes", "gauge",
                       "Bytes handed to the log and not durable yet: queue depth.",
                       (double)log.n_waiting_bytes);
+    if (server->access_log) {
+        const struct access_log_counters access =
+            access_log_counters(server->access_log);
+        metrics_write_one(out, "abtest_access_log_lines_total", "counter",
+                          "Lines written to the access log.", (double)access.n_lines);
+        metrics_write_one(out, "abtest_access_log_lost_lines_total", "counter",
+                          "Lines that the access log's disk did not take.",
+                          (double)access.n_lost);
+    }
     buffer_append_text(out, "# HELP abtest_log_sync_seconds How long a sync took.\n"
                             "# TYPE abtest_log_sync_seconds histogram\n");
     for (int i = 0; i < LOG_N_SYNC_BUCKETS; i++) {

@@ -67,6 +67,7 @@ static void look_at_clock(struct worker *worker)
                                              "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
         struct tm t;
         worker->date_second = second;
+        access_log_time(second, worker->access_time);
         gmtime_r(&second, &t); /* not strftime: its names follow the locale */
         snprintf(worker->date, sizeof worker->date,
                  "%s, %02d %s %04d %02d:%02d:%02d GMT", days[t.tm_wday], t.tm_mday,

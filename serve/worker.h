@@ -18,6 +18,8 @@
 #include "common/error.h"
 #include "serve/http.h"
 
+struct access_log;
+
 struct http_timeouts {
     int header_ms; /* first byte (or accept) to end of header */
     int body_ms;   /* end of header to end of body */
@@ -60,6 +62,7 @@ struct http_options {
     int max_requests;    /* of one connection, then it is closed */
     struct http_limits limits;
     struct http_timeouts timeouts;
+    struct access_log *access_log; /* NULL: none */
     struct http_hooks hooks;
 };
 

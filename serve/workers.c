@@ -159,6 +159,9 @@ static void free_worker(struct worker *worker)
     free(worker->flying.records);
     buffer_free(&worker->flying.out);
     buffer_free(&worker->out);
+    buffer_free(&worker->access);
+    buffer_free(&worker->access_lines);
+    buffer_free(&worker->flying.access);
     buffer_free(&worker->extra);
     buffer_free(&worker->replacement);
 }

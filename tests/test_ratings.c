@@ -1,13 +1,16 @@
 #include "tests/testing.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
+#include "common/buffer.h"
 #include "common/error.h"
 #include "common/file.h"
+#include "common/rng.h"
 #include "trainer/trainer.h"
 
 static char path[] = "/tmp/abtest_ratings_XXXXXX";
@@ -77,6 +80,33 @@ static void check_matrices(const struct ratings *r)
             assert_true(r->user_item[k] > r->user_item[k - 1]);
         }
     }
+}
+
+static void check_same(const struct ratings *a, const struct ratings *b)
+{
+    assert_int_equal(a->n_users, b->n_users);
+    assert_int_equal(a->n_items, b->n_items);
+    assert_int_equal(a->n_ratings, b->n_ratings);
+    const size_t n = (size_t)a->n_ratings, u = (size_t)a->n_users + 1,
+                 i = (size_t)a->n_items + 1;
+    assert_memory_equal(a->user_start, b->user_start, u * sizeof *a->user_start);
+    assert_memory_equal(a->user_item, b->user_item, n * sizeof *a->user_item);
+    assert_memory_equal(a->user_rating, b->user_rating, n * sizeof *a->user_rating);
+    assert_memory_equal(a->item_start, b->item_start, i * sizeof *a->item_start);
+    assert_memory_equal(a->item_user, b->item_user, n * sizeof *a->item_user);
+    assert_memory_equal(a->item_rating, b->item_rating, n * sizeof *a->item_rating);
+}
+
+static struct id_map *number_ids(int32_t n)
+{
+    struct id_map *map = id_map_new();
+    assert_non_null(map);
+    for (int32_t i = 0; i < n; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%d", i);
+        assert_int_equal(id_map_add(map, slice_of(id)), i);
+    }
+    return map;
 }
 
 static void load_maps_ids_in_order_and_sorts_both_ways(void **state)
@@ -394,11 +424,99 @@ static int remove_file(void **state)
     return unlink(path);
 }
 
+/* Numbers of every length, through the parser of common lines and, since a quote sends
+ * a line there, through the careful one. */
+static void plain_numbers_read_like_quoted_ones(void **state)
+{
+    (void)state;
+    static const char *const ratings[] = {"3",     "0.5",     "4.25",   "10.5",
+                                          "1e0",   "-2",      "0.1235", "1234.5678",
+                                          "99999", "3.14159", "007.5",  "5.0"};
+    static const char *const ends[] = {
+        "", ",1", ",99999999", ",123456789", ",1260759144", ",12345678901", ",", "\r"};
+    struct buffer plain = {0}, quoted = {0};
+    struct rng rng;
+    rng_init(&rng, 5, 0);
+    for (int line = 0; line < 4000; line++) {
+        /* Runs of a user; each length of id; ids that begin like the one before. */
+        const uint64_t u = (uint64_t)(line / 7) * (line % 2 ? 1 : 7919) *
+                           (uint64_t)(line % 3 ? 1 : 104729);
+        const uint64_t i = rng_next(&rng) >> (4 * rng_below(&rng, 16));
+        const char *rating = ratings[rng_below(&rng, 12)];
+        const char *end = ends[rng_below(&rng, 8)];
+        buffer_printf(&plain, "%llu,%llu,%s%s\n", (unsigned long long)u,
+                      (unsigned long long)i, rating, end);
+        buffer_printf(&quoted, "\"%llu\",%llu,%s%s\n", (unsigned long long)u,
+                      (unsigned long long)i, rating, end);
+    }
+    buffer_append_char(&plain, '\0');
+    buffer_append_char(&quoted, '\0');
+    assert_false(plain.failed || quoted.failed);
+
+    struct ratings *a = load(plain.data), *b = load(quoted.data);
+
+    check_matrices(a);
+    check_same(a, b);
+    ratings_free(a);
+    ratings_free(b);
+    buffer_free(&plain);
+    buffer_free(&quoted);
+}
+
+/* Users with few and with many ratings, some of them twice, in the order of users and
+ * shuffled: two ways to sort, one result. */
+static void order_of_lines_does_not_matter(void **state)
+{
+    (void)state;
+    enum { N_USERS = 40, N_ITEMS = 700 };
+    struct rng rng;
+    int32_t *user = malloc(sizeof *user * 2 * N_USERS * N_ITEMS);
+    int32_t *item = malloc(sizeof *item * 2 * N_USERS * N_ITEMS);
+    float *rating = malloc(sizeof *rating * 2 * N_USERS * N_ITEMS);
+    struct ratings *grouped = NULL, *mixed = NULL;
+    int64_t n = 0;
+    assert_true(user && item && rating);
+    rng_init(&rng, 6, 0);
+    for (int32_t u = 0; u < N_USERS; u++) {
+        for (int32_t left = u * 17; left > 0; left--, n++) {
+            user[n] = u;
+            item[n] = (int32_t)rng_below(&rng, N_ITEMS);
+            rating[n] = (float)(u * N_ITEMS + item[n]); /* the pair's, also if twice */
+        }
+    }
+    const struct rating_triples triples = {user, item, rating, n};
+
+    assert_int_equal(ratings_build(&triples, number_ids(N_USERS), number_ids(N_ITEMS),
+                                   &grouped, NULL),
+                     0);
+    for (int64_t i = n - 1; i > 0; i--) {
+        const int64_t j = (int64_t)rng_below(&rng, (uint64_t)i + 1);
+        const int32_t u = user[i], x = item[i];
+        const float r = rating[i];
+        user[i] = user[j], item[i] = item[j], rating[i] = rating[j];
+        user[j] = u, item[j] = x, rating[j] = r;
+    }
+    assert_int_equal(
+        ratings_build(&triples, number_ids(N_USERS), number_ids(N_ITEMS), &mixed, NULL),
+        0);
+
+    assert_true(grouped->n_ratings < n); /* some came twice */
+    check_matrices(grouped);
+    check_same(grouped, mixed);
+    ratings_free(grouped);
+    ratings_free(mixed);
+    free(user);
+    free(item);
+    free(rating);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(load_maps_ids_in_order_and_sorts_both_ways),
         cmocka_unit_test(load_keeps_the_last_rating_of_a_pair),
+        cmocka_unit_test(plain_numbers_read_like_quoted_ones),
+        cmocka_unit_test(order_of_lines_does_not_matter),
         cmocka_unit_test(load_takes_every_way_to_write_the_same),
         cmocka_unit_test(ids_are_compared_as_written),
         cmocka_unit_test(load_names_the_line_that_is_bad),

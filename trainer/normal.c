@@ -1,19 +1,14 @@
 /* Compiled with -ffp-contract=fast: a fused multiply-add is twice as fast, and here it
  * cannot make the number of threads matter, for each row is one thread's. */
-#define _DEFAULT_SOURCE /* madvise */
-
 #include "trainer/normal.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "trainer/pages.h"
 
 typedef float vector __attribute__((vector_size(NORMAL_LANES * sizeof(float))));
-
-/* Rows are gathered at random from tens of megabytes: with small pages each needs a
- * walk through the page tables as well. */
-#define HUGE_PAGE ((size_t)2 << 20)
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -27,20 +22,11 @@ typedef float vector __attribute__((vector_size(NORMAL_LANES * sizeof(float))));
 
 float *normal_alloc(size_t n_floats)
 {
-    const size_t alignment =
-        n_floats * sizeof(float) >= HUGE_PAGE ? HUGE_PAGE : NORMAL_ALIGNMENT;
     if (n_floats > SIZE_MAX / 4 / sizeof(float)) {
         return NULL;
     }
-    const size_t bytes = (n_floats * sizeof(float) + alignment) / alignment * alignment;
-    float *floats = aligned_alloc(alignment, bytes);
-    if (!floats) {
-        return NULL;
-    }
-    if (alignment == HUGE_PAGE) {
-        (void)madvise(floats, bytes, MADV_HUGEPAGE); /* only a hint */
-    }
-    return memset(floats, 0, bytes);
+    float *floats = pages_alloc(n_floats * sizeof *floats, NORMAL_ALIGNMENT);
+    return floats ? memset(floats, 0, n_floats * sizeof *floats) : NULL;
 }
 
 void normal_free(float *floats)

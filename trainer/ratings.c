@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "trainer/rating_reader.h"
+#include "trainer/ratings_build.h"
 
 #define PROGRESS_LINES   ((int64_t)1 << 18)
 #define MAX_DIRECT_INDEX ((int32_t)1 << 22)
@@ -16,28 +17,13 @@ struct direct_index {
     int32_t capacity;
 };
 
-/* Ratings in file order. */
-struct triples {
-    int32_t *user;
-    int32_t *item;
-    float *rating;
-    int64_t n, capacity;
-};
-
 /* Both id maps, and the shortcuts into them, while files are read. */
 struct indexer {
     struct id_map *users, *items;
     struct direct_index direct_users, direct_items;
 };
 
-static void triples_free(struct triples *triples)
-{
-    free(triples->user);
-    free(triples->item);
-    free(triples->rating);
-}
-
-static int triples_grow(struct triples *triples)
+static int triples_grow(struct ratings_triples *triples)
 {
     const int64_t capacity =
         triples->capacity ? triples->capacity + triples->capacity / 2 : 1 << 16;
@@ -113,7 +99,7 @@ static int no_memory(const char *path, int64_t n, struct error *error)
 }
 
 static int take_line(const char *path, const struct rating_line *line,
-                     struct indexer *indexer, struct triples *triples,
+                     struct indexer *indexer, struct ratings_triples *triples,
                      struct error *error)
 {
     if (triples->n == triples->capacity && triples_grow(triples) != 0) {
@@ -143,7 +129,7 @@ static void note_progress(const struct ratings_options *options,
 }
 
 static int read_triples(const char *path, struct ratings_options *options,
-                        struct indexer *indexer, struct triples *triples,
+                        struct indexer *indexer, struct ratings_triples *triples,
                         struct error *error)
 {
     struct rating_reader *reader = NULL;
@@ -182,221 +168,18 @@ out:
     return rc;
 }
 
-/* Counts how often each value in [0, n_values) occurs and turns the counts into starts:
- * start[v] is where the first v goes, start[n_values] = n. */
-static void count_starts(const int32_t *value, int64_t n, int64_t *start,
-                         int32_t n_values)
-{
-    memset(start, 0, ((size_t)n_values + 1) * sizeof *start);
-    for (int64_t i = 0; i < n; i++) {
-        start[value[i] + 1]++;
-    }
-    for (int32_t v = 0; v < n_values; v++) {
-        start[v + 1] += start[v];
-    }
-}
-
-/* The starts have been moved to the ends by a scatter: moves them back. */
-static void rewind_starts(int64_t *start, int32_t n_values)
-{
-    memmove(start + 1, start, (size_t)n_values * sizeof *start);
-    start[0] = 0;
-}
-
-/* Strictly ascending by user, then item: no sorting to do, and no pair twice. */
-static bool is_sorted(const struct triples *t)
-{
-    for (int64_t i = 1; i < t->n; i++) {
-        if (t->user[i] < t->user[i - 1] ||
-            (t->user[i] == t->user[i - 1] && t->item[i] <= t->item[i - 1])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Fills the by-user arrays from triples in any order: by item first, then by user, each
- * scatter stable, so that a user's items ascend and a pair's ratings keep file order.
- * The by-item arrays serve as scratch. */
-static void sort_by_user(const struct rating_triples *t, struct ratings *r)
-{
-    count_starts(t->item, t->n, r->item_start, r->n_items);
-    for (int64_t i = 0; i < t->n; i++) {
-        const int64_t to = r->item_start[t->item[i]]++;
-        r->item_user[to] = t->user[i];
-        r->item_rating[to] = t->rating[i];
-    }
-    rewind_starts(r->item_start, r->n_items);
-    count_starts(t->user, t->n, r->user_start, r->n_users);
-    for (int32_t item = 0; item < r->n_items; item++) {
-        for (int64_t i = r->item_start[item]; i < r->item_start[item + 1]; i++) {
-            const int64_t to = r->user_start[r->item_user[i]]++;
-            r->user_item[to] = item;
-            r->user_rating[to] = r->item_rating[i];
-        }
-    }
-    rewind_starts(r->user_start, r->n_users);
-}
-
-/* Keeps the last of equal neighbours in the by-user arrays. */
-static void drop_duplicates(struct ratings *r)
-{
-    int64_t kept = 0;
-    for (int32_t user = 0; user < r->n_users; user++) {
-        const int64_t begin = r->user_start[user], end = r->user_start[user + 1];
-        r->user_start[user] = kept;
-        for (int64_t i = begin; i < end; i++) {
-            if (i + 1 < end && r->user_item[i + 1] == r->user_item[i]) {
-                continue;
-            }
-            r->user_item[kept] = r->user_item[i];
-            r->user_rating[kept++] = r->user_rating[i];
-        }
-    }
-    r->user_start[r->n_users] = kept;
-    r->n_ratings = kept;
-}
-
-static void fill_by_item(struct ratings *r)
-{
-    count_starts(r->user_item, r->n_ratings, r->item_start, r->n_items);
-    for (int32_t user = 0; user < r->n_users; user++) {
-        for (int64_t i = r->user_start[user]; i < r->user_start[user + 1]; i++) {
-            const int64_t to = r->item_start[r->user_item[i]]++;
-            r->item_user[to] = user;
-            r->item_rating[to] = r->user_rating[i];
-        }
-    }
-    rewind_starts(r->item_start, r->n_items);
-}
-
-static void *array_of(int64_t n, size_t size)
-{
-    return malloc(n ? (size_t)n * size : size);
-}
-
-/* Gives back what growing reserved too much; a smaller block cannot fail to be had, but
- * if it does the larger one serves. */
-static void *trimmed(void *array, int64_t n, size_t size)
-{
-    void *smaller = realloc(array, (size_t)n * size);
-    return smaller ? smaller : array;
-}
-
-/* Allocates all but the by-user arrays, which may be the triples' own. */
-static struct ratings *ratings_new(int32_t n_users, int32_t n_items, int64_t n)
-{
-    struct ratings *r = calloc(1, sizeof *r);
-    if (!r) {
-        return NULL;
-    }
-    r->n_users = n_users;
-    r->n_items = n_items;
-    r->n_ratings = n;
-    r->user_start = array_of((int64_t)n_users + 1, sizeof *r->user_start);
-    r->item_start = array_of((int64_t)n_items + 1, sizeof *r->item_start);
-    r->item_user = array_of(n, sizeof *r->item_user);
-    r->item_rating = array_of(n, sizeof *r->item_rating);
-    if (!r->user_start || !r->item_start || !r->item_user || !r->item_rating) {
-        ratings_free(r);
-        return NULL;
-    }
-    return r;
-}
-
-static int no_memory_to_sort(int64_t n, struct error *error)
-{
-    error_set(error, ERROR_NOMEM, "no memory to sort %lld ratings", (long long)n);
-    return -1;
-}
-
-/* Users in ascending order, as in the files of MovieLens. */
-static bool is_grouped_by_user(const struct rating_triples *t)
-{
-    for (int64_t i = 1; i < t->n; i++) {
-        if (t->user[i] < t->user[i - 1]) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static int build_unsorted(const struct rating_triples *triples, struct ratings *r)
-{
-    r->user_item = array_of(triples->n, sizeof *r->user_item);
-    r->user_rating = array_of(triples->n, sizeof *r->user_rating);
-    if (!r->user_item || !r->user_rating) {
-        return -1;
-    }
-    sort_by_user(triples, r);
-    drop_duplicates(r);
-    /* Sorting by item left the users of an item in the order of the triples: where that
-     * is ascending and no pair came twice, the by-item arrays are done. */
-    if (r->n_ratings != triples->n || !is_grouped_by_user(triples)) {
-        fill_by_item(r);
-    }
-    return 0;
-}
-
-/* Takes the item and rating arrays of `triples` where they are sorted already. The maps
- * go to *ratings only when it succeeds. */
-static int build(struct triples *triples, struct id_map *users, struct id_map *items,
-                 struct ratings **ratings, struct error *error)
-{
-    const int64_t n = triples->n;
-    struct ratings *r = ratings_new(id_map_count(users), id_map_count(items), n);
-    if (!r) {
-        return no_memory_to_sort(n, error);
-    }
-    if (is_sorted(triples)) {
-        count_starts(triples->user, n, r->user_start, r->n_users);
-        free(triples->user);
-        r->user_item = trimmed(triples->item, n, sizeof *r->user_item);
-        r->user_rating = trimmed(triples->rating, n, sizeof *r->user_rating);
-        triples->user = triples->item = NULL;
-        triples->rating = NULL;
-        fill_by_item(r);
-    } else {
-        const struct rating_triples unsorted = {triples->user, triples->item,
-                                                triples->rating, n};
-        if (build_unsorted(&unsorted, r) != 0) {
-            ratings_free(r);
-            return no_memory_to_sort(n, error);
-        }
-    }
-    r->users = users;
-    r->items = items;
-    *ratings = r;
-    return 0;
-}
-
-int ratings_build(const struct rating_triples *triples, struct id_map *users,
-                  struct id_map *items, struct ratings **ratings, struct error *error)
-{
-    struct ratings *r =
-        ratings_new(id_map_count(users), id_map_count(items), triples->n);
-    if (!r || build_unsorted(triples, r) != 0) {
-        ratings_free(r);
-        return no_memory_to_sort(triples->n, error);
-    }
-    r->users = users;
-    r->items = items;
-    *ratings = r;
-    return 0;
-}
-
 int ratings_load_with(const char *path, struct ratings_options *options,
                       struct ratings **ratings, struct error *error)
 {
     struct indexer indexer = {0};
-    struct triples triples = {0};
+    struct ratings_triples triples = {0};
     int rc = -1;
     if (options) {
         options->n_bad = options->n_duplicates = 0;
     }
     if (indexer_init(&indexer, error) != 0 ||
         read_triples(path, options, &indexer, &triples, error) != 0 ||
-        build(&triples, indexer.users, indexer.items, ratings, error) != 0) {
+        ratings_take(&triples, indexer.users, indexer.items, ratings, error) != 0) {
         goto out;
     }
     indexer.users = indexer.items = NULL;
@@ -406,7 +189,7 @@ int ratings_load_with(const char *path, struct ratings_options *options,
     rc = 0;
 
 out:
-    triples_free(&triples);
+    ratings_triples_free(&triples);
     indexer_free(&indexer);
     return rc;
 }
@@ -433,7 +216,7 @@ int ratings_load_pair(const char *train_path, const char *test_path,
                       struct ratings **test, struct error *error)
 {
     struct indexer indexer = {0};
-    struct triples triples[2] = {{0}, {0}};
+    struct ratings_triples triples[2] = {{0}, {0}};
     struct ratings *made = NULL, *made_test = NULL;
     struct id_map *users = NULL, *items = NULL;
     int rc = -1;
@@ -451,11 +234,11 @@ int ratings_load_pair(const char *train_path, const char *test_path,
         error_set(error, ERROR_NOMEM, "%s: no memory for the ids", test_path);
         goto out;
     }
-    if (build(&triples[1], users, items, &made_test, error) != 0) {
+    if (ratings_take(&triples[1], users, items, &made_test, error) != 0) {
         goto out;
     }
     users = items = NULL;
-    if (build(&triples[0], indexer.users, indexer.items, &made, error) != 0) {
+    if (ratings_take(&triples[0], indexer.users, indexer.items, &made, error) != 0) {
         goto out;
     }
     indexer.users = indexer.items = NULL;
@@ -472,8 +255,8 @@ out:
     ratings_free(made_test);
     id_map_free(users);
     id_map_free(items);
-    triples_free(&triples[0]);
-    triples_free(&triples[1]);
+    ratings_triples_free(&triples[0]);
+    ratings_triples_free(&triples[1]);
     indexer_free(&indexer);
     return rc;
 }

@@ -1,0 +1,26 @@
+#define _DEFAULT_SOURCE /* madvise */
+
+#include "trainer/pages.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+void *pages_alloc(size_t bytes, size_t alignment)
+{
+    if (bytes > SIZE_MAX / 2) {
+        return NULL;
+    }
+    if (bytes < HUGE_PAGE && !alignment) {
+        return malloc(bytes ? bytes : 1);
+    }
+    alignment = bytes < HUGE_PAGE ? alignment : HUGE_PAGE;
+    bytes = (bytes / alignment + 1) * alignment;
+    void *memory = aligned_alloc(alignment, bytes);
+    if (memory && alignment == HUGE_PAGE) {
+        (void)madvise(memory, bytes, MADV_HUGEPAGE); /* only a hint */
+    }
+    return memory;
+}

@@ -1,0 +1,17 @@
+/* pages.h - memory for arrays that are read or written at random.
+ *
+ * Every access to another small page may need a walk through the page tables; a block
+ * of some megabytes gets large pages where the system has them.
+ */
+#ifndef TRAINER_PAGES_H
+#define TRAINER_PAGES_H
+
+#include <stddef.h>
+
+#include "common/error.h"
+
+/* Uninitialised; at least one byte; aligned to `alignment`, a power of two, 0 meaning
+ * what malloc gives. Freed with free. NULL when memory ran out. */
+MUST_CHECK void *pages_alloc(size_t bytes, size_t alignment);
+
+#endif

@@ -32,7 +32,8 @@ export function fillWhenNew(node, data, make) {
 export const isNumber = (x) => typeof x === "number" && Number.isFinite(x);
 export const count = (x) => (isNumber(x) ? x.toLocaleString("en") : "–");
 export const percent = (x, places = 2) => (isNumber(x) ? `${(100 * x).toFixed(places)} %` : "–");
-export const decimal = (x, digits = 4) => (isNumber(x) ? x.toPrecision(digits) : "–");
+// Significant digits, without zeros that say nothing, with a minus that is one.
+export const decimal = (x, digits = 4) => (isNumber(x) ? String(+x.toPrecision(digits)).replace("-", "−") : "–");
 
 export function bytes(x) {
   if (!isNumber(x)) return "–";
@@ -73,7 +74,7 @@ export const STATUS_CLASS = { running: "good", paused: "warn", stopped: "bad", d
 export const badge = (text, kind) => el("span", { class: `badge ${kind ?? ""}` }, text);
 
 export function armName(name, index) {
-  return [el("span", { class: `swatch swatch-${index}`, "aria-hidden": "true" }), name];
+  return el("span", { class: "arm" }, el("span", { class: `swatch swatch-${index % 4}`, "aria-hidden": "true" }), name);
 }
 
 export async function getJson(url, options) {

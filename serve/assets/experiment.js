@@ -37,7 +37,7 @@ const trail = chart($("trail-box"), (metric, contrast) => {
   const points = contrast.series;
   const line = (label, key, more) => ({
     label, data: points.map((point) => (isNumber(point[key]) ? scale * point[key] : null)),
-    pointRadius: 0, borderWidth: 2, ...more,
+    pointRadius: points.length < 12 ? 3 : 0, borderWidth: 2, ...more, // a line needs two points
   });
   return {
     type: "line",

@@ -96,15 +96,16 @@ function showLatency(latency) {
   latencyChart.update(bounds, counts);
   fill($("latency-table"), table("Answers by time", ["Up to", ["Answers"]],
     bounds.map((bound, i) => [boundName(bound), count(counts[i])])));
-  $("latency-words").textContent =
-    `Half of the answers within ${quantile(latency, 0.5)}, 99 of 100 within ${quantile(latency, 0.99)}.`;
+  $("latency-words").textContent = used.length === 0
+    ? "No answer since this was first watched."
+    : `Of ${count(latency.counts.reduce((sum, n) => sum + n, 0))} answers since this was first watched, half within ${quantile(latency, 0.5)} and 99 of 100 within ${quantile(latency, 0.99)}.`;
 }
 
 function showEvents(events) {
   fillWhenNew($("events"), events, (all) => (all.length === 0
     ? [el("p", { class: "soft" }, "None since the server started.")]
     : [table("The newest first", ["Time (UTC)", "Event", "User", "What"],
-      all.map((event) => [el("span", { class: "time" }, clock(event.ts_us)), event.type, event.user, event.what]))]));
+      all.map((event) => [el("time", { class: "time", datetime: `${clock(event.ts_us).replace(" ", "T")}Z`, title: clock(event.ts_us) }, clock(event.ts_us).slice(11)), event.type, event.user, event.what]))]));
 }
 
 function show() {

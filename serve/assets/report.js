@@ -41,12 +41,20 @@ export function effectCells(metric, contrast, kind = "fixed") {
   ];
 }
 
+// The answer that decides: where the plan is to look while it runs, which is what a live
+// page does, the one that holds at every look.
 export function effectWords(report, metric, contrast) {
   if (!contrast.fixed.testable && !isNumber(contrast.fixed.effect_size)) {
     return `${metric.name}: not testable yet (${contrast.fixed.why_not}).`;
   }
-  const [who, effect, interval, p] = effectCells(metric, contrast);
-  return `${metric.name}, ${who}: ${effect}, ${level(report)} interval ${interval}, p = ${p}.`;
+  const decides = report.sequential ? "always_valid" : "fixed";
+  const [who, effect] = effectCells(metric, contrast);
+  if (!contrast[decides]?.testable) {
+    return `${metric.name}, ${who}: ${effect} so far; no interval that holds at every look yet (${contrast[decides]?.why_not}).`;
+  }
+  const [, , interval, p] = effectCells(metric, contrast, decides);
+  return `${metric.name}, ${who}: ${effect}, ${level(report)} interval ${interval}, p = ${p} (${
+    report.sequential ? "valid at every look" : "valid for one look, planned beforehand"}).`;
 }
 
 // What should not wait: checks that failed, guardrails that broke.

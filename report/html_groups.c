@@ -97,22 +97,24 @@ static void add_item_row(struct buffer *out, const struct experiment_result *r,
     snprintf(correction, sizeof correction, "%.40s, %d questions", metric->adjustment,
              metric->n_family);
     html_two_lines(out, text, correction);
-    html_cell(out, finding->test ? finding->test : "", false);
-    html_cell(out, metric->meaning, false);
-    buffer_append_text(out, "</tr>");
+    buffer_append_text(out, "<td>");
+    html_text(out, slice_of(metric->meaning));
+    buffer_append_text(out, "<br><span class=\"small\">");
+    html_method(out, finding->test);
+    buffer_append_text(out, "</span></td></tr>");
 }
 
 void html_items(struct buffer *out, const struct experiment_result *r)
 {
-    static const char *const heads[] = {
-        "Lists", "Arm", "#Control", "#Difference", "#Corrected p", "Method", "Meaning"};
+    static const char *const heads[] = {"Lists",       "Arm",          "#Control",
+                                        "#Difference", "#Corrected p", "Meaning"};
     if (r->n_item_metrics == 0) {
         return;
     }
     buffer_append_text(out, "<h2>What the lists were like</h2>");
     html_table_open(out, "items",
                     "Guardrails that no single metric of the config shows");
-    html_column_heads(out, heads, 7);
+    html_column_heads(out, heads, 6);
     for (int m = 0; m < r->n_item_metrics; m++) {
         for (int a = 1; a < r->spec->n_arms; a++) {
             add_item_row(out, r, &r->item_metrics[m], a);

@@ -27,12 +27,14 @@ static void add_looks_row(struct buffer *out, const struct experiment_result *r,
                    contrast->always.is_testable ? p : contrast->always.why_not);
     number_text_p(contrast->mixture.p_value, contrast->mixture.log10_p_value, p);
     html_cell(out, contrast->mixture.method ? p : "", true);
-    html_cell(out, decider_name(analysis_decider(r->spec, contrast)), false);
     number_text_p(analysis_decisive_p(r->spec, contrast),
                   log10(analysis_decisive_p(r->spec, contrast)), p);
-    html_cell(out, p, true);
-    html_cell(out, contrast->adjustment, false);
-    buffer_append_text(out, "<td>");
+    buffer_append_text(out, "<td><span class=\"p\">");
+    html_text(out, slice_of(p));
+    buffer_append_text(out, "</span><br><span class=\"small soft\">");
+    html_printf(out, "%s; ", decider_name(analysis_decider(r->spec, contrast)));
+    html_method(out, contrast->adjustment);
+    buffer_append_text(out, "</span></td><td>");
     if (contrast->guard.state != GUARD_NONE) {
         buffer_printf(out, "<span class=\"pill %s\">%s</span>",
                       contrast->guard.state == GUARD_BREACHED ? "bad"
@@ -46,9 +48,9 @@ static void add_looks_row(struct buffer *out, const struct experiment_result *r,
 /* What decides beside the fixed-horizon answer, and how guardrails stand. */
 void html_looks(struct buffer *out, const struct experiment_result *r)
 {
-    static const char *const heads[] = {"Metric",         "Arm",        "#One look",
-                                        "#At every look", "#mSPRT p",   "Decided by",
-                                        "#Corrected p",   "Correction", "Guardrail"};
+    static const char *const heads[] = {"Metric",         "Arm",      "#One look",
+                                        "#At every look", "#mSPRT p", "Decides",
+                                        "Guardrail"};
     buffer_append_text(out, "<h2>Looks, questions and guardrails</h2>");
     html_table_open(
         out, "looks",
@@ -58,7 +60,7 @@ void html_looks(struct buffer *out, const struct experiment_result *r)
         : r->spec->has_spending
             ? "Looks were planned beforehand, so the bounds of their plan decide"
             : "One look was planned beforehand, so the answer for one look decides");
-    html_column_heads(out, heads, 9);
+    html_column_heads(out, heads, 7);
     for (int m = 0; m < r->spec->n_metrics; m++) {
         const struct metric_result *metric = &r->metrics[m];
         for (int a = 1; a < r->spec->n_arms; a++) {

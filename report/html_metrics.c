@@ -18,8 +18,10 @@ static struct plot_scale forest_scale(const struct experiment_result *r)
         for (int a = 1; a < r->spec->n_arms; a++) {
             const struct finding *fixed = &r->metrics[m].contrasts[a - 1].fixed;
             plot_stretch(fixed->rel_effect_size, &lower, &upper);
-            plot_stretch(fmax(fixed->rel_ci_lower, -1), &lower, &upper);
-            plot_stretch(fmin(fixed->rel_ci_upper, 3), &lower, &upper);
+            if (isfinite(fixed->rel_ci_lower) && isfinite(fixed->rel_ci_upper)) {
+                plot_stretch(fmax(fixed->rel_ci_lower, -1), &lower, &upper);
+                plot_stretch(fmin(fixed->rel_ci_upper, 3), &lower, &upper);
+            }
         }
     }
     return plot_scale_of(lower, upper);
@@ -36,8 +38,14 @@ static void forest_row(struct buffer *out, const struct experiment_result *r,
     number_text_relative(fixed->rel_effect_size, relative);
     number_text_relative(fixed->rel_ci_lower, lower);
     number_text_relative(fixed->rel_ci_upper, upper);
-    snprintf(label, sizeof label, "relative change %s, interval %s to %s", relative,
-             lower, upper);
+    const bool has_interval =
+        isfinite(fixed->rel_ci_lower) && isfinite(fixed->rel_ci_upper);
+    if (has_interval) {
+        snprintf(label, sizeof label, "relative change %s, interval %s to %s", relative,
+                 lower, upper);
+    } else {
+        snprintf(label, sizeof label, "relative change %s, no interval", relative);
+    }
     buffer_append_text(out, "<tr><th scope=\"row\">");
     html_text(out, slice_of(metric->spec->name));
     if (r->spec->n_arms > 2) {
@@ -53,7 +61,7 @@ static void forest_row(struct buffer *out, const struct experiment_result *r,
                   fixed->rel_ci_upper, label);
     buffer_append_text(out, "</td>");
     snprintf(label, sizeof label, "%s to %s", lower, upper);
-    html_two_lines(out, relative, label);
+    html_two_lines(out, relative, has_interval ? label : "no interval");
     number_text_effect(kind, fixed->effect_size, text);
     number_text_interval(kind, fixed->ci_lower, fixed->ci_upper, relative);
     html_two_lines(out, text, relative);
@@ -168,10 +176,13 @@ void html_metric_arms(struct buffer *out, const struct experiment_result *r)
             number_text_value(metric->spec->kind, arm->ci_lower, lower);
             number_text_value(metric->spec->kind, arm->ci_upper, upper);
             buffer_append_text(out, "<td class=\"num\">");
-            html_printf(out, "%s to %s", lower, upper);
+            if (isfinite(arm->ci_lower) && isfinite(arm->ci_upper)) {
+                html_printf(out, "%s to %s", lower, upper);
+            }
             buffer_append_text(out, "</td>");
-            html_cell(out, arm->interval ? arm->interval : "", false);
-            buffer_append_text(out, "</tr>");
+            buffer_append_text(out, "<td>");
+            html_method(out, arm->interval);
+            buffer_append_text(out, "</td></tr>");
         }
     }
     html_table_close(out);

@@ -1,6 +1,11 @@
 #include "report/html_parts.h"
 
+#include <string.h>
+
 #include "report/html_text.h"
+#include "report/methods.h"
+
+enum { LONG_LINE = 30 }; /* characters: words rather than an interval */
 
 void html_table_open(struct buffer *out, const char *class_name, const char *caption)
 {
@@ -48,7 +53,21 @@ void html_two_lines(struct buffer *out, const char *first, const char *second)
 {
     buffer_append_text(out, "<td class=\"num\">");
     html_text(out, slice_of(first));
-    buffer_append_text(out, "<br><span class=\"small soft\">");
+    buffer_append_text(out, strlen(second) > LONG_LINE
+                                ? "<br><span class=\"small soft words\">"
+                                : "<br><span class=\"small soft\">");
     html_text(out, slice_of(second));
     buffer_append_text(out, "</span></td>");
+}
+
+void html_method(struct buffer *out, const char *name)
+{
+    const int at = name ? methods_find(name) : -1;
+    if (at >= 0) {
+        buffer_printf(out, "<a href=\"#method-%d\">", at + 1);
+        html_text(out, slice_of(name));
+        buffer_append_text(out, "</a>");
+    } else if (name) {
+        html_text(out, slice_of(name));
+    }
 }

@@ -25,6 +25,10 @@ void html_row_head(struct buffer *out, const char *text);
 void html_cell(struct buffer *out, const char *text, bool is_number);
 
 /* One cell: a number, and under it in small what it needs beside it. */
+/* A method's name as a link to its definition at the end of the page (html_methods);
+ * plain where it has none, nothing for NULL. */
+void html_method(struct buffer *out, const char *name);
+
 void html_two_lines(struct buffer *out, const char *first, const char *second);
 
 #endif

@@ -1,5 +1,6 @@
 #include "report/html_plot.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -89,9 +90,17 @@ void plot_axis(struct buffer *out, struct plot_scale scale)
     const int n = plot_ticks(scale, ticks);
     const int decimals = n > 1 ? decimals_of(100 * (ticks[1] - ticks[0])) : 0;
     buffer_append_text(out, "<div class=\"axis\" aria-hidden=\"true\">");
+    /* Labels that would run into each other on a narrow page are left out. */
+    const int every = n > 4 ? 2 : 1;
+    const int zero =
+        n > 0 ? (int)lround(-ticks[0] / fmax(n > 1 ? ticks[1] - ticks[0] : 1, DBL_MIN))
+              : 0;
     for (int i = 0; i < n; i++) {
-        buffer_printf(out, "<span style=\"left:%.2f%%\">%+.*f&nbsp;%%</span>",
-                      x_of(scale, ticks[i]) / 10, decimals, 100 * ticks[i]);
+        if ((i - zero) % every == 0) {
+            buffer_printf(out, "<span style=\"left:%.2f%%\">%s%.*f&nbsp;%%</span>",
+                          x_of(scale, ticks[i]) / 10, ticks[i] > 0 ? "+" : "", decimals,
+                          100 * ticks[i]);
+        }
     }
     buffer_append_text(out, "</div>");
 }
@@ -128,6 +137,25 @@ static double point_value(const struct series_point *point, int which)
     return which == 0   ? point->effect_size
            : which == 1 ? point->always_lower
                         : point->always_upper;
+}
+
+/* A log of one step has no line to draw: its interval and its difference. */
+static void write_single(struct buffer *out, const struct series_point *point,
+                         struct plot_scale scale)
+{
+    if (isfinite(point->ci_lower) && isfinite(point->ci_upper)) {
+        buffer_printf(out, "<path class=\"ci\" d=\"M500 %.1fV%.1f\"/>",
+                      y_of(scale, point->ci_upper), y_of(scale, point->ci_lower));
+    }
+    if (isfinite(point->always_lower) && isfinite(point->always_upper)) {
+        buffer_printf(out, "<path class=\"always\" d=\"M505 %.1fV%.1f\"/>",
+                      y_of(scale, point->always_upper),
+                      y_of(scale, point->always_lower));
+    }
+    if (isfinite(point->effect_size)) {
+        buffer_printf(out, "<path class=\"dot\" d=\"M500 %.1fh.01\"/>",
+                      y_of(scale, point->effect_size));
+    }
 }
 
 static void write_line(struct buffer *out, const struct experiment_result *result,
@@ -177,8 +205,9 @@ static void write_y_labels(struct buffer *out, enum analysis_kind kind,
     const int decimals = n > 1 ? decimals_of(unit * (ticks[1] - ticks[0])) : 0;
     buffer_append_text(out, "<div class=\"y\" aria-hidden=\"true\">");
     for (int i = 0; i < n; i++) {
-        buffer_printf(out, "<span style=\"top:%.2f%%\">%+.*f%s</span>",
-                      100 * y_of(scale, ticks[i]) / HEIGHT, decimals, unit * ticks[i],
+        buffer_printf(out, "<span style=\"top:%.2f%%\">%s%.*f%s</span>",
+                      100 * y_of(scale, ticks[i]) / HEIGHT, ticks[i] > 0 ? "+" : "",
+                      decimals, unit * ticks[i],
                       kind == ANALYSIS_PROPORTION ? "&nbsp;pts" : "");
     }
     buffer_append_text(out, "</div>");
@@ -209,10 +238,14 @@ void plot_series(struct buffer *out, const struct experiment_result *result,
                        "role=\"img\" aria-label=\"");
     html_text(out, slice_of(label));
     buffer_printf(out, "\"><path class=\"zero\" d=\"M0 %.1fH1000\"/>", y_of(scale, 0));
-    write_band(out, result, points, scale);
-    write_line(out, result, points, scale, 1);
-    write_line(out, result, points, scale, 2);
-    write_line(out, result, points, scale, 0);
+    if (result->n_series == 1) {
+        write_single(out, points, scale);
+    } else {
+        write_band(out, result, points, scale);
+        write_line(out, result, points, scale, 1);
+        write_line(out, result, points, scale, 2);
+        write_line(out, result, points, scale, 0);
+    }
     buffer_append_text(out, "</svg>");
     write_x_labels(out, result);
     buffer_append_text(out, "</div>");

@@ -14,6 +14,10 @@ void html_forest(struct buffer *out, const struct experiment_result *r);
 void html_adjusted(struct buffer *out, const struct experiment_result *r);
 void html_metric_arms(struct buffer *out, const struct experiment_result *r);
 
+/* html_methods.c: which method gave which number, and what each method is. */
+void html_metric_methods(struct buffer *out, const struct experiment_result *r);
+void html_methods(struct buffer *out, const struct analysis *analysis);
+
 /* html_looks.c: what decides, and the group-sequential design of the config. */
 void html_looks(struct buffer *out, const struct experiment_result *r);
 void html_planned(struct buffer *out, const struct experiment_result *r);

@@ -49,6 +49,10 @@ static const struct method methods[] = {
      "Intervals that hold at all looks together, so that peeking is safe.",
      "I. Waudby-Smith et al., Annals of Statistics 52 (2024) 2613-2640",
      "https://doi.org/10.1214/24-AOS2408"},
+    {"always-valid p",
+     "Smallest error rate at which the confidence sequence leaves out no difference.",
+     "I. Waudby-Smith et al., Annals of Statistics 52 (2024) 2613-2640",
+     "https://doi.org/10.1214/24-AOS2408"},
     {"mSPRT", "p-value that stays valid however often it is looked at.",
      "R. Johari et al., Operations Research 70 (2022) 1806-1821",
      "https://doi.org/10.1287/opre.2021.2135"},
@@ -61,6 +65,21 @@ static const struct method methods[] = {
     {"Holm", "Step-down correction for several comparisons.",
      "S. Holm, Scandinavian Journal of Statistics 6 (1979) 65-70",
      "https://www.jstor.org/stable/4615733"},
+    {"Hochberg", "Step-up correction for several comparisons that are independent.",
+     "Y. Hochberg, Biometrika 75 (1988) 800-802",
+     "https://doi.org/10.1093/biomet/75.4.800"},
+    {"Bonferroni", "Each p-value times the number of questions.",
+     "O. J. Dunn, JASA 56 (1961) 52-64",
+     "https://doi.org/10.1080/01621459.1961.10482090"},
+    {"Benjamini-Yekutieli",
+     "Controls the share of false alarms among the findings, however they depend on "
+     "each other.",
+     "Y. Benjamini, D. Yekutieli, Annals of Statistics 29 (2001) 1165-1188",
+     "https://doi.org/10.1214/aos/1013699998"},
+    {"delete-a-group jackknife",
+     "Spread of a number over what it becomes without each group of units.",
+     "B. Efron, C. Stein, Annals of Statistics 9 (1981) 586-596",
+     "https://doi.org/10.1214/aos/1176345462"},
     {"Benjamini-Hochberg", "Controls the share of false alarms among the findings.",
      "Y. Benjamini, Y. Hochberg, JRSS B 57 (1995) 289-300",
      "https://doi.org/10.1111/j.2517-6161.1995.tb02031.x"},
@@ -83,10 +102,21 @@ const struct method *methods_all(int *n)
     return methods;
 }
 
+int methods_find(const char *name)
+{
+    for (int i = 0; i < N_METHODS; i++) {
+        if (strncmp(name, methods[i].name, strlen(methods[i].name)) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 static void mark(const char *name, bool *used)
 {
-    for (int i = 0; name && i < N_METHODS; i++) {
-        used[i] |= strncmp(name, methods[i].name, strlen(methods[i].name)) == 0;
+    const int at = name ? methods_find(name) : -1;
+    if (at >= 0) {
+        used[at] = true;
     }
 }
 
@@ -107,11 +137,20 @@ void methods_mark(const struct experiment_result *result, bool *used)
             mark(contrast->fixed.relative, used);
             mark(contrast->adjustment, used);
             mark(contrast->always.interval, used);
+            mark(contrast->always.test, used);
             mark(contrast->mixture.method, used);
             mark(contrast->planned.method, used);
             mark(contrast->guard.method, used);
             mark(contrast->belief.method, used);
             mark(contrast->adjusted.test, used);
+        }
+    }
+    for (int g = 0; g < result->n_segmentations; g++) {
+        mark(result->segmentations[g].adjustment, used);
+    }
+    for (int i = 0; i < result->n_item_metrics; i++) {
+        for (int a = 0; a + 1 < result->spec->n_arms; a++) {
+            mark(result->item_metrics[i].findings[a].test, used);
         }
     }
 }

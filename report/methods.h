@@ -14,6 +14,9 @@ struct method {
 /* All known methods; *n of them. */
 const struct method *methods_all(int *n);
 
+/* Index of the method whose full name begins like `name` of a result; -1: none. */
+int methods_find(const char *name);
+
 /* Sets used[i] for each known method (see methods_all) that a number in `result` names.
  */
 void methods_mark(const struct experiment_result *result, bool *used);

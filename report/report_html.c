@@ -11,7 +11,6 @@
 #include "report/html_sections.h"
 #include "report/html_style.h"
 #include "report/html_text.h"
-#include "report/methods.h"
 #include "report/report_formats.h"
 
 static const char *verdict_class(enum verdict verdict)
@@ -110,7 +109,7 @@ static void write_checks(struct buffer *out, const struct experiment_result *r)
         html_text(out, slice_of(check->detail));
         if (check->method) {
             buffer_append_text(out, " <span class=\"soft small\">(");
-            html_text(out, slice_of(check->method));
+            html_method(out, check->method);
             buffer_append_text(out, ")</span>");
         }
         buffer_append_text(out, "</td></tr>");
@@ -126,6 +125,18 @@ static void write_config(struct buffer *out, const struct experiment_result *r)
                             "this experiment: <code>");
     html_text(out, slice_of(r->spec->config_hash));
     buffer_printf(out, "</code>, first logged %s.</p>", when);
+    if (r->spec->n_models) {
+        static const char *const heads[] = {"Model", "Hash of the file's content"};
+        html_table_open(out, "models", "Models that were served under it");
+        html_column_heads(out, heads, 2);
+        for (int i = 0; i < r->spec->n_models; i++) {
+            html_row_head(out, r->spec->models[i].name);
+            buffer_append_text(out, "<td><code>");
+            html_text(out, slice_of(r->spec->models[i].hash));
+            buffer_append_text(out, "</code></td></tr>");
+        }
+        html_table_close(out);
+    }
     if (r->spec->config_text) {
         buffer_append_text(out, "<details><summary>Its whole text</summary><pre "
                                 "tabindex=\"0\"><code>");
@@ -163,6 +174,7 @@ static void write_experiment(struct buffer *out, const struct experiment_result 
     html_segments(out, r);
     html_adjusted(out, r);
     html_metric_arms(out, r);
+    html_metric_methods(out, r);
     html_units(out, r);
     html_items(out, r);
     html_aa(out, r);
@@ -170,31 +182,6 @@ static void write_experiment(struct buffer *out, const struct experiment_result 
         write_config(out, r);
     }
     buffer_append_text(out, "</article>\n");
-}
-
-static void write_methods(struct buffer *out, const struct analysis *analysis)
-{
-    bool used[64] = {false};
-    int n = 0;
-    const struct method *methods = methods_all(&n);
-    for (int e = 0; e < analysis->n_experiments; e++) {
-        methods_mark(&analysis->experiments[e], used);
-    }
-    buffer_append_text(out, "<h2>Methods</h2><dl>");
-    for (int i = 0; i < n && i < 64; i++) {
-        if (used[i]) {
-            buffer_append_text(out, "<dt>");
-            html_text(out, slice_of(methods[i].name));
-            buffer_append_text(out, "</dt><dd>");
-            html_text(out, slice_of(methods[i].definition));
-            buffer_append_text(out, " <a href=\"");
-            html_text(out, slice_of(methods[i].url));
-            buffer_append_text(out, "\">");
-            html_text(out, slice_of(methods[i].source));
-            buffer_append_text(out, "</a></dd>");
-        }
-    }
-    buffer_append_text(out, "</dl>");
 }
 
 static void write_evidence(struct buffer *out, const struct evidence *e)
@@ -264,7 +251,7 @@ void report_html(const struct analysis *analysis, struct buffer *out)
     for (int e = 0; e < analysis->n_experiments; e++) {
         write_experiment(out, &analysis->experiments[e], e);
     }
-    write_methods(out, analysis);
+    html_methods(out, analysis);
     if (strcmp(analysis->source, "log") == 0) {
         write_evidence(out, &analysis->evidence);
     }

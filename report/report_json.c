@@ -109,6 +109,14 @@ static void write_experiment(struct json_writer *json,
     write_verdict(json, r);
     json_text(json, "config", spec->config_hash);
     json_int(json, "config_ts_us", spec->config_ts_us);
+    json_open(json, "models", '[');
+    for (int i = 0; i < spec->n_models; i++) {
+        json_open(json, NULL, '{');
+        json_text(json, "model", spec->models[i].name);
+        json_text(json, "hash", spec->models[i].hash);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
     json_number(json, "alpha", spec->alpha);
     json_bool(json, "sequential", spec->sequential);
     json_number(json, "planned_units",

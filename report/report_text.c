@@ -119,6 +119,11 @@ static void write_config(const struct page *page, const struct experiment_result
                   "  %s, the newest in the log that has this experiment, first logged "
                   "%s\n",
                   r->spec->config_hash, logged);
+    for (int i = 0; i < r->spec->n_models; i++) {
+        const struct analysis_model *model = &r->spec->models[i];
+        buffer_printf(page->out, "  model %s, hash of its content %s\n", model->name,
+                      model->hash);
+    }
 }
 
 static void write_evidence(const struct page *page, const struct analysis *analysis)

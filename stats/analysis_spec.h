@@ -58,6 +58,12 @@ struct analysis_arm {
     double weight; /* configured share, in (0, 1] */
 };
 
+/* A model file as the log names it. */
+struct analysis_model {
+    const char *name; /* as in the config */
+    const char *hash; /* of the file's content, 16 hexadecimal digits */
+};
+
 /* One config under which units were exposed: its weights, for the sample-ratio check.
  */
 struct analysis_weights {
@@ -73,7 +79,10 @@ struct analysis_experiment {
     const char *config_hash; /* the newest config in the log that has the experiment */
     int64_t config_ts_us;    /* when that config was first logged */
     const char *config_text; /* of that config; NULL when not at hand */
-    double alpha;            /* in (0, 1) */
+    const struct analysis_model *models; /* (n_models) that were served under that
+                                            config, by name and hash */
+    int n_models;
+    double alpha; /* in (0, 1) */
     enum analysis_correction correction;
     int64_t minimum_time_us; /* do not ship before; 0 = none */
     double

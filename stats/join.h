@@ -26,6 +26,10 @@ struct join_config {
     struct slice text;    /* empty when only exposures name it and its event is lost */
     int64_t first_ts_us;  /* of its events */
     int64_t newest_ts_us; /* the newest decides which config is in force */
+    struct analysis_model *models; /* (n_models) that its events name, each once, by
+                                      name and hash; more than one of a name where a
+                                      file was replaced */
+    int n_models;
 };
 
 /* First reading of `path`, a directory or one segment, by n_threads >= 1 threads (the

@@ -20,6 +20,12 @@ static int read_config(struct join *join, const struct event *event)
         config->text = (struct slice){text, event->text.len};
     }
     join_see_config(config, event->ts_us, event->ts_us);
+    for (int m = 0; m < event->n_models; m++) {
+        if (join_see_model(join, config, event->models[m].name,
+                           event->models[m].hash) != 0) {
+            return -1;
+        }
+    }
     return 0;
 }
 

@@ -166,6 +166,40 @@ void join_see_config(struct join_config *config, int64_t first_ts_us,
     }
 }
 
+static int compare_models(const struct analysis_model *model, struct slice name,
+                          struct slice hash)
+{
+    const int by_name = slice_compare(slice_of(model->name), name);
+    return by_name != 0 ? by_name : slice_compare(slice_of(model->hash), hash);
+}
+
+int join_see_model(struct join *join, struct join_config *config, struct slice name,
+                   struct slice hash)
+{
+    const size_t n = (size_t)config->n_models;
+    size_t at = 0;
+    while (at < n && compare_models(&config->models[at], name, hash) < 0) {
+        at++;
+    }
+    if (at < n && compare_models(&config->models[at], name, hash) == 0) {
+        return 0;
+    }
+    /* A config has few models, and few files are replaced while it is in force. */
+    struct analysis_model *models = arena_zeroed(&join->arena, n + 1, sizeof *models);
+    const struct analysis_model model = {arena_text(&join->arena, name),
+                                         arena_text(&join->arena, hash)};
+    if (!models || !model.name || !model.hash) {
+        return join_no_memory(join);
+    }
+    for (size_t i = 0; i < n; i++) {
+        models[i + (i >= at)] = config->models[i];
+    }
+    models[at] = model;
+    config->models = models;
+    config->n_models++;
+    return 0;
+}
+
 void join_see_unit(const struct join *join, struct join_unit *unit, int arm, int config,
                    int64_t ts_us)
 {
@@ -203,6 +237,12 @@ static int merge_configs(struct join *into, const struct join *from, int *config
             to->text = (struct slice){text, config->text.len};
         }
         join_see_config(to, config->first_ts_us, config->newest_ts_us);
+        for (int m = 0; m < config->n_models; m++) {
+            if (join_see_model(into, to, slice_of(config->models[m].name),
+                               slice_of(config->models[m].hash)) != 0) {
+                return -1;
+            }
+        }
     }
     return 0;
 }

@@ -221,6 +221,11 @@ struct join_unit *join_find_unit(struct join_experiment *experiment, int32_t uni
 
 /* Takes in that a config was logged, or that a unit was exposed to `arm` (or
  * JOIN_ARM_*) at a time. In whatever order they are told, the result is the same. */
+/* Adds a model to the config's unless it is there; the text is copied. Returns 0, or -1
+ * without memory. */
+MUST_CHECK int join_see_model(struct join *join, struct join_config *config,
+                              struct slice name, struct slice hash);
+
 void join_see_config(struct join_config *config, int64_t first_ts_us,
                      int64_t newest_ts_us);
 void join_see_unit(const struct join *join, struct join_unit *unit, int arm, int config,

@@ -103,6 +103,22 @@ for format in text json csv markdown html; do
     grep -qiE '(^|[^a-z])-?nan([^a-z]|$)' "report.$format" && fail "nan in report.$format"
 done
 [ "$(stat -c %s report.html)" -lt 1000000 ] || fail "report.html is not under 1 MB"
+# Every method that a number names is defined at the end, with its source, and linked to.
+jq -r '[.. | objects | (.method?, .test?, .interval?, .rel_interval?, .correction?) | strings] | unique[]' \
+    report.json | grep -v '^none' >methods.txt
+grep -o '<dt id="method-[0-9]*">[^<]*</dt><dd>[^<]* <a href="https://' report.html | sed 's/^[^>]*>//; s/<.*//' >defined.txt
+[ "$(wc -l <methods.txt)" -ge 8 ] || fail "few methods: $(cat methods.txt)"
+while read -r method; do
+    while read -r start; do
+        case $method in "$start"*) continue 2 ;; esac
+    done <defined.txt
+    fail "no definition of \"$method\" in report.html"
+done <methods.txt
+for link in $(grep -o 'href="#[^"]*"' report.html | sed 's/.*#\(.*\)"/\1/' | sort -u); do
+    grep -q "id=\"$link\"" report.html || fail "report.html links to #$link, which is not there"
+done
+grep -q '<a href="#method-[0-9]*">two-proportion z-test, pooled variance, two-sided</a>' report.html ||
+    fail "the test has no link to its definition"
 grep -q '<script' report.html && fail "report.html has a script"
 grep -qE '(src|href)="(http:|//|file:)' report.html && fail "report.html loads something"
 

@@ -69,6 +69,17 @@ if [ -n "$assigned" ]; then
     cmp streamed.json analyzed.json || fail 'the streamed report is not the analysis'
 fi
 
+# ---- the report names the model files by their content
+for kind in als bpr; do
+    hash=$("$abtest" inspect $kind.model | sed -n 's/.* hash \([0-9a-f]*\)$/\1/p')
+    equal "hash of $kind in the report" \
+        "$("$abtest" analyze logs --json | jq -r ".experiments[0].models[] | select(.model == \"$kind\").hash")" "$hash"
+    for format in html text; do
+        "$abtest" analyze logs --format $format -o report.$format || true
+        grep -q "$hash" report.$format || fail "the $format report does not name $kind's hash $hash"
+    done
+done
+
 # ---- changes
 change() { status -X POST -H 'Content-Type: application/json' "${@:2}" -d "$1" "$url/v1/experiments/item-bias"; }
 token='Authorization: Bearer secret'

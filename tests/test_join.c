@@ -255,6 +255,39 @@ static void join_takes_the_newest_config_first(void **state)
     join_free(join);
 }
 
+/* A retrained file is another model under the same config. */
+static void join_names_each_model_of_a_config_once(void **state)
+{
+    (void)state;
+    static const struct event_model first[] = {{{"bpr", 3}, {"2d", 2}},
+                                               {{"als", 3}, {"1c", 2}}};
+    static const struct event_model second[] = {{{"als", 3}, {"0b", 2}},
+                                                {{"bpr", 3}, {"2d", 2}}};
+    struct event event = {.type = EVENT_CONFIG,
+                          .ts_us = TRIAL_START,
+                          .config = slice_of("9f"),
+                          .text = slice_of("text"),
+                          .models = first,
+                          .n_models = 2,
+                          .version = slice_of("0.1.0")};
+    struct join *join = NULL;
+    trial_add(&trial, event);
+    event.models = second;
+    event.ts_us++;
+    trial_add(&trial, event);
+    trial_write_all(&trial, &directory);
+
+    assert_int_equal(join_open(directory.path, 2, &join, NULL), 0);
+
+    const struct join_config *config = join_config(join, 0);
+    assert_int_equal(config->n_models, 3);
+    assert_string_equal(config->models[0].name, "als");
+    assert_string_equal(config->models[0].hash, "0b");
+    assert_string_equal(config->models[1].hash, "1c");
+    assert_string_equal(config->models[2].name, "bpr");
+    join_free(join);
+}
+
 static void join_survives_every_failing_allocation(void **state)
 {
     (void)state;
@@ -348,6 +381,7 @@ int main(void)
         WITH_DIRECTORY(join_counts_an_id_once_and_the_earliest_of_it),
         WITH_DIRECTORY(join_sums_ratios_and_keeps_single_values_for_quantiles),
         WITH_DIRECTORY(join_takes_the_newest_config_first),
+        WITH_DIRECTORY(join_names_each_model_of_a_config_once),
         WITH_DIRECTORY(join_survives_every_failing_allocation),
         cmocka_unit_test(id_seen_finds_repeats_of_both_kinds_of_id),
         cmocka_unit_test(exact_sum_does_not_depend_on_order),

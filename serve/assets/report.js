@@ -47,14 +47,14 @@ export function effectWords(report, metric, contrast) {
   if (!contrast.fixed.testable && !isNumber(contrast.fixed.effect_size)) {
     return `${metric.name}: not testable yet (${contrast.fixed.why_not}).`;
   }
-  const decides = report.sequential ? "always_valid" : "fixed";
+  const decides = contrast.decided_by === "always-valid" ? "always_valid" : "fixed";
   const [who, effect] = effectCells(metric, contrast);
   if (!contrast[decides]?.testable) {
     return `${metric.name}, ${who}: ${effect} so far; no interval that holds at every look yet (${contrast[decides]?.why_not}).`;
   }
   const [, , interval, p] = effectCells(metric, contrast, decides);
   return `${metric.name}, ${who}: ${effect}, ${level(report)} interval ${interval}, p = ${p} (${
-    report.sequential ? "valid at every look" : "valid for one look, planned beforehand"}).`;
+    decides === "always_valid" ? "valid at every look" : `for ${contrast.decided_by === "planned looks" ? "the planned looks" : "one look, planned beforehand"}`}).`;
 }
 
 // What should not wait: checks that failed, guardrails that broke.

@@ -1,6 +1,6 @@
 # abtest_assets(target): compiles serve/assets/* into the target, byte for byte, so that the
 # program needs no files and no network to show its pages. Chart.js comes from Debian's
-# libjs-chart.js; without it a stub stands in and the pages show tables.
+# libjs-chart.js; without it, or with ABTEST_CHARTS off, a stub stands in and the pages show tables.
 function(abtest_assets target)
   file(GLOB files CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/serve/assets/*")
   find_file(CHART_JS chart.min.js PATHS /usr/share/javascript/chart.js NO_DEFAULT_PATH)
@@ -10,7 +10,7 @@ function(abtest_assets target)
   set(used "")
   foreach(file IN LISTS files)
     get_filename_component(name "${file}" NAME)
-    if(name STREQUAL "chart.js" AND CHART_JS)
+    if(name STREQUAL "chart.js" AND CHART_JS AND ABTEST_CHARTS)
       set(file "${CHART_JS}")
     endif()
     list(APPEND used "${file}")

@@ -27,5 +27,5 @@ sed 's/^\[server\]/[server]\nadmin_token = env:ABTEST_TOKEN/' "$here/../examples
 status=0
 ABTEST_TOKEN=secret node "$here/browser/dashboard.mjs" "$abtest" . || status=$?
 mkdir -p "$screenshots"
-cp screenshots/*.png "$screenshots"/ 2>/dev/null || true
+cp screenshots/*.png screenshots/*.pdf "$screenshots"/ 2>/dev/null || true
 exit "$status"

@@ -34,7 +34,12 @@ read -r _ _ url <&"${SERVER[0]}" || fail 'the server did not start'
 for path in / /try /experiments/item-bias /assets/common.js /assets/chart.js /assets/dashboard.css; do
     equal "status of $path" "$(status "$url$path")" 200
     curl -s -D headers -o answer "$url$path"
-    grep -qi "^content-security-policy: default-src 'none'" headers || fail "$path has no policy"
+    equal "policy of $path" "$(sed -n 's/^content-security-policy: \(.*\)\r$/\1/Ip' headers)" \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    for header in 'x-content-type-options: nosniff' 'referrer-policy: no-referrer' \
+        'cross-origin-resource-policy: same-origin'; do
+        grep -qi "^$header" headers || fail "$path has no $header"
+    done
 done
 etag=$(sed -n 's/^etag: \(.*\)\r$/\1/Ip' headers)
 equal 'status with the ETag' "$(status -H "If-None-Match: $etag" "$url/assets/dashboard.css")" 304
@@ -67,6 +72,13 @@ if [ -n "$assigned" ]; then
     grep -A1 '^event: report' stream | sed -n 's/^data: //p' | tail -n 1 | jq -S .report >streamed.json
     "$abtest" analyze logs --json | jq -S . >analyzed.json || true
     cmp streamed.json analyzed.json || fail 'the streamed report is not the analysis'
+    # To the last digit: as text, before anything has read the numbers.
+    analysis=$("$abtest" analyze logs --json | tr '\n' ' ')
+    last=$(grep -A1 '^event: report' stream | sed -n 's/^data: //p' | tail -n 1)
+    [[ $last == *"\"report\":${analysis% }}" ]] || fail 'the streamed report differs from the analysis in its text'
+    curl -s "$url/v1/experiments/item-bias/report" >live.json
+    "$abtest" analyze logs --json >analyzed.json || true
+    cmp live.json analyzed.json || fail 'the live report is not the analysis, byte for byte'
 fi
 
 # ---- the report names the model files by their content
@@ -87,6 +99,20 @@ equal 'without a token' "$(change '{"status":"paused"}')" 401
 equal 'with a wrong token' "$(change '{"status":"paused"}' -H 'Authorization: Bearer secreT')" 401
 equal 'no such experiment' \
     "$(status -X POST -H "$token" -d '{"status":"paused"}' "$url/v1/experiments/other")" 404
+# Another site can make a browser send cookies, a form, or text; none of that is a token, and the
+# answer to its question whether it may send the header is no.
+evil=(-H 'Origin: https://evil.example' -H 'Sec-Fetch-Site: cross-site' -H 'Cookie: admin_token=secret; token=secret')
+equal 'a cross-site form' "$(status -X POST "${evil[@]}" --data-urlencode status=paused \
+    --data-urlencode token=secret "$url/v1/experiments/item-bias")" 401
+equal 'cross-site text' "$(status -X POST "${evil[@]}" -H 'Content-Type: text/plain' -d '{"status":"paused"}' \
+    "$url/v1/experiments/item-bias?token=secret&admin_token=secret")" 401
+equal 'Basic instead of Bearer' "$(change '{"status":"paused"}' "${evil[@]}" -u x:secret)" 401
+equal 'a GET with a change in it' "$(status "${evil[@]}" -H "$token" "$url/v1/experiments/item-bias?status=paused")" 405
+equal 'a preflight' "$(status -X OPTIONS "${evil[@]}" -H 'Access-Control-Request-Method: POST' \
+    -H 'Access-Control-Request-Headers: authorization' -D headers "$url/v1/experiments/item-bias")" 405
+! grep -qi '^access-control' headers || fail "another origin is let in: $(cat headers)"
+equal 'the experiment afterwards' "$(curl -s "$url/v1/experiments" | jq -r '.experiments[0].status')" running
+
 for bad in '' '[]' '{}' '{"status":"draft"}' '{"coverage":2}' '{"coverage":"1"}' '{"alpha":1}' \
     '{"status":"paused","status":"running"}' '{"coverage":0.6,"seed":"x"}'; do
     equal "answer to $bad" "$(change "$bad" -H "$token")" 400

@@ -4,10 +4,11 @@
 // DIRECTORY/screenshots. tests/e2e_dashboard.sh prepares it.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
-import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
 const [abtest, directory] = process.argv.slice(2).map((path) => resolve(path));
@@ -214,6 +215,74 @@ async function testTry(browser, url) {
   await page.context().close();
 }
 
+// Without the chart library, as a build without it serves it (a stub) or as a proxy that loses the
+// file: the same numbers as tables, and nothing broken.
+async function testTables(browser, url) {
+  const stub = readFileSync(join(dirname(fileURLToPath(import.meta.url)), "../../serve/assets/chart.js"), "utf8");
+  const ways = {
+    stub: (route) => route.fulfill({ contentType: "text/javascript", body: stub }),
+    missing: (route) => route.fulfill({ status: 404, body: "" }),
+  };
+  for (const [name, serve] of Object.entries(ways)) {
+    const page = await openPage(browser);
+    await page.route("**/assets/chart.js", serve);
+    await page.goto(url);
+    await page.locator("#latency-table tbody tr").first().waitFor();
+    assert.equal(await page.evaluate(() => typeof window.Chart), "undefined", name);
+    assert.equal(await page.locator("#latency").isVisible(), false, `${name}: no empty chart`);
+    const counts = await page.locator("#latency-table tbody td").allTextContents();
+    assert.ok(counts.some((text) => Number(text.replaceAll(",", "")) > 0), `${name}: the table has the counts`);
+    await checkAccessibility(page, `overview, charts ${name}`);
+    await page.goto(`${url}/experiments/item-bias`);
+    await page.locator("#trail-table tbody tr").first().waitFor();
+    assert.equal(await page.locator("#trail").isVisible(), false, `${name}: no empty chart`);
+    const { experiments } = await (await fetch(`${url}/v1/experiments/item-bias/report`)).json();
+    const { series } = experiments[0].metrics[0].contrasts[0];
+    assert.equal(await page.locator("#trail-table tbody tr").count(), series.length);
+    const last = await page.locator("#trail-table tbody tr").last().locator("td").nth(1).textContent();
+    assert.equal(last, `${(100 * series.at(-1).effect_size).toFixed(2)} %`);
+    await checkAccessibility(page, `experiment, charts ${name}`);
+    await shoot(page, `experiment-tables-${name}`);
+    assert.deepEqual(page.faults.filter((fault) => name !== "missing" || !/404|chart.js/.test(fault)), []);
+    await page.context().close();
+  }
+}
+
+// A page of another site, in the browser of somebody who may even be at work here.
+async function testOtherSite(browser, url) {
+  const target = `${url}/v1/experiments/item-bias`;
+  const html = `<!doctype html><title>other site</title><form id="form" method="post" target="frame"
+    enctype="text/plain" action="${target}"><input name='{"status":"paused","x":"' value='"}'></form>
+    <iframe name="frame"></iframe><iframe id="framed" src="${url}/"></iframe>`;
+  const site = createServer((request, response) => response.setHeader("Content-Type", "text/html").end(html));
+  await new Promise((done) => site.listen(0, "127.0.0.1", done));
+  const page = await (await browser.newContext()).newPage();
+  await page.goto(`http://localhost:${site.address().port}/`);
+  const tries = await page.evaluate(async (address) => {
+    const ask = (options) => fetch(address, { method: "POST", credentials: "include", ...options })
+      .then((answer) => `${answer.type} ${answer.status}`, () => "refused");
+    const body = '{"status":"paused"}';
+    return {
+      simple: await ask({ mode: "no-cors", body }), // sent, without a token; the answer is hidden
+      json: await ask({ headers: { "Content-Type": "application/json" }, body }),
+      token: await ask({ headers: { Authorization: "Bearer secret" }, body }),
+      read: await fetch(address.replace(/\/v1.*/, "/v1/experiments")).then(() => "read", () => "refused"),
+    };
+  }, target);
+  assert.deepEqual(tries, { simple: "opaque 0", json: "refused", token: "refused", read: "refused" });
+  const [answer] = await Promise.all([
+    page.waitForResponse(target),
+    page.evaluate(() => document.getElementById("form").submit()),
+  ]);
+  assert.equal(answer.status(), 401);
+  const framed = await (await page.$("#framed")).contentFrame();
+  assert.equal(await framed.evaluate(() => document.getElementById("experiments") === null), true, "nobody may frame it");
+  const { experiments } = await (await fetch(`${url}/v1/experiments`)).json();
+  assert.equal(experiments[0].status, "running");
+  await page.context().close();
+  site.close();
+}
+
 // No script or style but the server's own; the policy is what stops it.
 async function testPolicy(browser, url) {
   const page = await openPage(browser);
@@ -229,10 +298,35 @@ async function testPolicy(browser, url) {
   await page.context().close();
 }
 
+// With the keyboard alone: first the link past everything, then whatever scrolls or opens; a screen
+// reader finds one main part, one top heading, and headings that skip no level.
+async function checkKeyboard(page) {
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
+  assert.ok(await page.locator("a.skip").isVisible());
+  await page.keyboard.press("Enter");
+  assert.equal(new URL(page.url()).hash, "#main");
+  const before = await page.locator("details[open]").count();
+  await page.locator("summary").first().focus();
+  await page.keyboard.press("Enter");
+  assert.equal(await page.locator("details[open]").count(), before + 1);
+  const found = await page.evaluate(() => ({
+    mains: document.querySelectorAll("main").length,
+    levels: [...document.querySelectorAll("h1, h2, h3, h4")].map((node) => Number(node.tagName[1])),
+    unnamed: [...document.querySelectorAll("svg:not([aria-hidden])")].filter((node) => !node.getAttribute("aria-label")).length,
+    stuck: [...document.querySelectorAll(".scroll")].filter((node) => node.tabIndex !== 0).length,
+    heads: [...document.querySelectorAll("th")].filter((node) => !node.scope).length,
+  }));
+  assert.deepEqual([found.mains, found.unnamed, found.stuck, found.heads], [1, 0, 0, 0]);
+  assert.deepEqual(found.levels.filter((level, i) => level > (found.levels[i - 1] ?? 0) + 1), []);
+}
+
 async function testReport(browser) {
   const file = join(directory, "report.html");
   execFileSync(abtest, ["analyze", join(directory, "logs"), "--format", "html", "-o", file]);
   const page = await openPage(browser);
+  const asked = [];
+  page.on("request", (request) => asked.push(request.url()));
   await page.goto(pathToFileURL(file).href);
   await page.getByText(/treatment wins over control/).first().waitFor();
   for (const colorScheme of ["light", "dark"]) {
@@ -240,9 +334,17 @@ async function testReport(browser) {
     await checkAccessibility(page, `report, ${colorScheme}`);
     await shoot(page, `report-${colorScheme}`);
   }
+  await page.emulateMedia({ media: "print", colorScheme: "light" });
+  await checkAccessibility(page, "report, print");
+  await page.pdf({ path: join(shots, "report.pdf"), format: "A4" });
+  await page.emulateMedia({ media: "screen", colorScheme: "light" });
   await page.setViewportSize(PHONE);
   await noSidewaysScroll(page, "report");
+  await checkAccessibility(page, "report, phone");
   await shoot(page, "report-phone");
+  await checkKeyboard(page);
+  assert.deepEqual(asked, [pathToFileURL(file).href], "the report loads nothing else");
+  assert.ok(statSync(file).size < 1e6);
   assert.deepEqual(page.faults, []);
   await page.context().close();
 }
@@ -254,7 +356,7 @@ const browser = await chromium.launch({
     "--disable-component-update", "--disable-sync"],
 });
 try {
-  const tests = { testOverview, testExperiment, testTry, testPolicy, testReport };
+  const tests = { testOverview, testExperiment, testTry, testTables, testOtherSite, testPolicy, testReport };
   for (const [name, test] of Object.entries(tests)) {
     await test(browser, url);
     console.log(`ok ${name}`);

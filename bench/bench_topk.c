@@ -377,6 +377,7 @@ static void bench_made_up(int32_t n_items, int32_t n_factors)
 
 int main(int argc, char **argv)
 {
+    openblas_set_num_threads(1); /* a request has one core, and so have the others */
     static const int32_t sizes[][2] = {
         {9724, 20}, {59047, 20}, {59047, 64}, {1000000, 64}};
     struct rng rng;

@@ -111,6 +111,13 @@ static int make_labels(struct serve_model *served, struct error *error)
     return 0;
 }
 
+static char *put_text(char *to, const char *text)
+{
+    const size_t len = strlen(text);
+    memcpy(to, text, len);
+    return to + len;
+}
+
 /* Ids and titles are escaped once, here, and copied into answers. */
 static int write_pieces(struct serve_model *served, const struct titles *titles,
                         struct error *error)
@@ -119,17 +126,23 @@ static int write_pieces(struct serve_model *served, const struct titles *titles,
     struct buffer *text = &served->text;
     served->pieces = malloc((2 * (size_t)n + 1) * sizeof *served->pieces);
     for (int32_t i = 0; served->pieces && i < n; i++) {
+        uint32_t *pieces = served->pieces + 2 * (size_t)i;
         const struct slice id = model_item_id(served->model, i);
-        served->pieces[2 * (size_t)i] = (uint32_t)text->len;
-        buffer_append_text(text, "{\"item\":");
-        json_append_string(text, id);
-        buffer_append_text(text, ",\"score\":");
-        served->pieces[2 * (size_t)i + 1] = (uint32_t)text->len;
-        if (titles) {
-            buffer_append_text(text, ",\"title\":");
-            json_append_string(text, titles_find(titles, id));
+        const struct slice title = titles ? titles_find(titles, id) : (struct slice){0};
+        char *to = buffer_reserve(text, JSON_STRING_MAX(id.len) +
+                                            JSON_STRING_MAX(title.len) + 64);
+        if (!to) {
+            break;
         }
-        buffer_append_char(text, '}');
+        pieces[0] = (uint32_t)text->len;
+        char *at =
+            put_text(json_put_string(put_text(to, "{\"item\":"), id), ",\"score\":");
+        pieces[1] = (uint32_t)(text->len + (size_t)(at - to));
+        if (titles) {
+            at = json_put_string(put_text(at, ",\"title\":"), title);
+        }
+        *at++ = '}';
+        text->len += (size_t)(at - to);
     }
     if (!served->pieces || text->failed || text->len > UINT32_MAX) {
         error_set(error, ERROR_NOMEM, "no memory for the titles of %d items", n);

@@ -100,7 +100,7 @@ static bool begin(struct search *search, const struct topk *topk,
     search->scan.bias_weight = search->bias_weight;
     memset(search->seen, 0, ((size_t)topk->model->n_items / 64 + 1) * sizeof(uint64_t));
     for (int32_t i = 0; i < query->n_seen; i++) {
-        const int32_t item = query->seen[i];
+        const uint32_t item = (uint32_t)query->seen[i]; /* a shift, not a division */
         search->seen[item / 64] |= UINT64_C(1) << (item % 64);
     }
     return true;

@@ -9,6 +9,8 @@
 
 #include "common/clock.h"
 
+#define KEPT_INPUT_BYTES 2048 /* room for input that a quiet connection keeps */
+
 #define LINGER_MS 2000
 
 /* ---- phases ---- */
@@ -411,7 +413,11 @@ static void keep_input(struct connection *connection, const char *data, size_t l
         return;
     }
     if (left == 0) {
-        buffer_free(in);
+        if (in->capacity > KEPT_INPUT_BYTES) {
+            buffer_free(in);
+        }
+        buffer_clear(
+            in); /* requests that come in pieces shall not allocate each time */
         return;
     }
     if (in->data && data >= in->data && data < in->data + in->capacity) {
@@ -512,7 +518,9 @@ void connection_readable(struct connection *connection)
     const bool drops = connection->phase == PHASE_LINGER || connection->stream;
     if (in->len > 0 && !drops) {
         /* Grow by what is there already, so that a long body costs few moves. */
-        room = in->len < 4096 ? 4096 : in->len > READ_SIZE ? READ_SIZE : in->len;
+        room = in->len < KEPT_INPUT_BYTES / 2 ? KEPT_INPUT_BYTES - in->len
+               : in->len > READ_SIZE          ? READ_SIZE
+                                              : in->len;
         to = buffer_reserve(in, room);
         if (!to) {
             connection_close(connection);

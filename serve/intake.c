@@ -6,13 +6,15 @@
 
 #include "common/clock.h"
 #include "serve/dedup.h"
+#include "serve/json_arena.h"
 #include "serve/newcomers.h"
 #include "serve/recommend.h"
 
-#define MAX_EVENTS    1000                 /* in one request */
-#define MAX_AHEAD_US  INT64_C(86400000000) /* a client's clock may be a day ahead */
-#define MAX_WHERE_LEN 40
-#define MAX_KNOWN_LEN 160
+#define MAX_EVENTS      1000                 /* in one request */
+#define MAX_AHEAD_US    INT64_C(86400000000) /* a client's clock may be a day ahead */
+#define JSON_ARENA_SIZE 65536 /* some thirty events; more go on with malloc */
+#define MAX_WHERE_LEN   40
+#define MAX_KNOWN_LEN   160
 
 static size_t max_len(const char *key)
 {
@@ -159,16 +161,23 @@ static int log_all(struct http_exchange *x, json_t *body, intake_take *take,
 int intake_body(struct http_exchange *x, intake_take *take, struct intake_tally *tally)
 {
     json_error_t error;
+    void *memory = server_scratch(x, SCRATCH_JSON, JSON_ARENA_SIZE);
+    if (!memory) {
+        return -1;
+    }
+    json_arena_begin(memory, JSON_ARENA_SIZE);
     json_t *body = json_loadb(x->request.body.data, x->request.body.len,
                               JSON_REJECT_DUPLICATES, &error);
+    int rc = -1;
     *tally = (struct intake_tally){0, 0};
     if (!body) {
         http_problem(x, 400, "the body is not JSON: line %d, column %d: %s", error.line,
                      error.column, error.text);
-        return -1;
+    } else {
+        rc = log_all(x, body, take, tally);
+        json_decref(body);
     }
-    const int rc = log_all(x, body, take, tally);
-    json_decref(body);
+    json_arena_end();
     return rc;
 }
 

@@ -140,13 +140,10 @@ void listener_resume(struct worker *worker)
     }
 }
 
-/* Makes room for one more connection, or says that there is none. */
-static bool make_room(struct worker *worker)
+/* Closes the connection that has been idle for longest, if it has been for a while. */
+static bool evict_idle(struct worker *worker)
 {
     const int idle_ms = worker->owner->options.timeouts.idle_ms;
-    if (atomic_load(&worker->n_connections) < worker->max_connections) {
-        return true;
-    }
     struct connection *idle = worker->phases[PHASE_IDLE].head;
     if (idle && idle->n_records == 0 &&
         worker->now_ms - (idle->deadline_ms - idle_ms) >= EVICT_AFTER_MS) {
@@ -154,6 +151,13 @@ static bool make_room(struct worker *worker)
         return true;
     }
     return false;
+}
+
+/* Makes room for one more connection, or says that there is none. */
+static bool make_room(struct worker *worker)
+{
+    return atomic_load(&worker->n_connections) < worker->max_connections ||
+           evict_idle(worker);
 }
 
 int listener_accept(struct worker *worker)
@@ -168,6 +172,9 @@ int listener_accept(struct worker *worker)
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
                 errno == ENOMEM) {
+                if (evict_idle(worker)) {
+                    continue;
+                }
                 worker_trouble(worker, "accept", ERROR_IO,
                                "out of file descriptors or memory; accepting pauses "
                                "(raise the limit: ulimit -n, LimitNOFILE=)");

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "serve/access_log.h"
+#include "serve/json_arena.h"
 #include "serve/server_internal.h"
 
 #define MAX_NEWCOMERS 1000000
@@ -36,6 +37,7 @@ int server_open(const struct server_options *options, struct serve_state *state,
         return -1;
     }
     server->options = *options;
+    json_arena_install();
     pthread_mutex_init(&server->state_lock, NULL);
     pthread_mutex_init(&server->reload_lock, NULL);
     pthread_mutex_init(&server->change_lock, NULL);

@@ -89,6 +89,7 @@ enum server_scratch {
     SCRATCH_ITEMS,
     SCRATCH_TOPK,
     SCRATCH_RATINGS,
+    SCRATCH_JSON,
     SCRATCH_SLOTS, /* the server's own */
     N_SCRATCH
 };

@@ -144,21 +144,34 @@ static int read_ratings(struct run *run, struct error *error)
     return rc;
 }
 
-/* Reads what is known of the items besides ratings. Items that only those files name
- * join both parts, under the same indices. */
-static int read_features(struct run *run, struct error *error)
+/* Items that the catalogue names join the model without ratings. */
+static int read_catalogue(struct run *run, struct error *error)
 {
-    const struct train_options *o = run->options;
-    if (!o->features && !o->tags) {
-        return 0;
-    }
-    if (item_features_load(o->features, o->tags, run->train, &run->features, error) !=
-            0 ||
-        (run->test && ratings_add_items(run->test, run->train->items, error) != 0)) {
+    struct titles *titles = NULL;
+    if (titles_load(run->options->catalogue, &titles, error) != 0) {
         return -1;
     }
-    run->recipe.als.features = run->features;
-    return 0;
+    const int rc = ratings_add_items(run->train, titles_ids(titles), error);
+    titles_free(titles);
+    return rc;
+}
+
+/* Reads what is known of the items besides ratings. Items that only those files name
+ * join both parts, under the same indices. */
+static int read_items(struct run *run, struct error *error)
+{
+    const struct train_options *o = run->options;
+    if (o->catalogue && read_catalogue(run, error) != 0) {
+        return -1;
+    }
+    if (o->features || o->tags) {
+        if (item_features_load(o->features, o->tags, run->train, &run->features,
+                               error) != 0) {
+            return -1;
+        }
+        run->recipe.als.features = run->features;
+    }
+    return run->test ? ratings_add_items(run->test, run->train->items, error) : 0;
 }
 
 static int tune(struct run *run, struct error *error)
@@ -198,7 +211,14 @@ static void take_best(struct run *run)
 
 static int train(struct run *run, struct error *error)
 {
-    const struct training_observer observer = {.epoch = on_epoch, .context = run};
+    const struct train_options *o = run->options;
+    const struct training_observer observer = {
+        .epoch = on_epoch,
+        .context = run,
+        /* Nobody looks at the epochs before: ranking every item takes longer than
+         * learning. */
+        .measures_last = o->quiet && !o->history && !o->patience,
+    };
     if (run->options->tune && tune(run, error) != 0) {
         return -1;
     }
@@ -325,7 +345,7 @@ static int run_training(const struct train_options *options, struct run *run)
         complain("train", "%s", error.message);
         return EXIT_USAGE;
     }
-    if (read_ratings(run, &error) != 0 || read_features(run, &error) != 0 ||
+    if (read_ratings(run, &error) != 0 || read_items(run, &error) != 0 ||
         train(run, &error) != 0 || save(run, &error) != 0) {
         complain("train", "%s", error.message);
         return EXIT_FAILED;

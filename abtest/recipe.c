@@ -86,6 +86,9 @@ static void append_bpr(const struct bpr_config *bpr, struct buffer *json)
     buffer_printf(json, ",\"factors\":%d", bpr->n_factors);
     append_number(json, "learning_rate", bpr->learning_rate);
     append_number(json, "reg", bpr->reg);
+    append_number(json, "bias_rate", bpr->bias_rate);
+    append_number(json, "start", bpr->start_sd);
+    append_number(json, "average", bpr->average);
     append_number(json, "threshold", bpr->threshold);
     buffer_printf(json, ",\"sampling\":\"%s\",\"candidates\":%d",
                   bpr->sampling == BPR_PAIRS ? "pairs" : "users", bpr->n_candidates);

@@ -46,6 +46,9 @@ static void configure_bpr(const struct train_options *o, struct bpr_config *bpr)
     bpr->n_epochs = o->epochs ? (int)o->epochs : bpr->n_epochs;
     bpr->learning_rate = o->learning_rate;
     set_number(&bpr->reg, o->reg);
+    bpr->bias_rate = o->bias_rate;
+    bpr->start_sd = o->start;
+    bpr->average = o->average;
     bpr->threshold = o->threshold;
     bpr->sampling = strcmp(o->sampling, "pairs") == 0 ? BPR_PAIRS : BPR_USERS;
     bpr->n_candidates = (int)o->candidates;
@@ -122,7 +125,7 @@ int train_options_recipe(const struct train_options *o, const char *kind,
 }
 
 /* The options that say what goes in and out. */
-#define N_FILE_OPTIONS 14
+#define N_FILE_OPTIONS 15
 static void file_options(struct train_options *o, struct option_spec *specs)
 {
     const struct option_spec options[N_FILE_OPTIONS] = {
@@ -133,6 +136,8 @@ static void file_options(struct train_options *o, struct option_spec *specs)
         {"test-fraction", OPTION_NUMBER, &o->test_fraction, "F",
          "share of the ratings held out to measure", 0, 1},
         {"test", OPTION_TEXT, &o->test, "FILE", "held-out ratings, instead", 0, 0},
+        {"catalogue", OPTION_TEXT, &o->catalogue, "FILE",
+         "movies.csv: items that nobody rated join the model", 0, 0},
         {"features", OPTION_TEXT, &o->features, "FILE",
          "als: movies.csv, whose genres say where an item is expected", 0, 0},
         {"tags", OPTION_TEXT, &o->tags, "FILE", "als: tags.csv, likewise", 0, 0},
@@ -152,7 +157,7 @@ static void file_options(struct train_options *o, struct option_spec *specs)
 }
 
 /* The options that say how to learn. */
-#define N_MODEL_OPTIONS 19
+#define N_MODEL_OPTIONS 22
 static void model_options(struct train_options *o, struct option_spec *specs)
 {
     const struct option_spec options[N_MODEL_OPTIONS] = {
@@ -185,6 +190,12 @@ static void model_options(struct train_options *o, struct option_spec *specs)
          0, 1e3},
         {"reg", OPTION_NUMBER, &o->reg, "R",
          "bpr, ials: weight of a squared parameter (0.0025, 1.6)", 0, 1e3},
+        {"bias-rate", OPTION_NUMBER, &o->bias_rate, "S",
+         "bpr: step of an item's bias in learning rates", 0, 1e3},
+        {"start", OPTION_NUMBER, &o->start, "SD",
+         "bpr: standard deviation of the factors at the start", 0, 1e3},
+        {"average", OPTION_NUMBER, &o->average, "F",
+         "bpr: average over this share of the epochs, the last ones", 0, 1},
         {"sampling", OPTION_TEXT, &o->sampling, "users|pairs",
          "bpr: draw a user, then one of its positives; or a positive", 0, 0},
         {"candidates", OPTION_INT, &o->candidates, "N",
@@ -218,6 +229,9 @@ static struct train_options default_options(void)
         .burn_in = gibbs.n_burn_in,
         .keep = gibbs.n_kept,
         .learning_rate = bpr.learning_rate,
+        .bias_rate = bpr.bias_rate,
+        .start = bpr.start_sd,
+        .average = bpr.average,
         .reg = (double)NAN,
         .candidates = bpr.n_candidates,
         .confidence = ials.confidence,

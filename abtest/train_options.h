@@ -9,6 +9,7 @@
 
 struct train_options {
     const char *ratings, *model, *test, *history, *tune_table;
+    const char *catalogue;       /* movies.csv */
     const char *features, *tags; /* als: movies.csv, tags.csv */
     double test_fraction;
     int64_t factors, epochs, seed, threads; /* factors, epochs 0: the trainer's own */
@@ -17,6 +18,7 @@ struct train_options {
     const char *regularization;          /* als */
     double lambda, tau, tau_bias, alpha; /* als; NAN: as the regularisation has it */
     double feature_ridge;                /* als */
+    double bias_rate, start, average;    /* bpr */
     double learning_rate, reg; /* bpr; reg also ials. NAN: the trainer's own */
     double confidence, nu;     /* ials */
     double threshold;

@@ -413,7 +413,8 @@ static struct timing als_epoch(const struct ratings *r, int k, int n_epochs,
                                int n_threads)
 {
     struct timing timing = {HUGE_VAL, HUGE_VAL, 0, n_threads, now()};
-    const struct training_observer observer = {note_epoch, &timing, true};
+    const struct training_observer observer = {
+        .epoch = note_epoch, .context = &timing, .skips_quality = true};
     struct als_config config = als_config_default(ALS_CONSTANT, k);
     struct factors *factors = NULL;
     struct error error = {0};
@@ -430,7 +431,8 @@ static struct timing bpr_epoch(const struct ratings *r, int k, int n_epochs,
                                int n_threads)
 {
     struct timing timing = {HUGE_VAL, HUGE_VAL, 0, n_threads, now()};
-    const struct training_observer observer = {note_epoch, &timing, true};
+    const struct training_observer observer = {
+        .epoch = note_epoch, .context = &timing, .skips_quality = true};
     struct bpr_config config = bpr_config_default();
     struct factors *factors = NULL;
     struct error error = {0};

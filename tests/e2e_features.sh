@@ -32,6 +32,9 @@ grep -q "^0  " "$work/out" || fail "no slice of items without ratings"
     jq -e '[.predicted[].item | tonumber | select(. % 7 == 0)] | length > 300' >/dev/null ||
     fail "items that nobody rated are not recommendable"
 
+"$abtest" train ials --ratings "$work/train.csv" --catalogue "$movies" --factors 4 --quiet \
+    --model "$work/all" | grep -q " 3000 items," || fail "--catalogue"
+
 for wrong in "bpr --features $movies" "als --gibbs 5 --features $movies" "als --features $movies"; do
     # shellcheck disable=SC2086
     "$abtest" train $wrong --ratings "$work/train.csv" --model "$work/x" >/dev/null 2>"$work/err" &&

@@ -50,7 +50,7 @@ static double objective(const struct factors *f, double reg)
 }
 
 static void check_step(float *before, float after, struct factors *f,
-                       const struct bpr_config *config)
+                       const struct bpr_config *config, double rate)
 {
     const float value = *before, h = 0x1p-7F;
     *before = value + h;
@@ -59,8 +59,7 @@ static void check_step(float *before, float after, struct factors *f,
     const double below = objective(f, config->reg);
     *before = value;
     const double gradient = (above - below) / (2 * (double)h);
-    assert_close(((double)after - (double)value) / config->learning_rate, gradient,
-                 1e-4);
+    assert_close(((double)after - (double)value) / rate, gradient, 1e-4);
 }
 
 static void a_step_follows_the_gradient(void **state)
@@ -71,6 +70,8 @@ static void a_step_follows_the_gradient(void **state)
     config.n_factors = 3;
     config.learning_rate = 0.1;
     config.reg = 0.2;
+    config.bias_rate = 0.5;
+    config.start_sd = 0.3;
     config.n_epochs = 0;
     struct factors *before = train(r, &config);
     config.n_epochs = 1;
@@ -78,16 +79,79 @@ static void a_step_follows_the_gradient(void **state)
     struct factors *after = train(r, &config);
 
     for (int k = 0; k < 3; k++) {
-        check_step(&before->user_factors[k], after->user_factors[k], before, &config);
+        check_step(&before->user_factors[k], after->user_factors[k], before, &config,
+                   0.1);
     }
     for (int k = 0; k < 9; k++) {
-        check_step(&before->item_factors[k], after->item_factors[k], before, &config);
+        check_step(&before->item_factors[k], after->item_factors[k], before, &config,
+                   0.1);
     }
     for (int k = 0; k < 3; k++) {
-        check_step(&before->item_bias[k], after->item_bias[k], before, &config);
+        check_step(&before->item_bias[k], after->item_bias[k], before, &config, 0.05);
     }
     factors_free(before);
     factors_free(after);
+    ratings_free(r);
+}
+
+struct epochs {
+    struct factors *factors[8]; /* a copy of each */
+    const struct ratings *ratings;
+    int n;
+};
+
+static bool keep_epoch(void *context, const struct epoch_report *report)
+{
+    struct epochs *epochs = context;
+    struct factors *copy = factors_new(epochs->ratings, report->factors->n_factors);
+    assert_non_null(copy);
+    factors_copy(copy, report->factors);
+    epochs->factors[epochs->n++] = copy;
+    return true;
+}
+
+static void the_result_is_the_mean_of_the_last_epochs(void **state)
+{
+    (void)state;
+    struct ratings *r = planted_ratings(40, 50, 0.4, 0, 5);
+    struct bpr_config config = bpr_config_default();
+    struct epochs epochs = {.ratings = r};
+    const struct training_observer observer = {.epoch = keep_epoch, .context = &epochs};
+    struct factors *last = NULL;
+    config.n_factors = 3;
+    config.n_epochs = 8;
+    assert_int_equal(bpr_train(r, NULL, &config, &observer, &last, NULL), 0);
+    config.average = 0.25; /* of eight: two */
+
+    struct factors *mean = train(r, &config);
+
+    double moved = 0;
+    for (int32_t p = 0; p < r->n_items * 3; p++) {
+        const double a = (double)epochs.factors[6]->item_factors[p];
+        const double b = (double)epochs.factors[7]->item_factors[p];
+        assert_close((double)mean->item_factors[p], (a + b) / 2, 1e-6);
+        moved = fmax(moved, fabs(a - b));
+    }
+    for (int32_t p = 0; p < r->n_users * 3; p++) {
+        assert_close((double)mean->user_factors[p],
+                     ((double)epochs.factors[6]->user_factors[p] +
+                      (double)epochs.factors[7]->user_factors[p]) /
+                         2,
+                     1e-6);
+    }
+    for (int32_t p = 0; p < r->n_items; p++) {
+        assert_close((double)mean->item_bias[p],
+                     ((double)epochs.factors[6]->item_bias[p] +
+                      (double)epochs.factors[7]->item_bias[p]) /
+                         2,
+                     1e-6);
+    }
+    assert_true(moved > 0.01);
+    for (int e = 0; e < epochs.n; e++) {
+        factors_free(epochs.factors[e]);
+    }
+    factors_free(mean);
+    factors_free(last);
     ratings_free(r);
 }
 
@@ -194,6 +258,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_step_follows_the_gradient),
+        cmocka_unit_test(the_result_is_the_mean_of_the_last_epochs),
         cmocka_unit_test(a_strong_regulariser_shrinks),
         cmocka_unit_test(training_learns_the_planted_order),
         cmocka_unit_test(auc_counts_pairs_in_order),

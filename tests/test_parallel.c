@@ -44,6 +44,42 @@ static void als_is_the_same_at_any_number_of_threads(void **state)
     ratings_free(r);
 }
 
+static void als_with_features_is_the_same_at_any_number_of_threads(void **state)
+{
+    (void)state;
+    struct ratings *r = planted_ratings(300, 200, 0.2, 0.5, 1);
+    struct als_config config = als_config_default(ALS_COUNT, 20);
+    int64_t start[201];
+    int32_t column[400];
+    for (int32_t i = 0; i <= 200; i++) {
+        start[i] = 2 * i;
+    }
+    for (int32_t i = 0; i < 200; i++) {
+        column[2 * i] = 0;
+        column[2 * i + 1] = 1 + i % 5;
+    }
+    const struct item_features features = {.n_items = 200,
+                                           .n_genres = 5,
+                                           .n_columns = 6,
+                                           .start = start,
+                                           .column = column};
+    config.features = &features;
+    config.n_epochs = 3;
+    struct factors *f[3] = {NULL, NULL, NULL};
+
+    for (int i = 0; i < 3; i++) {
+        config.n_threads = 1 << i;
+        assert_int_equal(als_train(r, NULL, &config, NULL, &f[i], NULL), 0);
+    }
+
+    assert_same(f[0], f[1]);
+    assert_same(f[0], f[2]);
+    for (int i = 0; i < 3; i++) {
+        factors_free(f[i]);
+    }
+    ratings_free(r);
+}
+
 static void bpr_is_the_same_at_any_number_of_threads(void **state)
 {
     (void)state;
@@ -53,6 +89,7 @@ static void bpr_is_the_same_at_any_number_of_threads(void **state)
     for (int sampling = BPR_USERS; sampling <= BPR_PAIRS; sampling++) {
         struct factors *f[3] = {NULL, NULL, NULL};
         config.sampling = (enum bpr_sampling)sampling;
+        config.average = sampling == BPR_PAIRS ? 0.5 : 0;
 
         for (int i = 0; i < 3; i++) {
             config.n_threads = 1 << i;
@@ -117,6 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(als_is_the_same_at_any_number_of_threads),
+        cmocka_unit_test(als_with_features_is_the_same_at_any_number_of_threads),
         cmocka_unit_test(bpr_is_the_same_at_any_number_of_threads),
         cmocka_unit_test(ials_is_the_same_at_any_number_of_threads),
         cmocka_unit_test(gibbs_is_the_same_at_any_number_of_threads),

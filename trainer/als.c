@@ -177,7 +177,8 @@ static double map_penalty(const struct state *s)
 }
 
 /* Fills the report with loss and errors. */
-static void measure(const struct state *s, struct epoch_report *report)
+static int measure(const struct state *s, struct epoch_report *report,
+                   struct error *error)
 {
     const struct als_config *config = s->config;
     unpack_all(s);
@@ -189,6 +190,15 @@ static void measure(const struct state *s, struct epoch_report *report)
                    (rmse * rmse * (double)s->train->n_ratings +
                     penalty(&s->users, s->stride, config->n_factors) +
                     penalty(&s->items, s->stride, config->n_factors) + map_penalty(s));
+    const bool is_unmeasured =
+        (isnan(rmse) && s->train->n_ratings > 0) ||
+        (s->test && s->test->n_ratings > 0 && isnan(report->test_quality));
+    if (is_unmeasured) {
+        error_set(error, ERROR_NOMEM,
+                  "als: no memory to measure an epoch, or it is no longer finite");
+        return -1;
+    }
+    return 0;
 }
 
 /* Small random item vectors, zero biases: the first half step finds the users. */
@@ -255,8 +265,10 @@ static int run_epochs(struct state *s, const struct training_observer *observer,
         if (!observer || !observer->epoch) {
             continue;
         }
-        if (!observer->skips_quality) {
-            measure(s, &report);
+        if (training_is_measured(observer, epoch, s->config->n_epochs)) {
+            if (measure(s, &report, error) != 0) {
+                return -1;
+            }
             report.factors = s->factors;
         }
         if (!observer->epoch(observer->context, &report)) {

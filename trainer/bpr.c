@@ -11,6 +11,7 @@
 #include "common/rng.h"
 #include "trainer/bpr_step.h"
 #include "trainer/normal.h"
+#include "trainer/row_average.h"
 
 #define LANES       BPR_LANES
 #define MAX_STEPS   16 /* samples that are drawn before they are learned from */
@@ -21,46 +22,6 @@
 
 /* A block of items stays in a core's second-level cache. */
 #define ITEM_BLOCK_BYTES ((size_t)320 << 10)
-
-struct bpr_config bpr_config_default(void)
-{
-    return (struct bpr_config){
-        .n_factors = 20,
-        .n_epochs = 15,
-        .learning_rate = 0.05,
-        .reg = 0.0025,
-        .threshold = 2.5,
-        .sampling = BPR_USERS,
-        .n_candidates = 1,
-        .seed = 1,
-        .n_threads = 1,
-    };
-}
-
-int bpr_config_check(const struct bpr_config *config, struct error *error)
-{
-    if (config->n_factors < 1 || config->n_factors > MODEL_MAX_FACTORS) {
-        error_set(error, ERROR_INVALID, "factors is %d, not 1 to %d", config->n_factors,
-                  MODEL_MAX_FACTORS);
-        return -1;
-    }
-    if (!(config->learning_rate > 0) || !isfinite(config->learning_rate)) {
-        error_set(error, ERROR_INVALID, "learning rate is %g, not above 0",
-                  config->learning_rate);
-        return -1;
-    }
-    if (!(config->reg >= 0) || !isfinite(config->reg) || !isfinite(config->threshold)) {
-        error_set(error, ERROR_INVALID, "regularisation is %g, not 0 or more",
-                  config->reg);
-        return -1;
-    }
-    if (config->n_epochs < 0 || config->n_threads < 1 || config->n_candidates < 1) {
-        error_set(error, ERROR_INVALID, "%d epochs on %d threads, %d candidates",
-                  config->n_epochs, config->n_threads, config->n_candidates);
-        return -1;
-    }
-    return 0;
-}
 
 /* Where an item stands this epoch; both are looked up together. */
 struct place {
@@ -88,6 +49,7 @@ struct state {
     int64_t *n_done; /* (n_blocks) samples drawn, by user block */
     float *rate;     /* (3, stride): what `rates` points to */
     struct bpr_rates rates;
+    struct row_average users, items; /* with config->average > 0 */
     struct factors *factors;
 };
 
@@ -356,12 +318,15 @@ static void unpack(const struct state *s)
 {
     struct factors *f = s->factors;
     const size_t k = (size_t)f->n_factors, stride = (size_t)s->stride;
+    const bool is_mean = s->items.n > 0;
+    const float *X = is_mean ? s->users.mean : s->X;
     for (int32_t u = 0; u < f->n_users; u++) {
-        memcpy(f->user_factors + (size_t)u * k, s->X + (size_t)u * stride,
+        memcpy(f->user_factors + (size_t)u * k, X + (size_t)u * stride,
                k * sizeof(float));
     }
     for (int32_t i = 0; i < f->n_items; i++) {
-        const float *row = s->Y + (size_t)s->place[i].position * stride;
+        const float *row = is_mean ? s->items.mean + (size_t)i * stride
+                                   : s->Y + (size_t)s->place[i].position * stride;
         memcpy(f->item_factors + (size_t)i * k, row, k * sizeof(float));
         f->item_bias[i] = row[k];
     }
@@ -375,14 +340,14 @@ static void start(struct state *s)
     for (int32_t u = 0; u < s->train->n_users; u++) {
         float *row = s->X + (size_t)u * (size_t)s->stride;
         for (int32_t f = 0; f < k; f++) {
-            row[f] = (float)(0.1 * rng_normal(&rng));
+            row[f] = (float)(s->config->start_sd * rng_normal(&rng));
         }
         row[k] = 1;
     }
     for (int32_t i = 0; i < s->train->n_items; i++) {
         float *row = s->Y + (size_t)i * (size_t)s->stride;
         for (int32_t f = 0; f < k; f++) {
-            row[f] = (float)(0.1 * rng_normal(&rng));
+            row[f] = (float)(s->config->start_sd * rng_normal(&rng));
         }
         s->item_at[i] = i;
         s->place[i] = (struct place){i, 0};
@@ -392,7 +357,8 @@ static void start(struct state *s)
     }
     for (int32_t f = 0; f <= k; f++) {
         s->rate[f] = f < k ? (float)s->config->learning_rate : 0;
-        s->rate[s->stride + f] = (float)s->config->learning_rate;
+        s->rate[s->stride + f] =
+            (float)(s->config->learning_rate * (f < k ? 1 : s->config->bias_rate));
         s->rate[2 * s->stride + f] = (float)(2 * s->config->reg);
     }
 }
@@ -427,6 +393,17 @@ static int run_epoch(struct state *s, int epoch, struct epoch_report *report,
     return 0;
 }
 
+/* Of the last share of the epochs, the last one always. */
+static void average_epoch(struct state *s, int epoch)
+{
+    const struct bpr_config *c = s->config;
+    if (c->average > 0 &&
+        (epoch > c->n_epochs * (1 - c->average) || epoch == c->n_epochs)) {
+        row_average_add(&s->users, s->X, NULL, c->n_threads);
+        row_average_add(&s->items, s->Y, s->item_at, c->n_threads);
+    }
+}
+
 static void measure(const struct state *s, struct epoch_report *report)
 {
     const struct bpr_config *config = s->config;
@@ -453,10 +430,11 @@ static int run_epochs(struct state *s, const struct training_observer *observer,
         if (run_epoch(s, epoch, &report, error) != 0) {
             return -1;
         }
+        average_epoch(s, epoch);
         if (!observer || !observer->epoch) {
             continue;
         }
-        if (!observer->skips_quality) {
+        if (training_is_measured(observer, epoch, s->config->n_epochs)) {
             measure(s, &report);
             report.factors = s->factors;
         }
@@ -530,7 +508,10 @@ static int allocate(struct state *s, struct error *error)
     s->factors = factors_new(r, s->config->n_factors);
     if (!s->X || !s->Y || !s->Y_next || !s->item_at || !s->place || !s->round_of ||
         !s->entry || !s->cursor || !s->weight || !s->loss || !s->n_done || !s->rate ||
-        !s->factors) {
+        !s->factors ||
+        (s->config->average > 0 &&
+         (row_average_init(&s->users, r->n_users, s->stride) != 0 ||
+          row_average_init(&s->items, r->n_items, s->stride) != 0))) {
         error_set(error, ERROR_NOMEM, "bpr: no memory for %d users and %d items",
                   r->n_users, r->n_items);
         return -1;
@@ -543,6 +524,8 @@ static int allocate(struct state *s, struct error *error)
 static void release(struct state *s)
 {
     factors_free(s->factors);
+    row_average_release(&s->items);
+    row_average_release(&s->users);
     normal_free(s->rate);
     free(s->n_done);
     free(s->loss);

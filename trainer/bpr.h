@@ -11,8 +11,11 @@
  * g = sigma(-x):
  *
  *   u   += rate (g (v_i - v_j) - 2 reg u)
- *   v_i += rate (g u - 2 reg v_i),   c_i += rate (g - 2 reg c_i)
- *   v_j += rate (-g u - 2 reg v_j),  c_j += rate (-g - 2 reg c_j)
+ *   v_i += rate (g u - 2 reg v_i),   c_i += s rate (g - 2 reg c_i)
+ *   v_j += rate (-g u - 2 reg v_j),  c_j += s rate (-g - 2 reg c_j)
+ *
+ * s = bias_rate. Biases have a gradient in every sample and reach their place long
+ * before the factors; from then on a smaller step only takes noise off them.
  *
  * Source: Rendle, Freudenthaler, Gantner & Schmidt-Thieme, UAI 2009, section 4 (whose
  * figure 4 has the regulariser's sign as if it were to grow).
@@ -48,6 +51,10 @@ struct bpr_config {
     int n_epochs;      /* >= 0; an epoch has as many samples as there are positives */
     double learning_rate; /* > 0 */
     double reg;           /* >= 0 */
+    double bias_rate;     /* > 0: step of an item's bias in learning rates */
+    double start_sd;      /* >= 0: standard deviation of the factors at the start */
+    double average;       /* [0, 1]: the result is the mean over the last so many of the
+                             epochs (row_average.h), at least the last one */
     double threshold;     /* ratings above it are positive */
     enum bpr_sampling sampling;
     int n_candidates; /* >= 1: j is the best scored of so many draws. 1 is the paper's;

@@ -169,7 +169,7 @@ static void unpack(const struct side *side, int stride, int32_t k, float *factor
     }
 }
 
-/* One draw of everything; *rmse is its error on the training ratings. */
+/* One draw of everything; *rmse is its error on the training ratings, 0 without any. */
 static int draw_all(struct state *s, double *rmse, struct error *error)
 {
     struct half_step by_user = {0}, by_item = {0};
@@ -183,7 +183,13 @@ static int draw_all(struct state *s, double *rmse, struct error *error)
     }
     unpack(&s->users, s->stride, f->n_factors, f->user_factors, f->user_bias);
     unpack(&s->items, s->stride, f->n_factors, f->item_factors, f->item_bias);
-    *rmse = factors_rmse(f, s->train, s->config->n_threads);
+    *rmse = n > 0 ? factors_rmse(f, s->train, s->config->n_threads) : 0;
+    if (isnan(*rmse)) {
+        error_set(error, ERROR_NOMEM,
+                  "gibbs: no memory to measure a draw, or it is no longer "
+                  "finite");
+        return -1;
+    }
     s->precision = gamma_draw(&s->rng, 1 + n / 2, 1 / (1 + n * *rmse * *rmse / 2));
     return 0;
 }

@@ -243,7 +243,7 @@ static int run_epochs(struct state *s, const struct training_observer *observer,
         if (!observer || !observer->epoch) {
             continue;
         }
-        if (!observer->skips_quality) {
+        if (training_is_measured(observer, epoch, s->config->n_epochs)) {
             measure(s, &report);
         }
         if (!observer->epoch(observer->context, &report)) {

@@ -92,8 +92,8 @@ static int read_genres(struct reader *r, const char *path, struct error *error)
     if (titles_load(path, &titles, error) != 0) {
         return -1;
     }
-    for (int32_t i = 0; i < titles_count(titles) && rc == 0; i++) {
-        const struct slice id = titles_item_id(titles, i);
+    for (int32_t i = 0; i < id_map_count(titles_ids(titles)) && rc == 0; i++) {
+        const struct slice id = id_map_id(titles_ids(titles), i);
         struct slice rest = titles_genres(titles, id);
         const int32_t item = id_map_add(r->items, id);
         rc = item == ID_NONE ? -1 : 0;

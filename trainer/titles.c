@@ -131,12 +131,7 @@ struct slice titles_genres(const struct titles *titles, struct slice item_id)
     return index == ID_NONE ? (struct slice){0} : titles->entries[index].genres;
 }
 
-int32_t titles_count(const struct titles *titles)
+const struct id_map *titles_ids(const struct titles *titles)
 {
-    return id_map_count(titles->ids);
-}
-
-struct slice titles_item_id(const struct titles *titles, int32_t i)
-{
-    return id_map_id(titles->ids, i);
+    return titles->ids;
 }

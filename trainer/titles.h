@@ -8,9 +8,8 @@
 #ifndef TRAINER_TITLES_H
 #define TRAINER_TITLES_H
 
-#include <stdint.h>
-
 #include "common/error.h"
+#include "common/id_map.h"
 #include "common/slice.h"
 
 struct titles;
@@ -29,8 +28,7 @@ struct slice titles_find(const struct titles *titles, struct slice item_id);
 /* The genres field as written ("Comedy|Drama"), or an empty slice. */
 struct slice titles_genres(const struct titles *titles, struct slice item_id);
 
-/* How many items there are, and the id of the i-th of the file, i in [0, count). */
-int32_t titles_count(const struct titles *titles);
-struct slice titles_item_id(const struct titles *titles, int32_t i);
+/* The ids of the items, in the order of the file. Valid while `titles` lives. */
+const struct id_map *titles_ids(const struct titles *titles);
 
 #endif

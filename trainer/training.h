@@ -25,6 +25,13 @@ struct training_observer {
     bool (*epoch)(void *context, const struct epoch_report *report);
     void *context;
     bool skips_quality; /* loss (ALS) and quality are NAN: measuring takes time too */
+    bool measures_last; /* likewise, but not in the last of all epochs */
 };
+
+static inline bool training_is_measured(const struct training_observer *observer,
+                                        int epoch, int n_epochs)
+{
+    return !observer->skips_quality && (!observer->measures_last || epoch == n_epochs);
+}
 
 #endif

@@ -1,5 +1,7 @@
 #include "abtest/analyze.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "abtest/unit_columns.h"
@@ -42,6 +44,48 @@ static int analyze_summary(const struct analyze_request *request,
     return result->analysis ? 0 : -1;
 }
 
+/* Both readings of the log, going on from the state where there is one. */
+static int read_log(const struct analyze_request *request, bool is_fresh,
+                    struct analyze_result *result, struct error *error)
+{
+    const long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
+    const int n_threads = request->n_threads > 0 ? request->n_threads
+                          : n_cores > 1          ? (int)(n_cores < 64 ? n_cores : 64)
+                                                 : 1;
+    const struct join_state_options state = {request->state, is_fresh};
+    if (join_open_state(request->logs, request->state ? &state : NULL, n_threads,
+                        &result->join, error) != 0 ||
+        join_stale(result->join) ||
+        analysis_source_build(result->join, request->logs, request->experiment,
+                              &result->source, error) != 0) {
+        return -1;
+    }
+    if (request->wants_items) {
+        join_want_items(result->join);
+    }
+    return join_measure(result->join, &result->source.spec, error);
+}
+
+/* A state that cannot be gone on from is no failure: the log holds all of it. */
+static int read_log_anyhow(const struct analyze_request *request,
+                           struct analyze_result *result, struct error *error)
+{
+    struct error first = {0};
+    if (read_log(request, false, result, &first) == 0) {
+        return 0;
+    }
+    if (!result->join || !join_stale(result->join)) {
+        *error = first;
+        return -1;
+    }
+    char note[sizeof result->note];
+    snprintf(note, sizeof note, "%s: %s; the log was read whole", request->state,
+             join_stale(result->join));
+    analyze_free(result);
+    memcpy(result->note, note, sizeof note);
+    return read_log(request, true, result, error);
+}
+
 int analyze_logs(const struct analyze_request *request, struct analyze_result *result,
                  struct error *error)
 {
@@ -49,21 +93,9 @@ int analyze_logs(const struct analyze_request *request, struct analyze_result *r
         return analyze_summary(request, result, error);
     }
     struct unit_columns columns = {0};
-    const long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
-    const int n_threads = request->n_threads > 0 ? request->n_threads
-                          : n_cores > 1          ? (int)(n_cores < 64 ? n_cores : 64)
-                                                 : 1;
     int rc = -1;
     if (unit_columns_load(request->covariates, request->cupac, &columns, error) != 0 ||
-        join_open(request->logs, n_threads, &result->join, error) != 0 ||
-        analysis_source_build(result->join, request->logs, request->experiment,
-                              &result->source, error) != 0) {
-        goto out;
-    }
-    if (request->wants_items) {
-        join_want_items(result->join);
-    }
-    if (join_measure(result->join, &result->source.spec, error) != 0) {
+        read_log_anyhow(request, result, error) != 0) {
         goto out;
     }
     result->analysis =

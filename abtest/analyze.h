@@ -16,6 +16,7 @@ struct analyze_request {
     const char *experiment; /* NULL: all */
     const char *covariates; /* CSV file; NULL: none */
     const char *cupac;      /* model file; NULL: none */
+    const char *state;      /* file to go on from and to keep; NULL: none */
     bool wants_items;       /* compare what the lists were like, too */
     int n_aa;               /* splits of the A/A self-check; 0: none */
     uint64_t seed;          /* of them */
@@ -24,6 +25,7 @@ struct analyze_request {
 
 struct analyze_result {
     struct join *join;
+    char note[320]; /* why the state was not gone on from, or empty */
     struct summary summary;
     struct analysis_source source;
     struct analysis *analysis;

@@ -42,6 +42,8 @@ static int parse(int argc, char **argv, struct analyze_options *options)
          0, 0},
         {"summary", OPTION_TEXT, &options->request.summary, "FILE",
          "analyze these sums (CSV: arm,metric,units,sum,...) instead of a log", 0, 0},
+        {"state", OPTION_TEXT, &options->request.state, "FILE",
+         "read only what is new since the FILE was left, and leave it anew", 0, 0},
         {"aa", OPTION_INT, &options->n_aa, "N",
          "self-check: split control at random N times and test it against itself", 0,
          1000000},
@@ -65,14 +67,25 @@ static int parse(int argc, char **argv, struct analyze_options *options)
     int n_arguments = 0;
     const int parsed =
         options_parse(&usage, argc, argv, &options->request.logs, &n_arguments);
-    if (parsed == OPTIONS_RUN && !options->request.logs == !options->request.summary) {
-        complain("analyze", "give a log directory or --summary FILE, one of the two");
-        return EXIT_USAGE;
-    }
     options->request.n_threads = (int)options->n_threads;
     options->request.n_aa = (int)options->n_aa;
     options->request.seed = (uint64_t)options->seed;
     return parsed;
+}
+
+/* OPTIONS_RUN, or the exit status of options that contradict each other. */
+static int check(const struct analyze_request *request)
+{
+    if (!request->logs == !request->summary) {
+        complain("analyze", "give a log directory or --summary FILE, one of the two");
+        return EXIT_USAGE;
+    }
+    if (request->state && (request->summary || request->wants_items)) {
+        complain("analyze", "--state keeps neither lists nor summaries: leave it out "
+                            "with --lists or --summary");
+        return EXIT_USAGE;
+    }
+    return OPTIONS_RUN;
 }
 
 static int write_out(const struct analyze_options *options, struct slice report)
@@ -100,7 +113,10 @@ static int exit_status_of(const struct analysis *analysis, bool is_gate)
 int cmd_analyze(int argc, char **argv)
 {
     struct analyze_options options = {.format = "text", .seed = 1};
-    const int parsed = parse(argc, argv, &options);
+    int parsed = parse(argc, argv, &options);
+    if (parsed == OPTIONS_RUN) {
+        parsed = check(&options.request);
+    }
     if (parsed != OPTIONS_RUN) {
         return parsed;
     }
@@ -135,6 +151,9 @@ int cmd_analyze(int argc, char **argv)
         if (status == EXIT_DONE) {
             status = exit_status_of(result.analysis, options.is_gate);
         }
+    }
+    if (result.note[0]) {
+        complain("analyze", "%s", result.note);
     }
     for (int i = 0; i < result.source.n_warnings; i++) {
         complain("analyze", "%s", result.source.warnings[i]);

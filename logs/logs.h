@@ -9,6 +9,7 @@
 #define LOGS_LOGS_H
 
 #include "logs/event.h"  /* IWYU pragma: export */
+#include "logs/extent.h" /* IWYU pragma: export */
 #include "logs/reader.h" /* IWYU pragma: export */
 #include "logs/ship.h"   /* IWYU pragma: export */
 #include "logs/tail.h"   /* IWYU pragma: export */

@@ -199,7 +199,9 @@ static int plan_parts(struct plan *plan, const struct log_parts *parts,
                       int64_t range_size, int64_t since_us)
 {
     for (size_t i = 0; i < parts->n; i++) {
-        if ((since_us <= 0 || written_us(parts->items[i].file) >= since_us) &&
+        const struct log_part *part = &parts->items[i];
+        if (part->start < part->end &&
+            (since_us <= 0 || written_us(part->file) >= since_us) &&
             plan_part(plan, &parts->items[i], (int32_t)i, range_size) != 0) {
             return -1;
         }

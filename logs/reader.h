@@ -97,8 +97,9 @@ MUST_CHECK int log_parts_list(const char *path, struct log_parts *parts,
                               struct error *error);
 void log_parts_free(struct log_parts *parts); /* leaves none */
 
-/* As log_read_parallel, of these parts alone. on_segment is called once for each, in
- * order; n_bytes is then what was read of it. `path` is for messages. */
+/* As log_read_parallel, of these parts alone. on_segment is called once for each that
+ * is not empty (start < end), in order; n_bytes is then what was read of it. `path` is
+ * for messages. */
 MUST_CHECK int log_read_parts(const char *path, const struct log_parts *parts,
                               const struct log_visitor *visitors, int n_threads,
                               struct log_statistics *statistics, struct error *error);

@@ -323,3 +323,141 @@ int32_t id_seen_n_repeated(const struct id_seen *seen)
 {
     return id_map_count(seen->repeated);
 }
+
+/* Whether `key` is one of the repeated; the key of a number is its whole id. */
+static bool is_repeated(const struct id_seen *seen, struct slice key)
+{
+    return id_map_find(seen->repeated, key) != ID_NONE;
+}
+
+static bool page_meets_single(const struct id_seen *seen, const struct id_seen *from,
+                              const struct page *page)
+{
+    const struct slice prefix = id_map_id(from->nodes, page->node);
+    const int32_t node = id_map_find(seen->nodes, prefix);
+    const struct page *mine =
+        node == ID_NONE
+            ? NULL
+            : seen->pages[page_slot(seen->pages, seen->page_slots, node, page->number)];
+    for (int w = 0; mine && w < PAGE_WORDS; w++) {
+        for (uint64_t both = mine->bits[w] & page->bits[w]; both; both &= both - 1) {
+            const int64_t number =
+                page->number * PAGE_BITS + w * 64 + __builtin_ctzll(both);
+            struct buffer id = {0};
+            buffer_append(&id, prefix.data, prefix.len);
+            buffer_printf(&id, "%llx", (unsigned long long)number);
+            const bool is_single = id.failed || !is_repeated(seen, buffer_slice(&id));
+            buffer_free(&id);
+            if (is_single) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool hash_meets_single(const struct id_seen *seen, uint64_t hash)
+{
+    char key[KEY_SIZE];
+    const bool was_there =
+        hash ? seen->hashes[hash_slot(seen->hashes, seen->hash_slots, hash)] != 0
+             : seen->has_zero_hash;
+    return was_there && !is_repeated(seen, hash_key(hash, key));
+}
+
+bool id_seen_meets_single(const struct id_seen *seen, const struct id_seen *from)
+{
+    for (size_t i = 0; i < from->page_slots; i++) {
+        if (from->pages[i] && page_meets_single(seen, from, from->pages[i])) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < from->hash_slots; i++) {
+        if (from->hashes[i] && hash_meets_single(seen, from->hashes[i])) {
+            return true;
+        }
+    }
+    return from->has_zero_hash && hash_meets_single(seen, 0);
+}
+
+static void save_ids(const struct id_map *ids, struct buffer *to)
+{
+    bytes_put(to, (uint64_t)id_map_count(ids), 8);
+    for (int32_t i = 0; i < id_map_count(ids); i++) {
+        bytes_put_slice(to, id_map_id(ids, i));
+    }
+}
+
+static int load_ids(struct id_map *into, struct bytes *from)
+{
+    const size_t n = bytes_get_count(from, 8);
+    for (size_t i = 0; i < n; i++) {
+        const int32_t at = id_map_add(into, bytes_get_slice(from));
+        from->failed |= at != ID_NONE && (size_t)at != i;
+        if (at == ID_NONE || from->failed) {
+            return -1;
+        }
+    }
+    return from->failed ? -1 : 0;
+}
+
+void id_seen_save(const struct id_seen *seen, struct buffer *to)
+{
+    save_ids(seen->nodes, to);
+    bytes_put(to, seen->n_pages, 8);
+    for (size_t i = 0; i < seen->page_slots; i++) {
+        const struct page *page = seen->pages[i];
+        for (int w = 0; page && w < PAGE_WORDS + 2; w++) {
+            bytes_put(to,
+                      w == 0   ? (uint64_t)page->node
+                      : w == 1 ? (uint64_t)page->number
+                               : page->bits[w - 2],
+                      8);
+        }
+    }
+    bytes_put(to, seen->n_hashes, 8);
+    for (size_t i = 0; i < seen->hash_slots; i++) {
+        if (seen->hashes[i]) {
+            bytes_put(to, seen->hashes[i], 8);
+        }
+    }
+    bytes_put(to, seen->has_zero_hash, 1);
+    save_ids(seen->repeated, to);
+}
+
+static int load_page(struct id_seen *into, struct bytes *from)
+{
+    const uint64_t node = bytes_get(from, 8), number = bytes_get(from, 8);
+    if (from->failed || node >= (uint64_t)id_map_count(into->nodes) ||
+        number > INT64_MAX / PAGE_BITS) {
+        from->failed = true;
+        return -1;
+    }
+    struct page *page =
+        find_page(into, id_map_id(into->nodes, (int32_t)node), (int64_t)number);
+    for (int w = 0; page && w < PAGE_WORDS; w++) {
+        page->bits[w] |= bytes_get(from, 8);
+    }
+    return page ? 0 : -1;
+}
+
+int id_seen_load(struct id_seen *into, struct bytes *from)
+{
+    if (load_ids(into->nodes, from) != 0) {
+        return -1;
+    }
+    const size_t n_pages = bytes_get_count(from, 8 * (size_t)(PAGE_WORDS + 2));
+    for (size_t i = 0; i < n_pages; i++) {
+        if (load_page(into, from) != 0) {
+            return -1;
+        }
+    }
+    const size_t n_hashes = bytes_get_count(from, 8);
+    for (size_t i = 0; i < n_hashes; i++) {
+        if (add_hash(into, bytes_get(from, 8)) < 0) {
+            return -1;
+        }
+    }
+    into->has_zero_hash = bytes_get(from, 1) != 0;
+    return load_ids(into->repeated, from);
+}

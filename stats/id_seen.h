@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/bytes.h"
 #include "common/error.h"
 #include "common/slice.h"
 
@@ -26,6 +27,15 @@ MUST_CHECK int id_seen_add(struct id_seen *seen, struct slice id);
 /* Adds all that `from` has seen; what both have seen came more than once. -1 when
  * memory ran out. */
 MUST_CHECK int id_seen_merge(struct id_seen *into, const struct id_seen *from);
+
+/* Whether `from` has an id that `seen` has seen, but once only: nobody knows any more
+ * what came with it. */
+bool id_seen_meets_single(const struct id_seen *seen, const struct id_seen *from);
+
+/* As bytes of a file, and back: `into` is new. -1 when the bytes are none of ours (then
+ * from->failed) or memory ran out. Repeated ids keep their indices. */
+void id_seen_save(const struct id_seen *seen, struct buffer *to);
+MUST_CHECK int id_seen_load(struct id_seen *into, struct bytes *from);
 
 /* Index in [0, id_seen_n_repeated) of an id that was added more than once, or ID_NONE.
  */

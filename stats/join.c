@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/file.h"
 #include "logs/logs.h"
+#include "stats/join_file.h"
 #include "stats/join_state.h"
 
 static int note_damage(void *context, const struct log_damage *damage)
@@ -31,8 +33,16 @@ static int note_damage(void *context, const struct log_damage *damage)
 static int note_segment(void *context, const struct log_segment *segment)
 {
     struct join *join = context;
-    struct log_part *part = &join->parts.items[join->n_parts_read++];
+    size_t *at = &join->n_parts_read;
+    while (join->parts.items[*at].start == join->parts.items[*at].end) {
+        ++*at; /* nothing was new */
+    }
+    struct log_part *part = &join->parts.items[*at];
     part->end = part->start + segment->n_bytes - segment->torn_bytes;
+    if (join->extents) {
+        join->extents[*at].torn = segment->torn_bytes;
+    }
+    ++*at;
     return 0;
 }
 
@@ -47,6 +57,7 @@ static int read_first(struct join **parts, int n_threads, struct error *error)
         return join_no_memory(first);
     }
     for (int t = 0; t < n_threads; t++) {
+        parts[t]->keeps_state = first->keeps_state;
         visitors[t] = (struct log_visitor){.on_event = join_first_reading,
                                            .on_damage = note_damage,
                                            .on_segment = note_segment,
@@ -75,37 +86,121 @@ static int read_first(struct join **parts, int n_threads, struct error *error)
     return rc;
 }
 
-int join_open(const char *path, int n_threads, struct join **result,
-              struct error *error)
+/* Reads the parts of `join`, which is new or is a state. */
+static int read_parts(struct join *join, int n_threads, struct error *error)
 {
-    struct error reading = {0};
+    const bool has_state = join->spec_hash != 0;
     int rc = -1;
-    struct join **parts = calloc((size_t)n_threads, sizeof(struct join *));
-    bool is_short = n_threads < 1 || !parts;
+    bool is_short = n_threads < 1;
+    struct join **parts =
+        is_short ? NULL : calloc((size_t)n_threads, sizeof(struct join *));
+    is_short |= !parts;
     for (int t = 0; t < n_threads && !is_short; t++) {
-        parts[t] = join_new(path);
+        parts[t] = t > 0 || has_state ? join_new(join->path) : join;
         is_short = !parts[t];
     }
     if (is_short) {
-        error_set(&reading, ERROR_NOMEM, "%s: no memory to read it", path);
-    } else if (log_parts_list(path, &parts[0]->parts, &reading) == 0 &&
-               read_first(parts, n_threads, &reading) == 0 &&
-               join_order_configs(parts[0]) == 0) {
-        *result = parts[0];
-        parts[0] = NULL;
-        rc = 0;
+        join_no_memory(join);
+    } else {
+        if (has_state) {
+            parts[0]->keeps_state = true;
+            parts[0]->parts = join->parts;
+            parts[0]->extents = join->extents;
+            join->parts = (struct log_parts){0};
+            join->extents = NULL;
+        }
+        rc = read_first(parts, n_threads, error);
+        if (rc == 0 && has_state) {
+            rc = join_continue(join, parts[0]);
+        }
+        if (rc == 0) {
+            rc = join_order_configs(join);
+        }
     }
     for (int t = 0; parts && t < n_threads; t++) {
         if (parts[t] && parts[t]->error.code != ERROR_NONE) {
-            reading = parts[t]->error;
+            join->error = parts[t]->error;
         }
-        join_free(parts[t]);
+        if (parts[t] != join) {
+            join_free(parts[t]);
+        }
     }
     free(parts);
-    if (rc != 0 && error) {
-        *error = reading;
-    }
     return rc;
+}
+
+/* The state in the file, if there is one that is to be gone on from. */
+static int read_state(struct join *join, struct error *error)
+{
+    struct buffer file = {0};
+    struct error reading = {0};
+    int rc = file_read(join->state_path, JOIN_FILE_MAX, &file, &reading);
+    if (rc != 0 && reading.code == ERROR_NOT_FOUND) {
+        rc = 1; /* the first time */
+    } else if (rc != 0) {
+        *error = reading;
+    } else if (file.len < JOIN_FILE_MAGIC_LEN ||
+               memcmp(file.data, JOIN_FILE_MAGIC, JOIN_FILE_MAGIC_LEN) != 0) {
+        error_set(error, ERROR_INVALID,
+                  "%s: not a state of analyze; remove it or name another file",
+                  join->state_path);
+        rc = -1;
+    } else {
+        rc = join_decode(join, buffer_slice(&file));
+    }
+    buffer_free(&file);
+    return rc;
+}
+
+static int open_join(struct join *join, const struct join_state_options *state,
+                     int n_threads, struct error *error)
+{
+    int rc = 1;
+    if (state) {
+        join->keeps_state = true;
+        join->state_path = state->file;
+        rc = state->is_fresh ? 1 : read_state(join, error);
+    }
+    if (rc == 0) {
+        rc = join_find_new(join, error);
+    } else if (rc > 0) {
+        rc = log_parts_list(join->path, &join->parts, error);
+        if (rc == 0 && state) {
+            join->extents = calloc(join->parts.n + 1, sizeof *join->extents);
+            rc = join->extents ? 0 : join_no_memory(join);
+        }
+    }
+    return rc == 0 ? read_parts(join, n_threads, error) : -1;
+}
+
+int join_open_state(const char *path, const struct join_state_options *state,
+                    int n_threads, struct join **result, struct error *error)
+{
+    struct error reading = {0};
+    struct join *join = join_new(path);
+    if (!join) {
+        error_set(error, ERROR_NOMEM, "%s: no memory to read it", path);
+        return -1;
+    }
+    if (open_join(join, state, n_threads, &reading) != 0 && !join->stale) {
+        if (error) {
+            *error = join->error.code != ERROR_NONE ? join->error : reading;
+        }
+        join_free(join);
+        return -1;
+    }
+    *result = join;
+    return 0;
+}
+
+int join_open(const char *path, int n_threads, struct join **join, struct error *error)
+{
+    return join_open_state(path, NULL, n_threads, join, error);
+}
+
+const char *join_stale(const struct join *join)
+{
+    return join->stale;
 }
 
 int join_n_configs(const struct join *join)
@@ -139,16 +234,18 @@ static void add_evidence(struct evidence *to, const struct evidence *from)
     }
 }
 
-/* What the workers counted apart; their singles are freed. */
+/* What the workers counted apart; they begin anew. */
 static int gather(struct join *join, struct join_worker *workers, int n_threads)
 {
     for (int t = 0; t < n_threads; t++) {
         add_evidence(&join->evidence, &workers[t].evidence);
+        join_worker_clear(&workers[t]);
         for (int e = 0; e < join->n_experiments; e++) {
             struct join_experiment *experiment = &join->experiments[e];
             struct join_tally *tally = &workers[t].tallies[e];
             experiment->n_early += tally->n_early;
             experiment->n_late += tally->n_late;
+            tally->n_early = tally->n_late = 0;
             if (join_lists_merge(join, &experiment->lists, &tally->lists) != 0) {
                 return join_no_memory(join);
             }
@@ -198,8 +295,14 @@ static int read_values(struct join *join, struct join_worker *workers, int n_thr
     for (int t = 0; t < n_threads && rc == 0; t++) {
         rc = join_second_end(&workers[t]);
     }
-    if (rc == 0 && (count_repeats(join, &workers[0]) != 0 ||
-                    gather(join, workers, n_threads) != 0)) {
+    if (rc == 0) {
+        rc = gather(join, workers, n_threads);
+    }
+    if (rc == 0 && join->keeps_state) {
+        rc = join_save(join, error); /* which repeat counts may change yet */
+    }
+    if (rc == 0 &&
+        (count_repeats(join, &workers[0]) != 0 || gather(join, workers, 1) != 0)) {
         rc = -1;
     }
     for (int t = 0; t < n_threads; t++) {
@@ -216,28 +319,51 @@ void join_want_items(struct join *join)
     join->wants_items = true;
 }
 
+/* Room for the repeats, of which the state may have some. */
+static int make_repeats(struct join *join)
+{
+    struct join_repeat *repeats = arena_zeroed(
+        &join->arena, (size_t)id_seen_n_repeated(join->seen), sizeof *repeats);
+    if (!repeats) {
+        return join_no_memory(join);
+    }
+    for (int32_t i = 0; i < join->n_old_repeats; i++) {
+        repeats[i] = join->repeats[i];
+    }
+    join->repeats = repeats;
+    return 0;
+}
+
+static void end_evidence(struct join *join)
+{
+    struct evidence *evidence = &join->evidence;
+    for (int32_t u = 0; join->keeps_state && u < id_map_count(join->users); u++) {
+        evidence->n_unexposed +=
+            join->past[u].is_exposed ? 0 : join->past[u].n_unexposed;
+    }
+    if (evidence->last_ts_us == INT64_MIN) {
+        evidence->first_ts_us = evidence->last_ts_us = 0;
+    }
+}
+
 int join_measure(struct join *join, const struct analysis_spec *spec,
                  struct error *error)
 {
     struct error reading = {0};
     int rc = -1;
-    join->repeats = arena_zeroed(&join->arena, (size_t)id_seen_n_repeated(join->seen),
-                                 sizeof *join->repeats);
     struct join_worker *workers = NULL;
-    if (join->repeats && join_prepare(join, spec) == 0) {
+    if (!join->stale && make_repeats(join) == 0 && join_prepare(join, spec) == 0) {
         workers = join_workers_new(join, join->n_threads);
-    }
-    if (workers) {
-        rc = read_values(join, workers, join->n_threads, &reading);
-    } else {
-        join_no_memory(join);
+        rc = workers ? read_values(join, workers, join->n_threads, &reading)
+                     : join_no_memory(join);
     }
     join_workers_free(workers, join, join->n_threads);
+    if (rc != 0 && join->stale) {
+        error_set(&reading, ERROR_INVALID, "%s: %s", join->state_path, join->stale);
+    }
     if (rc != 0 && error) {
         *error = join->error.code != ERROR_NONE ? join->error : reading;
     }
-    if (join->evidence.last_ts_us == INT64_MIN) {
-        join->evidence.first_ts_us = join->evidence.last_ts_us = 0;
-    }
+    end_evidence(join);
     return rc;
 }

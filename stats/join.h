@@ -39,6 +39,28 @@ MUST_CHECK int join_open(const char *path, int n_threads, struct join **join,
                          struct error *error);
 void join_free(struct join *join);
 
+/* As join_open, but goes on from the state that stands in the file `state`, if it is
+ * there, and reads only what is new; join_measure writes the state anew. The results
+ * are those of a full reading, to the bit: where a state cannot give them (it is
+ * damaged, the log is not the one it was made of, an event came in that changes what
+ * was counted before), join_stale says why, and the log is to be opened again with
+ * is_fresh, which does not look at the old state. A state keeps users who were not
+ * exposed, too.
+ *
+ * Also fails with ERROR_INVALID when the file is not a state, so that it is not
+ * overwritten. */
+struct join_state_options {
+    const char *file; /* borrowed until join_free */
+    bool is_fresh;
+};
+MUST_CHECK int join_open_state(const char *path, const struct join_state_options *state,
+                               int n_threads, struct join **join, struct error *error);
+
+/* Why the state cannot be gone on from; NULL when it can. Told by join_open_state,
+ * which then returns a join for nothing but this and join_free, and by a join_measure
+ * that fails. */
+const char *join_stale(const struct join *join);
+
 /* Configs in the log, the newest first (ties by hash). Valid until join_free. */
 int join_n_configs(const struct join *join);
 const struct join_config *join_config(const struct join *join, int index);

@@ -85,7 +85,19 @@ static int make_shape(struct join *join, const struct event *event, int from,
     return 0;
 }
 
-/* An exposure that does not fit into a batch. */
+static int keep_user(struct join *join, int32_t user, bool is_exposed)
+{
+    struct join_past *past = join->keeps_state ? join_find_past(join, user) : NULL;
+    if (join->keeps_state && !past) {
+        return join_no_memory(join);
+    }
+    if (past) {
+        past->is_exposed |= is_exposed;
+    }
+    return 0;
+}
+
+/* An event that does not fit into a batch. */
 static int read_large(struct join *join, const struct event *event)
 {
     struct join_shape shape;
@@ -93,14 +105,17 @@ static int read_large(struct join *join, const struct event *event)
     if (user == ID_NONE) {
         return join_no_memory(join);
     }
+    if (keep_user(join, user, event->type == EVENT_EXPOSURE) != 0) {
+        return -1;
+    }
     int from = 0;
-    do {
+    while (from < event->n_assignments) {
         if (make_shape(join, event, from, &shape) != 0 ||
             see_shape(join, &shape, user, event->ts_us) != 0) {
             return -1;
         }
         from += JOIN_SHAPE_ARMS;
-    } while (from < event->n_assignments);
+    }
     return 0;
 }
 
@@ -124,7 +139,8 @@ int join_first_end(struct join *join)
     }
     for (int i = 0; i < batch->n; i++) {
         const struct join_fact *fact = &batch->facts[i];
-        if (see_shape(join, &fact->shape, fact->user, fact->ts_us) != 0) {
+        if (keep_user(join, fact->user, fact->is_exposure) != 0 ||
+            see_shape(join, &fact->shape, fact->user, fact->ts_us) != 0) {
             return -1;
         }
     }
@@ -132,13 +148,15 @@ int join_first_end(struct join *join)
     return 0;
 }
 
-static int read_exposure(struct join *join, const struct event *event)
+/* An exposure, or feedback of a user to be kept. */
+static int read_user(struct join *join, const struct event *event)
 {
+    const bool is_exposure = event->type == EVENT_EXPOSURE;
     if (event->user.len > JOIN_USER_MAX || event->n_assignments > JOIN_SHAPE_ARMS) {
         return read_large(join, event);
     }
     struct join_shape *shape = &join->shapes[event->shape % JOIN_SHAPES];
-    if (event->shape == 0 || shape->number != event->shape) {
+    if (is_exposure && (event->shape == 0 || shape->number != event->shape)) {
         if (make_shape(join, event, 0, shape) != 0) {
             return -1;
         }
@@ -147,8 +165,12 @@ static int read_exposure(struct join *join, const struct event *event)
     struct join_fact *fact = &join->batch.facts[join->batch.n++];
     fact->hash = hash_bytes(event->user.data, event->user.len);
     id_map_prefetch(join->users, fact->hash);
+    fact->is_exposure = is_exposure;
     fact->ts_us = event->ts_us;
-    fact->shape = *shape;
+    fact->shape.n = 0;
+    if (is_exposure) {
+        fact->shape = *shape;
+    }
     fact->user_len = event->user.len;
     if (event->user.len) {
         memcpy(fact->user_id, event->user.data, event->user.len);
@@ -165,5 +187,6 @@ int join_first_reading(void *context, const struct event *event)
     if (id_seen_add(join->seen, event->id) < 0) {
         return join_no_memory(join);
     }
-    return event->type == EVENT_EXPOSURE ? read_exposure(join, event) : 0;
+    return event->type == EVENT_EXPOSURE || join->keeps_state ? read_user(join, event)
+                                                              : 0;
 }

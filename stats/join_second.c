@@ -115,10 +115,20 @@ static int count_feedback(struct join_worker *worker, const struct join_fact *fa
             }
         }
     }
-    worker->evidence.n_skewed +=
-        fact->has_request && first_us != INT64_MAX && fact->ts_us < first_us;
+    if (first_us != INT64_MAX) {
+        worker->evidence.n_skewed += fact->has_request && fact->ts_us < first_us;
+    } else if (join->keeps_state) {
+        join->past[fact->user].n_skewed += fact->has_request;
+    }
     return join_add_to_targets(worker, fact->targets, fact->user, fact->ts_us,
                                fact->value);
+}
+
+static void keep_past(const struct join *join, const struct join_fact *fact)
+{
+    struct join_past *past = &join->past[fact->user];
+    past->n_unexposed += !fact->is_exposure && !past->is_exposed;
+    past->last_ts_us = fact->ts_us > past->last_ts_us ? fact->ts_us : past->last_ts_us;
 }
 
 /* A fact whose user was looked up. */
@@ -129,6 +139,9 @@ static int count_fact(struct join_worker *worker, const struct join_fact *fact)
         return 0;
     }
     hold(worker->join, fact->user);
+    if (worker->join->keeps_state) {
+        keep_past(worker->join, fact);
+    }
     const int rc =
         fact->is_exposure ? count_exposure(worker, fact) : count_feedback(worker, fact);
     let_go(worker->join, fact->user);

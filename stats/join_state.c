@@ -1,6 +1,8 @@
 /* join_state.c - what the first reading gathers, and how two parts of it become one. */
 #include "stats/join_state.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +11,17 @@ int join_no_memory(struct join *join)
     error_set(&join->error, ERROR_NOMEM, "%s: no memory to join its events by unit",
               join->path ? join->path : "log");
     return -1;
+}
+
+int join_set_stale(struct join *join, const char *format, ...)
+{
+    char reason[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(reason, sizeof reason, format, args);
+    va_end(args);
+    join->stale = arena_text(&join->arena, slice_of(reason));
+    return join->stale ? -1 : join_no_memory(join);
 }
 
 struct join *join_new(const char *path)
@@ -124,6 +137,26 @@ struct join_unit *join_find_unit(struct join_experiment *experiment, int32_t uni
         experiment->capacity = capacity;
     }
     return &experiment->units[unit];
+}
+
+struct join_past *join_find_past(struct join *join, int32_t user)
+{
+    if (user >= join->past_capacity) {
+        int32_t capacity = join->past_capacity ? join->past_capacity : 512;
+        while (capacity <= user) {
+            capacity = capacity > INT32_MAX / 2 ? INT32_MAX : capacity * 2;
+        }
+        struct join_past *past = realloc(join->past, (size_t)capacity * sizeof *past);
+        if (!past) {
+            return NULL;
+        }
+        for (int32_t i = join->past_capacity; i < capacity; i++) {
+            past[i] = (struct join_past){.last_ts_us = INT64_MIN};
+        }
+        join->past = past;
+        join->past_capacity = capacity;
+    }
+    return &join->past[user];
 }
 
 static int compare_configs(const void *a, const void *b)
@@ -247,6 +280,53 @@ static int merge_configs(struct join *into, const struct join *from, int *config
     return 0;
 }
 
+/* A unit of the state `join` is seen again, or at last. What was counted of it stands
+ * only if its first exposure is where it was, or behind all that is known of the unit.
+ */
+static int go_on(struct join *join, struct join_experiment *experiment,
+                 struct join_unit *old, int32_t user, const struct join_unit *new)
+{
+    struct join_past *past = join_find_past(join, user);
+    if (!past) {
+        return join_no_memory(join);
+    }
+    if (old->arm != JOIN_ARM_NONE) {
+        return new->first_ts_us >= old->first_ts_us
+                   ? 0
+                   : join_set_stale(join,
+                                    "an exposure came in that is earlier than its "
+                                    "unit's first one so far");
+    }
+    if (new->first_ts_us <= past->last_ts_us) {
+        return join_set_stale(join, "a first exposure came in that is earlier than "
+                                    "events of its unit that were counted");
+    }
+    experiment->n_early += old->n_early;
+    old->n_early = 0;
+    join->evidence.n_skewed += past->n_skewed;
+    past->n_skewed = 0;
+    for (int m = 0; m < experiment->n_metrics; m++) {
+        if (experiment->metrics[m].values && user < join->n_old_users) {
+            join->evidence.n_bad_values += experiment->metrics[m].values[user].n_bad;
+            experiment->metrics[m].values[user].n_bad = 0;
+        }
+    }
+    return 0;
+}
+
+static int merge_past(struct join *into, const struct join *from, int32_t n_users,
+                      const int32_t *user_of)
+{
+    for (int32_t u = 0; u < n_users && u < from->past_capacity; u++) {
+        struct join_past *past = join_find_past(into, user_of[u]);
+        if (!past) {
+            return join_no_memory(into);
+        }
+        past->is_exposed |= from->past[u].is_exposed;
+    }
+    return 0;
+}
+
 static int merge_experiment(struct join *into, const struct join *from, int index,
                             const int32_t *user_of, const int *config_of)
 {
@@ -279,6 +359,10 @@ static int merge_experiment(struct join *into, const struct join *from, int inde
             free(arm_of);
             return join_no_memory(into);
         }
+        if (into->spec_hash && go_on(into, to, at, user_of[u], unit) != 0) {
+            free(arm_of);
+            return -1;
+        }
         join_see_unit(into, at, unit->arm >= 0 ? arm_of[unit->arm] : unit->arm,
                       config_of[unit->config], unit->first_ts_us);
     }
@@ -293,6 +377,10 @@ int join_merge(struct join *into, const struct join *from)
     int32_t *user_of = calloc((size_t)n_users + 1, sizeof *user_of);
     int *config_of =
         calloc((size_t)id_map_count(from->config_hashes) + 1, sizeof *config_of);
+    if (into->spec_hash && id_seen_meets_single(into->seen, from->seen)) {
+        join_set_stale(into, "an event came in again that had been counted");
+        goto out;
+    }
     if (!user_of || !config_of || id_seen_merge(into->seen, from->seen) != 0) {
         join_no_memory(into);
         goto out;
@@ -304,7 +392,8 @@ int join_merge(struct join *into, const struct join *from)
             goto out;
         }
     }
-    if (merge_configs(into, from, config_of) != 0) {
+    if (merge_configs(into, from, config_of) != 0 ||
+        merge_past(into, from, n_users, user_of) != 0) {
         goto out;
     }
     for (int e = 0; e < from->n_experiments; e++) {
@@ -327,7 +416,7 @@ void join_free(struct join *join)
     }
     for (int e = 0; e < join->n_experiments; e++) {
         struct join_experiment *experiment = &join->experiments[e];
-        for (int m = 0; experiment->metrics && m < experiment->spec->n_metrics; m++) {
+        for (int m = 0; experiment->metrics && m < experiment->n_metrics; m++) {
             free(experiment->metrics[m].counts);
             free(experiment->metrics[m].values);
             free(experiment->metrics[m].denominators);
@@ -340,6 +429,8 @@ void join_free(struct join *join)
     }
     free(join->is_busy);
     log_parts_free(&join->parts);
+    free(join->extents);
+    free(join->past);
     pthread_mutex_destroy(&join->repeat_lock);
     free(join->experiments);
     free(join->configs);

@@ -5,6 +5,7 @@
  * join_second.c the second: values, by join_values.c; join_repeat.c: of copies, one
  * join_state.c  the memory of it all
  * join_table.c  the rows of an experiment
+ * join_save.c   all of it as a file, for a reading that goes on; join_load.c: back
  */
 #ifndef STATS_JOIN_STATE_H
 #define STATS_JOIN_STATE_H
@@ -36,6 +37,18 @@ struct join_unit {
     int16_t config;
     uint32_t n_exposures;
     uint32_t n_feedback;
+    uint32_t
+        n_early; /* events of metrics while the arm is JOIN_ARM_NONE; see join_past */
+};
+
+/* What a state keeps of a user beside, so that a first exposure which is yet to come
+ * can be told from the events before it. Events of units that have no arm yet are
+ * counted as being before it; that is right when it comes after the last of them. */
+struct join_past {
+    int64_t last_ts_us;   /* of all events; INT64_MIN: none */
+    uint32_t n_unexposed; /* feedback while not exposed to anything */
+    uint32_t n_skewed;    /* of it, with a request */
+    bool is_exposed;
 };
 
 /* One metric of one unit: of proportions and counts, where every event adds 1. */
@@ -50,6 +63,7 @@ struct join_value {
     exact_sum sum;    /* inside the window */
     exact_sum before; /* before the first exposure */
     uint32_t days;
+    uint32_t n_bad; /* values that were refused while the unit had no arm */
     bool has_before;
 };
 
@@ -95,7 +109,8 @@ struct join_experiment {
         *units; /* (n_units) of the join, but perhaps fewer: see capacity */
     int32_t capacity;
     const struct analysis_experiment *spec; /* NULL when nobody asks for it */
-    struct join_metric *metrics;            /* (spec->n_metrics) */
+    struct join_metric *metrics;            /* (n_metrics) */
+    int n_metrics; /* of the spec, or of the state that is gone on from */
     int64_t n_early, n_late;
     struct join_lists lists;
 };
@@ -155,6 +170,18 @@ struct join {
     char *path;
     struct log_parts parts; /* to read: what the first reading found, for the second */
     size_t n_parts_read;
+    /* with a state */
+    bool keeps_state;       /* also of users who were not exposed */
+    const char *state_path; /* where it goes after the second reading */
+    char *stale;            /* why the state cannot be gone on from, or NULL */
+    uint64_t spec_hash;     /* of what the state was made for; 0: it is new */
+    struct join_past *past; /* (n users) */
+    int32_t past_capacity;
+    struct log_extent *extents; /* (parts.n), those of the state first */
+    int64_t carried_bytes;      /* of segments that are not read again, */
+    int64_t n_carried_torn;     /* and their torn tails */
+    int32_t n_old_users;        /* of the state, */
+    int32_t n_old_repeats;      /* and how many repeated ids it has */
     struct evidence evidence;
     struct id_seen *seen;
     struct id_map *users;
@@ -219,6 +246,9 @@ int32_t join_find_name(const struct id_map *names, struct slice name);
 struct join_experiment *join_find_experiment(struct join *join, struct slice name);
 struct join_unit *join_find_unit(struct join_experiment *experiment, int32_t unit);
 
+/* What is kept of `user`, made when it is new; NULL when memory ran out. */
+struct join_past *join_find_past(struct join *join, int32_t user);
+
 /* Takes in that a config was logged, or that a unit was exposed to `arm` (or
  * JOIN_ARM_*) at a time. In whatever order they are told, the result is the same. */
 /* Adds a model to the config's unless it is there; the text is copied. Returns 0, or -1
@@ -258,11 +288,34 @@ MUST_CHECK int join_keep_repeat(struct join *join, struct join_repeat *repeat,
 MUST_CHECK int join_count_event(struct join_worker *worker, const struct event *event,
                                 uint64_t line);
 
+/* Says why the state cannot be gone on from, and returns -1. */
+PRINTF_LIKE(2, 3) int join_set_stale(struct join *join, const char *format, ...);
+
+/* Identifies what a state counts. */
+uint64_t join_spec_hash(const struct analysis_spec *spec);
+
+/* The whole join as a file; -1 when memory ran out. */
+MUST_CHECK int join_encode(const struct join *join, struct buffer *to);
+
+/* What join_encode made, into a new join. -1 with join->stale or join->error set. */
+MUST_CHECK int join_decode(struct join *join, struct slice file);
+
+/* Holds the segments of the log against those of the state, and makes what is new the
+ * parts that are to be read. -1 with join->stale, join->error or *error set. */
+MUST_CHECK int join_find_new(struct join *join, struct error *error);
+
+/* Takes in what the first reading found behind the state `into`. */
+MUST_CHECK int join_continue(struct join *into, struct join *from);
+
+/* Writes the state that the next reading goes on from. */
+MUST_CHECK int join_save(struct join *join, struct error *error);
+
 /* Makes room for the values of `spec`. */
 MUST_CHECK int join_prepare(struct join *join, const struct analysis_spec *spec);
 
 /* Workers of the second reading; NULL when memory ran out. */
 MUST_CHECK struct join_worker *join_workers_new(struct join *join, int n_threads);
+void join_worker_clear(struct join_worker *worker); /* its evidence */
 void join_workers_free(struct join_worker *workers, const struct join *join,
                        int n_threads);
 

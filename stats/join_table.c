@@ -261,7 +261,8 @@ int join_table(const struct join *join, int index, struct unit_table *result,
     int rc = -1;
     const int at = join->spec_experiment[index];
     table.last_ts_us = join->evidence.last_ts_us;
-    if (at == ID_NONE) { /* nobody was exposed to it yet */
+    if (at == ID_NONE || id_map_count(join->experiments[at].arms) == 0) {
+        /* Nobody was exposed to it yet. */
         table.n_metrics = join->spec->experiments[index].n_metrics;
         table.metrics = calloc((size_t)table.n_metrics + 1, sizeof *table.metrics);
         rc = table.metrics ? 0 : -1;

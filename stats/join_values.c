@@ -28,46 +28,98 @@ static int add_target(struct join *join, const char *event, struct join_target t
     return 0;
 }
 
+/* Makes *array of `size` bytes an element as long as the users are many; the elements
+ * of the state, if there is one, stay. */
+static int make_room(struct join *join, void *array, size_t size)
+{
+    char *old;
+    memcpy(&old, array, sizeof old);
+    const size_t n_old = old ? (size_t)join->n_old_users : 0;
+    const size_t n = (size_t)id_map_count(join->users) + 1;
+    char *grown = old ? realloc(old, n * size) : calloc(n, size);
+    if (!grown) {
+        return join_no_memory(join);
+    }
+    if (old) {
+        memset(grown + n_old * size, 0, (n - n_old) * size);
+    }
+    memcpy(array, &grown, sizeof grown);
+    return 0;
+}
+
+static int prepare_metric(struct join *join, const struct analysis_metric *metric,
+                          struct join_metric *to)
+{
+    const bool is_counted =
+        metric->kind == ANALYSIS_COUNT || metric->kind == ANALYSIS_PROPORTION;
+    if ((to->counts && !is_counted) || (to->values && is_counted)) {
+        return join_set_stale(join, "it is damaged");
+    }
+    if (metric->kind == ANALYSIS_QUANTILE) {
+        return 0;
+    }
+    if (is_counted ? make_room(join, (void *)&to->counts, sizeof *to->counts) != 0
+                   : make_room(join, (void *)&to->values, sizeof *to->values) != 0) {
+        return -1;
+    }
+    return metric->denominator
+               ? make_room(join, (void *)&to->denominators, sizeof *to->denominators)
+               : 0;
+}
+
 static int prepare_metrics(struct join *join, int index,
                            const struct analysis_experiment *spec, int n_targets)
 {
     struct join_experiment *experiment = &join->experiments[index];
-    const size_t n_units = (size_t)id_map_count(join->users);
     experiment->spec = spec;
-    experiment->metrics =
-        calloc((size_t)spec->n_metrics + 1, sizeof *experiment->metrics);
+    if (!experiment->metrics) {
+        experiment->metrics =
+            calloc((size_t)spec->n_metrics + 1, sizeof *experiment->metrics);
+        experiment->n_metrics = experiment->metrics ? spec->n_metrics : 0;
+    }
     if (!experiment->metrics) {
         return join_no_memory(join);
     }
+    if (experiment->n_metrics != spec->n_metrics) {
+        return join_set_stale(join, "it is damaged");
+    }
     for (int m = 0; m < spec->n_metrics; m++) {
         const struct analysis_metric *metric = &spec->metrics[m];
-        struct join_metric *to = &experiment->metrics[m];
         struct join_target target = {index, m, false};
-        const bool is_counted =
-            metric->kind == ANALYSIS_COUNT || metric->kind == ANALYSIS_PROPORTION;
-        if (is_counted) {
-            to->counts = calloc(n_units + 1, sizeof *to->counts);
-        } else if (metric->kind != ANALYSIS_QUANTILE) {
-            to->values = calloc(n_units + 1, sizeof *to->values);
-        }
-        if (metric->kind != ANALYSIS_QUANTILE && !to->counts && !to->values) {
-            return join_no_memory(join);
-        }
-        if (add_target(join, metric->event, target, n_targets) != 0) {
+        if (prepare_metric(join, metric, &experiment->metrics[m]) != 0 ||
+            add_target(join, metric->event, target, n_targets) != 0) {
             return -1;
         }
-        if (metric->denominator) {
-            target.is_denominator = true;
-            to->denominators = calloc(n_units + 1, sizeof *to->denominators);
-            if (!to->denominators) {
-                return join_no_memory(join);
-            }
-            if (add_target(join, metric->denominator, target, n_targets) != 0) {
-                return -1;
-            }
+        target.is_denominator = true;
+        if (metric->denominator &&
+            add_target(join, metric->denominator, target, n_targets) != 0) {
+            return -1;
         }
     }
     return 0;
+}
+
+/* Of an experiment that nobody was exposed to a state keeps what came before, too. */
+static int prepare_experiment(struct join *join, int index, int n_targets)
+{
+    const struct analysis_experiment *spec = &join->spec->experiments[index];
+    const int32_t n_users = id_map_count(join->users);
+    if (join->keeps_state && !join_find_experiment(join, slice_of(spec->name))) {
+        return join_no_memory(join);
+    }
+    const int at = id_map_find(join->experiment_names, slice_of(spec->name));
+    join->spec_experiment[index] = at;
+    if (at == ID_NONE) {
+        return 0;
+    }
+    if (!join->experiments[at].arms) {
+        return join_no_memory(join);
+    }
+    /* A unit index from a later exposure may be past the end of the array. */
+    if (n_users > 0 && !join_find_unit(&join->experiments[at], n_users - 1)) {
+        return join_no_memory(join);
+    }
+    return prepare_metrics(join, at, spec, n_targets);
 }
 
 int join_prepare(struct join *join, const struct analysis_spec *spec)
@@ -78,6 +130,9 @@ int join_prepare(struct join *join, const struct analysis_spec *spec)
         n_targets += 2 * spec->experiments[e].n_metrics;
     }
     join->spec = spec;
+    if (join->spec_hash && join->spec_hash != join_spec_hash(spec)) {
+        return join_set_stale(join, "it was made for other experiments or metrics");
+    }
     join->spec_experiment =
         arena_zeroed(&join->arena, (size_t)spec->n_experiments, sizeof(int));
     join->targets =
@@ -92,17 +147,7 @@ int join_prepare(struct join *join, const struct analysis_spec *spec)
         join->user_hash[u] = hash_of(id_map_id(join->users, u));
     }
     for (int e = 0; e < spec->n_experiments; e++) {
-        const struct analysis_experiment *experiment = &spec->experiments[e];
-        const int at = id_map_find(join->experiment_names, slice_of(experiment->name));
-        join->spec_experiment[e] = at;
-        if (at == ID_NONE) {
-            continue;
-        }
-        /* A unit index from a later exposure may be past the end of the array. */
-        if (n_users > 0 && !join_find_unit(&join->experiments[at], n_users - 1)) {
-            return join_no_memory(join);
-        }
-        if (prepare_metrics(join, at, experiment, n_targets) != 0) {
+        if (prepare_experiment(join, e, n_targets) != 0) {
             return -1;
         }
     }
@@ -127,18 +172,22 @@ static int add_value(struct join_worker *worker, const struct join_target *targe
     struct join_experiment *experiment = &join->experiments[target->experiment];
     const struct analysis_metric *spec = &experiment->spec->metrics[target->metric];
     struct join_metric *metric = &experiment->metrics[target->metric];
-    const struct join_unit *row = &experiment->units[unit];
+    struct join_unit *row = &experiment->units[unit];
     struct join_tally *tally = &worker->tallies[target->experiment];
-    if (row->arm == JOIN_ARM_NONE) {
+    const bool has_arm = row->arm != JOIN_ARM_NONE;
+    if (!has_arm && !join->keeps_state) {
         return 0;
     }
-    const int64_t delay_us = ts_us - row->first_ts_us;
+    const int64_t delay_us = has_arm ? ts_us - row->first_ts_us : -1;
     const bool is_early = delay_us < 0;
     if (!is_early && spec->window_us > 0 && delay_us >= spec->window_us) {
         tally->n_late += !target->is_denominator;
         return 0;
     }
-    tally->n_early += is_early && !target->is_denominator;
+    if (is_early && !target->is_denominator) {
+        tally->n_early += has_arm;
+        row->n_early += !has_arm;
+    }
     if (spec->kind == ANALYSIS_QUANTILE) {
         return is_early ? 0
                         : join_sample_add(join, &tally->singles[target->metric],
@@ -161,8 +210,9 @@ static int add_value(struct join_worker *worker, const struct join_target *targe
         return 0;
     }
     struct join_value *at = &metric->values[unit];
-    worker->evidence.n_bad_values +=
-        !exact_sum_add(is_early ? &at->before : &at->sum, value);
+    const bool is_bad = !exact_sum_add(is_early ? &at->before : &at->sum, value);
+    worker->evidence.n_bad_values += is_bad && has_arm;
+    at->n_bad += is_bad && !has_arm;
     at->has_before |= is_early;
     at->days |= is_early ? 0 : day_bit(delay_us);
     return 0;
@@ -201,6 +251,12 @@ void join_workers_free(struct join_worker *workers, const struct join *join,
     free(workers);
 }
 
+void join_worker_clear(struct join_worker *worker)
+{
+    worker->evidence =
+        (struct evidence){.first_ts_us = INT64_MAX, .last_ts_us = INT64_MIN};
+}
+
 struct join_worker *join_workers_new(struct join *join, int n_threads)
 {
     struct join_worker *workers = calloc((size_t)n_threads, sizeof *workers);
@@ -208,8 +264,7 @@ struct join_worker *join_workers_new(struct join *join, int n_threads)
         struct join_tally *tallies =
             calloc((size_t)join->n_experiments + 1, sizeof *tallies);
         workers[t].join = join;
-        workers[t].evidence.first_ts_us = INT64_MAX;
-        workers[t].evidence.last_ts_us = INT64_MIN;
+        join_worker_clear(&workers[t]);
         workers[t].tallies = tallies;
         bool is_short = !tallies;
         for (int e = 0; tallies && e < join->n_experiments; e++) {

@@ -74,7 +74,8 @@ static int take_logged(void *context, const struct event *event)
 /* What a restart must not forget: ids that were counted, ratings of new users. */
 static int read_log(struct server *server, struct error *error)
 {
-    const struct log_visitor visitor = {.on_event = take_logged, .context = server};
+    const struct log_visitor visitor = {
+        .on_event = take_logged, .skip = LOG_SKIP_ITEMS, .context = server};
     struct log_statistics statistics;
     struct error why = {0};
     const char *directory = server->state->config->log.directory;

@@ -147,6 +147,8 @@ jq -e '.fallback == "folded" and (.items | length) == 5 and
 stop
 start third
 [ "$(get "$url/v1/recommend?user=new" | jq -c .items)" = "$(jq -c .items folded)" ] || fail "ratings were forgotten"
+"$abtest" logs cat logs | jq -se '[.[] | select(.type == "exposure" and .user == "new") | .model | endswith(":folded")] == [true, true]' >/dev/null ||
+    fail "the log does not say which lists were folded in"
 get "$url/metrics" >metrics
 grep -q '^abtest_exposures_total{experiment="which-model",arm=".*"} 1$' metrics || fail "metrics"
 stop

@@ -128,7 +128,8 @@ void analyze_free(struct analyze_result *result)
 int analyze_json(const char *logs, const char *experiment, struct buffer *json,
                  struct error *error)
 {
-    const struct analyze_request request = {.logs = logs, .experiment = experiment};
+    const struct analyze_request request = {
+        .logs = logs, .experiment = experiment, .n_threads = 1};
     struct analyze_result result = {0};
     int rc = -1;
     if (analyze_logs(&request, &result, error) == 0) {

@@ -38,7 +38,8 @@ MUST_CHECK int analyze_logs(const struct analyze_request *request,
                             struct analyze_result *result, struct error *error);
 void analyze_free(struct analyze_result *result);
 
-/* The same as JSON text (docs/report.schema.json), appended to *json. */
+/* The same as JSON text (docs/report.schema.json), appended to *json. By one thread: it
+ * runs beside a server that has requests to answer. */
 MUST_CHECK int analyze_json(const char *logs, const char *experiment,
                             struct buffer *json, struct error *error);
 

@@ -96,7 +96,9 @@ static const char *const parts[] = {
     "h1{font-size:1.35rem}.forest td.plot,.forest th.plot{"
     "min-width:12rem}th,td{padding-right:.6rem}.chart{padding-left:4rem}"
     ".chart .y{width:3.6rem}.chart svg,.chart .y{height:12rem}}",
-    "@media print{:root{color-scheme:light}body{font-size:10pt}.verdict,.cards "
+    "@media print{:root{color-scheme:light}body{font-size:10pt}"
+    ".forest td.plot,.forest th.plot{min-width:0;padding:.4rem .75rem}th,td{"
+    "padding-right:.6rem}.verdict,.cards "
     "li,table,"
     ".chart{break-inside:avoid}h2,h3{break-after:avoid}.scroll{overflow:visible}"
     ".skip,nav{display:none}a{color:inherit}"

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "common/clock.h"
@@ -10,11 +11,12 @@
 #include "serve/dashboard_state.h"
 #include "serve/server.h"
 
-#define LOOK_NS   INT64_C(1000000000) /* between two states */
-#define STREAM_MS 500                 /* between two looks of a stream */
-#define TAIL_BACK 16384               /* bytes of each segment shown at first */
-#define TAIL_MAX  (1 << 20) /* bytes of a segment read in a look; more are sampled */
-#define QUIET_MAX 15 /* looks of a stream without news before a comment is sent */
+#define LOWEST_PRIORITY 19
+#define LOOK_NS         INT64_C(1000000000) /* between two states */
+#define STREAM_MS       500                 /* between two looks of a stream */
+#define TAIL_BACK       16384               /* bytes of each segment shown at first */
+#define TAIL_MAX        (1 << 18) /* bytes of a segment read in a look; more are sampled */
+#define QUIET_MAX       15 /* looks of a stream without news before a comment is sent */
 
 /* The newest event of one kind, for every stream to copy. */
 struct bulletin {
@@ -226,6 +228,9 @@ static void look(struct dashboard *dashboard)
 static void *run(void *context)
 {
     struct dashboard *dashboard = context;
+    /* Linux gives every thread a priority of its own: where a request and a picture of
+     * it want the same core, the request goes first. Without it all works as well. */
+    (void)setpriority(PRIO_PROCESS, 0, LOWEST_PRIORITY);
     pthread_mutex_lock(&dashboard->lock);
     while (!dashboard->must_stop) {
         if (dashboard->n_watchers == 0) {

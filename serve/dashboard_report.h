@@ -18,7 +18,7 @@ void live_report_free(struct live_report *report);
 
 /* Makes the report again and, when it (or what is wrong with it) has changed, leaves
  * the text of an event for the stream in *event (cleared first). Returns whether it
- * has. Sets due_ns so that reports take at most a thirtieth of the time. */
+ * has. Sets due_ns so that reports take at most a fiftieth of one core. */
 bool live_report_refresh(struct live_report *report, struct server *server,
                          const struct config *config, struct buffer *event);
 

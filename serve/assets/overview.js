@@ -97,8 +97,8 @@ function showLatency(latency) {
   fill($("latency-table"), table("Answers by time", ["Up to", ["Answers"]],
     bounds.map((bound, i) => [boundName(bound), count(counts[i])])));
   $("latency-words").textContent = used.length === 0
-    ? "No answer since this was first watched."
-    : `Of ${count(latency.counts.reduce((sum, n) => sum + n, 0))} answers since this was first watched, half within ${quantile(latency, 0.5)} and 99 of 100 within ${quantile(latency, 0.99)}.`;
+    ? "No answer since somebody first watched."
+    : `Of ${count(latency.counts.reduce((sum, n) => sum + n, 0))} answers looked at, half within ${quantile(latency, 0.5)} and 99 of 100 within ${quantile(latency, 0.99)}.`;
 }
 
 function showEvents(events) {

@@ -113,7 +113,7 @@ async function testOverview(browser, url) {
   await waitFor("the last counts", async () => (await exposures(page)) === before + result.requests);
   seen.add(await exposures(page));
   assert.ok(seen.size >= 2, `counts rose in ${seen.size} steps`);
-  await page.getByText(/answers since this was first watched, half within/).waitFor();
+  await page.getByText(/answers looked at, half within/).waitFor();
   assert.ok((await page.locator("#events tbody tr").count()) >= 10, "last events are shown");
 
   // The live report is the report, to the last digit.

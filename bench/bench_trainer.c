@@ -2,11 +2,15 @@
  * runs on, measured in the same run.
  *
  * usage: bench_trainer [--threads N] [--ratings N] [--small FILE] [--quick]
- *                      [--only PART] [--load FILE]
+ *                      [--only PART] [--load FILE] [--scaling] [--write FILE]
+ *                      [--peer 'NAME=COMMAND']
  *
  * The large set has the shape of MovieLens (162,541 users, 59,047 items, power laws of
  * activity and popularity) and is made in memory. Times are the least of several
  * epochs, in processor time divided by the threads; the wall clock's stand beside them.
+ * --write leaves the set for another program; --peer runs that program in a shell with
+ * 1 and with 6 in place of {epochs} and prints a fifth of the difference, so that
+ * reading the data does not count.
  */
 #include <cblas.h>
 #include <lapacke.h>
@@ -18,16 +22,15 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench/large_set.h"
+#include "bench/machine.h"
+#include "common/clock.h"
 #include "common/rng.h"
 #include "trainer/cholesky.h"
 #include "trainer/normal.h"
 #include "trainer/trainer.h"
-
-#define N_USERS 162541
-#define N_ITEMS 59047
 
 struct options {
     int n_threads;
@@ -36,239 +39,10 @@ struct options {
     const char *load;
     bool is_quick;
     const char *only; /* part of the names of what to run, or NULL */
+    bool has_scaling; /* also with fewer threads */
+    const char *write;
+    const char *peer;
 };
-
-struct limits {
-    double flops;     /* single precision, fused multiply-adds as two */
-    double bandwidth; /* bytes/s, reading */
-    double gather;    /* bytes/s, random rows of 128 bytes from 20 MB */
-};
-
-static volatile float sink;
-
-/* Seconds that the processor worked for us, all threads together: on a shared machine
- * the wall clock times the neighbours. Waiting threads sleep (OMP_WAIT_POLICY), so that
- * this counts no waiting. */
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-__attribute__((noreturn)) static void die(const char *what)
-{
-    fprintf(stderr, "bench_trainer: %s\n", what);
-    exit(1);
-}
-
-static void *need(void *memory)
-{
-    return memory ? memory : (die("no memory"), NULL);
-}
-
-/* ---- limits ---- */
-
-typedef float vector __attribute__((vector_size(32)));
-
-#define FMA_STEPS 20000000
-
-#if defined(__x86_64__)
-__attribute__((target("avx2,fma"), optimize("fp-contract=fast")))
-#endif
-static float
-fma_chain(void)
-{
-    vector sum[12], a, b;
-    for (int l = 0; l < 8; l++) {
-        a[l] = 0.999F;
-        b[l] = 0.001F;
-    }
-    for (int i = 0; i < 12; i++) {
-        sum[i] = a * (float)i;
-    }
-    for (int step = 0; step < FMA_STEPS; step++) {
-#pragma GCC unroll 12
-        for (int i = 0; i < 12; i++) {
-            sum[i] = sum[i] * a + b;
-        }
-    }
-    for (int i = 1; i < 12; i++) {
-        sum[0] += sum[i];
-    }
-    return sum[0][0] + sum[0][5];
-}
-
-static double measure_flops(int n_threads)
-{
-    double best = 0;
-    for (int repeat = 0; repeat < 3; repeat++) {
-        const double begin = now();
-#pragma omp parallel num_threads(n_threads)
-        sink = fma_chain();
-        const double rate =
-            12.0 * 16 * FMA_STEPS * n_threads / (now() - begin) * n_threads;
-        best = fmax(best, rate);
-    }
-    return best;
-}
-
-static double measure_bandwidth(int n_threads)
-{
-    const int64_t n = 64 << 20;
-    float *data = need(malloc((size_t)n * sizeof *data));
-    double best = 0;
-#pragma omp parallel for num_threads(n_threads)
-    for (int64_t i = 0; i < n; i++) {
-        data[i] = (float)i;
-    }
-    for (int repeat = 0; repeat < 4; repeat++) {
-        const double begin = now();
-        float total = 0;
-#pragma omp parallel num_threads(n_threads) reduction(+ : total)
-        {
-            vector sum[4] = {{0}};
-#pragma omp for
-            for (int64_t i = 0; i < n / 32; i++) {
-                const vector *at = (const vector *)(const void *)(data + i * 32);
-                for (int v = 0; v < 4; v++) {
-                    sum[v] += at[v];
-                }
-            }
-            total = sum[0][0] + sum[1][1] + sum[2][2] + sum[3][3];
-        }
-        sink = total;
-        best = fmax(best, (double)n * 4 / (now() - begin) * n_threads);
-    }
-    free(data);
-    return best;
-}
-
-static double measure_gather(int n_threads)
-{
-    const int32_t n_rows = 163840, n_reads = 8 << 20;
-    float *rows = need(normal_alloc((size_t)n_rows * 32));
-    int32_t *at = need(malloc((size_t)n_reads * sizeof *at));
-    struct rng rng;
-    double best = 0;
-    rng_init(&rng, 1, 1);
-    for (int32_t i = 0; i < n_reads; i++) {
-        at[i] = (int32_t)rng_below(&rng, (uint64_t)n_rows);
-    }
-    for (int repeat = 0; repeat < 3; repeat++) {
-        const double begin = now();
-        float total = 0;
-#pragma omp parallel num_threads(n_threads) reduction(+ : total)
-        {
-            vector sum[4] = {{0}};
-#pragma omp for
-            for (int32_t i = 0; i < n_reads; i++) {
-                const vector *row = (const vector *)(const void *)(rows + at[i] * 32);
-                if (i + 16 < n_reads) {
-                    __builtin_prefetch(rows + at[i + 16] * 32);
-                    __builtin_prefetch(rows + at[i + 16] * 32 + 16);
-                }
-                for (int v = 0; v < 4; v++) {
-                    sum[v] += row[v];
-                }
-            }
-            total = sum[0][0] + sum[1][1] + sum[2][2] + sum[3][3];
-        }
-        sink = total;
-        best = fmax(best, (double)n_reads * 128 / (now() - begin) * n_threads);
-    }
-    free(at);
-    normal_free(rows);
-    return best;
-}
-
-/* ---- a set of the shape of MovieLens ---- */
-
-struct shape {
-    double *cumulative; /* (N_ITEMS) popularity */
-    int32_t *stamp;     /* (N_ITEMS) the last user that drew it */
-};
-
-static int32_t draw_item(const struct shape *shape, struct rng *rng)
-{
-    const double x = rng_uniform(rng) * shape->cumulative[N_ITEMS - 1];
-    int32_t low = 0, high = N_ITEMS - 1;
-    while (low < high) {
-        const int32_t middle = (low + high) / 2;
-        if (shape->cumulative[middle] < x) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-static struct id_map *number_ids(int32_t n)
-{
-    struct id_map *map = need(id_map_new());
-    for (int32_t i = 0; i < n; i++) {
-        char id[16];
-        snprintf(id, sizeof id, "%d", i + 1);
-        if (id_map_add(map, slice_of(id)) != i) {
-            die("no memory");
-        }
-    }
-    return map;
-}
-
-/* Log-normal activity with at least 20 ratings a user, popularity (rank + 150)^-1.6:
- * the most popular item is rated by about half of the users, as in MovieLens 25M. */
-static struct ratings *make_large(int64_t n_wanted)
-{
-    struct rng rng;
-    struct shape shape = {need(malloc(N_ITEMS * sizeof(double))),
-                          need(calloc(N_ITEMS, sizeof(int32_t)))};
-    int32_t *user = need(malloc((size_t)n_wanted * sizeof *user));
-    int32_t *item = need(malloc((size_t)n_wanted * sizeof *item));
-    float *rating = need(malloc((size_t)n_wanted * sizeof *rating));
-    double *activity = need(malloc(N_USERS * sizeof *activity)), total = 0, sum = 0;
-    struct ratings *ratings = NULL;
-    rng_init(&rng, 1, 7);
-    for (int32_t i = 0; i < N_ITEMS; i++) {
-        shape.cumulative[i] = sum += pow(i + 150, -1.6);
-    }
-    for (int32_t u = 0; u < N_USERS; u++) {
-        total += activity[u] = exp(1.3 * rng_normal(&rng));
-    }
-    int64_t n = 0;
-    for (int32_t u = 0; u < N_USERS && n < n_wanted; u++) {
-        const double share =
-            activity[u] / total * (double)(n_wanted - 20 * (int64_t)N_USERS);
-        int64_t left = (int64_t)(share + 20 + rng_uniform(&rng));
-        left = left < 9000 ? left : 9000;
-        for (int64_t tries = 3 * left; left && tries && n < n_wanted; tries--) {
-            const int32_t i = draw_item(&shape, &rng);
-            if (shape.stamp[i] != u + 1) {
-                shape.stamp[i] = u + 1;
-                user[n] = u;
-                item[n] = i;
-                /* 17 % at or below 2.5, as in MovieLens 25M. */
-                rating[n++] = rng_uniform(&rng) < 0.17
-                                  ? 0.5F * (float)(1 + rng_below(&rng, 5))
-                                  : 0.5F * (float)(6 + rng_below(&rng, 5));
-                left--;
-            }
-        }
-    }
-    const struct rating_triples triples = {user, item, rating, n};
-    if (ratings_build(&triples, number_ids(N_USERS), number_ids(N_ITEMS), &ratings,
-                      NULL) != 0) {
-        die("no memory");
-    }
-    free(activity);
-    free(rating);
-    free(item);
-    free(user);
-    free(shape.stamp);
-    free(shape.cumulative);
-    return ratings;
-}
 
 /* ---- kernels ---- */
 
@@ -456,6 +230,17 @@ static double als_floor(const struct ratings *r, int k, const struct limits *lim
     return fmax(flops / limits->flops, bytes / limits->gather);
 }
 
+/* The limits of the machine on which the marks were set, and a mark in seconds at
+ * n ratings: the same share of the floor there. */
+static const struct limits marks_limits = {345e9, 27e9, 30e9};
+
+static void print_mark(double mark, double floor_there, double floor, double seconds)
+{
+    const double scaled = mark * floor / floor_there;
+    printf("    mark %.3f s there, %.3f s at this machine's limits: %.2f of it taken\n",
+           mark, scaled, seconds / scaled);
+}
+
 static void bench_als(const char *name, const struct ratings *r, int k,
                       const struct options *options, const struct limits *limits)
 {
@@ -472,6 +257,9 @@ static void bench_als(const char *name, const struct ratings *r, int k,
         "%2.0f %% reached\n",
         name, k, t.best, t.wall, (double)t.n_samples / t.best * 1e-6, floor,
         100 * floor / t.best);
+    if (r->n_ratings > 20000000 && (k == 20 || k == 64)) {
+        print_mark(k == 20 ? 0.35 : 1.3, als_floor(r, k, &marks_limits), floor, t.best);
+    }
     fflush(stdout);
 }
 
@@ -490,6 +278,10 @@ static void bench_bpr(const char *name, const struct ratings *r, int k,
         "BPR epoch, %-16s k=%-3d %9.4f s (wall %.4f), %6.1f M samples/s, gather alone "
         "%.1f M/s: %2.0f %% reached\n",
         name, k, t.best, t.wall, rate * 1e-6, limit * 1e-6, 100 * rate / limit);
+    if (r->n_ratings > 20000000) {
+        const double n = (double)t.n_samples;
+        print_mark(n / 40e6, 1 / marks_limits.gather, 1 / limits->gather, t.best);
+    }
     fflush(stdout);
 }
 
@@ -521,6 +313,69 @@ static void bench_load(const char *path)
     fflush(stdout);
 }
 
+struct spent {
+    double wall, cpu;
+};
+
+static struct spent run_command(const char *command, int n_epochs)
+{
+    char text[4096];
+    struct rusage before, after;
+    const char *at = strstr(command, "{epochs}");
+    if (!at) {
+        die("the peer's command has no {epochs}");
+    }
+    snprintf(text, sizeof text, "(%.*s%d%s) > /dev/null", (int)(at - command), command,
+             n_epochs, at + strlen("{epochs}"));
+    getrusage(RUSAGE_CHILDREN, &before);
+    const int64_t begin = clock_monotonic_ns();
+    if (system(text) != 0) { /* NOLINT(cert-env33-c): the user's own command line */
+        die("the peer failed");
+    }
+    getrusage(RUSAGE_CHILDREN, &after);
+    return (struct spent){
+        (double)(clock_monotonic_ns() - begin) * 1e-9,
+        (double)(after.ru_utime.tv_sec - before.ru_utime.tv_sec) +
+            (double)(after.ru_utime.tv_usec - before.ru_utime.tv_usec) * 1e-6,
+    };
+}
+
+static void bench_peer(const struct options *options)
+{
+    const char *equals = strchr(options->peer, '=');
+    if (!equals) {
+        die("--peer wants NAME=COMMAND");
+    }
+    const struct spent one = run_command(equals + 1, 1);
+    const struct spent six = run_command(equals + 1, 6);
+    printf("peer epoch, %.*s: %.4f s (wall %.4f)\n", (int)(equals - options->peer),
+           options->peer, (six.cpu - one.cpu) / 5 / options->n_threads,
+           (six.wall - one.wall) / 5);
+    fflush(stdout);
+}
+
+static void bench_large(const struct ratings *large, const struct options *options,
+                        const struct limits *limits)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%.1f M ratings", (double)large->n_ratings * 1e-6);
+    bench_als(name, large, 20, options, limits);
+    bench_als(name, large, 64, options, limits);
+    bench_bpr(name, large, 20, options, limits);
+}
+
+/* The same with 1, 2, 4, ... threads, each against the limits at that number. */
+static void bench_scaling(const struct ratings *large, const struct options *options)
+{
+    for (int n = 1; n < options->n_threads; n *= 2) {
+        struct options fewer = *options;
+        fewer.n_threads = n;
+        const struct limits limits = measure_limits(n);
+        printf("%d thread%s:\n", n, n == 1 ? "" : "s");
+        bench_large(large, &fewer, &limits);
+    }
+}
+
 /* Both libraries read their variables before main: set them and start again, once. */
 static void prepare(char **argv)
 {
@@ -542,9 +397,12 @@ static struct options parse(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--quick") == 0) {
             o.is_quick = true;
+        } else if (strcmp(argv[i], "--scaling") == 0) {
+            o.has_scaling = true;
         } else if (i + 1 == argc) {
             die("usage: bench_trainer [--threads N] [--ratings N] [--small FILE] "
-                "[--quick] [--only als20|als64|bpr]");
+                "[--quick] [--only als20|als64|bpr] [--load FILE] [--scaling] "
+                "[--write FILE] [--peer NAME=COMMAND]");
         } else if (strcmp(argv[i], "--threads") == 0) {
             o.n_threads = (int)strtol(argv[++i], NULL, 10);
         } else if (strcmp(argv[i], "--ratings") == 0) {
@@ -555,6 +413,10 @@ static struct options parse(int argc, char **argv)
             o.load = argv[++i];
         } else if (strcmp(argv[i], "--small") == 0) {
             o.small = argv[++i];
+        } else if (strcmp(argv[i], "--write") == 0) {
+            o.write = argv[++i];
+        } else if (strcmp(argv[i], "--peer") == 0) {
+            o.peer = argv[++i];
         }
     }
     return o;
@@ -569,9 +431,7 @@ int main(int argc, char **argv)
     if (options.load) {
         bench_load(options.load); /* first, so that the peak memory is its own */
     }
-    limits.flops = measure_flops(options.n_threads);
-    limits.bandwidth = measure_bandwidth(options.n_threads);
-    limits.gather = measure_gather(options.n_threads);
+    limits = measure_limits(options.n_threads);
     printf("%d threads; limits: FMA %.0f GFLOP/s, memory %.1f GB/s, random gather of "
            "128-byte rows %.1f GB/s; OpenBLAS kernels: %s\n",
            options.n_threads, limits.flops * 1e-9, limits.bandwidth * 1e-9,
@@ -590,13 +450,18 @@ int main(int argc, char **argv)
         ratings_free(small);
     }
     if (options.n_ratings) {
-        struct ratings *large = make_large(options.n_ratings);
-        char name[32];
-        snprintf(name, sizeof name, "%.1f M ratings", (double)large->n_ratings * 1e-6);
-        bench_als(name, large, 20, &options, &limits);
-        bench_als(name, large, 64, &options, &limits);
-        bench_bpr(name, large, 20, &options, &limits);
+        struct ratings *large = large_set_make(options.n_ratings);
+        if (options.write) {
+            large_set_write(large, options.write);
+        }
+        bench_large(large, &options, &limits);
+        if (options.has_scaling) {
+            bench_scaling(large, &options);
+        }
         ratings_free(large);
+    }
+    if (options.peer) {
+        bench_peer(&options);
     }
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "common/rng.h"
 #include "trainer/bpr_step.h"
 #include "trainer/normal.h"
+#include "trainer/pages.h"
 #include "trainer/row_average.h"
 
 #define LANES       BPR_LANES
@@ -499,7 +500,7 @@ static int allocate(struct state *s, struct error *error)
     s->item_at = malloc((n_items + 1) * sizeof *s->item_at);
     s->place = malloc((n_items + 1) * sizeof *s->place);
     s->round_of = malloc(n_blocks * sizeof *s->round_of);
-    s->entry = malloc(((size_t)r->n_ratings + 1) * sizeof *s->entry);
+    s->entry = pages_alloc(((size_t)r->n_ratings + 1) * sizeof *s->entry, 0);
     s->cursor = malloc((n_users + 1) * sizeof *s->cursor);
     s->weight = calloc(n_users + 1, sizeof *s->weight);
     s->loss = calloc(n_blocks, sizeof *s->loss);

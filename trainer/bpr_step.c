@@ -19,13 +19,12 @@ INLINE float sigmoid(float x)
     const float t = -x * 1.44269504F;
     const float shifted = t + 12582912.0F; /* 1.5 x 2^23: rounds to a whole number */
     const float f = t - (shifted - 12582912.0F);
-    float p = 1.5403530e-4F;
-    p = p * f + 1.3333558e-3F;
-    p = p * f + 9.6181291e-3F;
-    p = p * f + 5.5504109e-2F;
-    p = p * f + 2.4022651e-1F;
-    p = p * f + 6.9314718e-1F;
-    p = p * f + 1.0F;
+    /* In pairs, not one term after the other: each step waits for this. */
+    const float f2 = f * f;
+    const float high = (1.5403530e-4F * f + 1.3333558e-3F) * f + 9.6181291e-3F;
+    const float middle = 5.5504109e-2F * f + 2.4022651e-1F;
+    const float low = 6.9314718e-1F * f + 1.0F;
+    float p = (high * f2 + middle) * f2 + low;
     uint32_t bits, exponent;
     memcpy(&bits, &p, sizeof bits);
     memcpy(&exponent, &shifted, sizeof exponent);

@@ -161,13 +161,17 @@ static inline int tile_height(int left, int n_vectors)
     return left >= 7 || left == 4 ? 4 : left >= 5 || left == 3 ? 3 : 2;
 }
 
-/* Rows [row, row + height) of the sums, n_vectors wide, in tiles of equal width. */
+/* Rows [row, row + height) of the sums, n_vectors wide, in tiles of which none is much
+ * narrower than the others. */
 INLINE void add_strip(struct job *job, int row, int height, int n_vectors,
                       const int is_wide)
 {
-    int n_tiles = (n_vectors * height + MAX_TILE - 1) / MAX_TILE;
-    for (int v = 0; n_tiles > 0; n_tiles--) {
-        const int width = (n_vectors - v + n_tiles - 1) / n_tiles;
+    const int widest = MAX_TILE / height;
+    for (int v = 0; v < n_vectors;) {
+        const int left = n_vectors - v;
+        const int width = left <= widest      ? left
+                          : left < 2 * widest ? (left + 1) / 2
+                                              : widest;
         add_any_tile(job, row, v * NORMAL_LANES, height, width, is_wide);
         v += width;
     }

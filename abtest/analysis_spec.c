@@ -121,6 +121,10 @@ static const struct analysis_metric *metrics_of(struct analysis_source *source,
             .window_us = from->window_us,
             .margin = from->margin,
             .cap = from->cap,
+            .floor = from->floor,
+            .trim = from->trim,
+            .replicates = from->interval == INTERVAL_BOOTSTRAP ? from->replicates : 0,
+            .equivalence = from->equivalence,
             .direction = from->direction == DIRECTION_UP     ? 1
                          : from->direction == DIRECTION_DOWN ? -1
                                                              : 0,
@@ -214,6 +218,7 @@ static int add_experiment(struct analysis_source *source, int from_config,
         .n_metrics = config->n_metrics,
         .primary = from->primary,
         .click = click_of(config, from),
+        .seed = source->seed ? source->seed : 1,
         .guardrails = from->guardrails,
         .n_guardrails = from->n_guardrails,
     };

@@ -9,6 +9,7 @@
 
 /* The spec and what its pointers lead to. Zeroed, it is empty. */
 struct analysis_source {
+    uint64_t seed; /* of bootstrap intervals; set before it is built, 0: 1 */
     struct arena arena;
     struct config *
         *configs; /* (n_configs) parsed, the newest first; NULL: unreadable */

@@ -94,6 +94,7 @@ int analyze_logs(const struct analyze_request *request, struct analyze_result *r
     }
     struct unit_columns columns = {0};
     int rc = -1;
+    result->source.seed = request->seed;
     if (unit_columns_load(request->covariates, request->cupac, &columns, error) != 0 ||
         read_log_anyhow(request, result, error) != 0) {
         goto out;

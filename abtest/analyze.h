@@ -19,7 +19,7 @@ struct analyze_request {
     const char *state;      /* file to go on from and to keep; NULL: none */
     bool wants_items;       /* compare what the lists were like, too */
     int n_aa;               /* splits of the A/A self-check; 0: none */
-    uint64_t seed;          /* of them */
+    uint64_t seed;          /* of them and of bootstrap intervals; 0: 1 */
     int n_threads;          /* 0: one per core */
 };
 

@@ -50,7 +50,8 @@ static int parse(int argc, char **argv, struct analyze_options *options)
         {"threads", OPTION_INT, &options->n_threads, "N",
          "that read the log; 0: one per core; the report is the same with any", 0,
          1024},
-        {"seed", OPTION_INT, &options->seed, "N", "of the self-check", 0, 1e18},
+        {"seed", OPTION_INT, &options->seed, "N",
+         "of the self-check and of bootstrap intervals", 0, 1e18},
     };
     const struct command_usage usage = {
         .command = "analyze",

@@ -395,6 +395,7 @@ static int attach_other(const struct join *join,
             segment->group[i] = -1;
         }
     }
+    segment->is_experiment = true;
     segment->n = experiment->n_arms < MAX_GROUPS ? experiment->n_arms : MAX_GROUPS;
     for (int a = 0; a < segment->n; a++) {
         segment->groups[a] = experiment->arms[a].name;

@@ -87,6 +87,7 @@ enum metric_kind {
     METRIC_RATIO,
     METRIC_QUANTILE,
 };
+enum interval_choice { INTERVAL_FORMULA, INTERVAL_BOOTSTRAP };
 enum direction { DIRECTION_NONE, DIRECTION_UP, DIRECTION_DOWN };
 
 struct metric {
@@ -102,6 +103,12 @@ struct metric {
                       0 = only proven harm breaches it */
     double cap;    /* of METRIC_MEAN and METRIC_COUNT: values above this quantile of all
                       units are lowered to it; 1 = none */
+    double floor;  /* and those below this quantile raised to it; 0 = none */
+    double trim;   /* share of an arm's units left out at each end; 0 = none */
+    double equivalence; /* difference, a share of control's value, below which the arms
+                           are as good as equal; 0 = not asked */
+    enum interval_choice interval;
+    int replicates; /* of INTERVAL_BOOTSTRAP */
     int line;
 };
 

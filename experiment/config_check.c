@@ -44,6 +44,19 @@ static void check_metric(const struct metric *metric, struct problem_list *probl
                      "write kind = ratio)",
                      metric->name);
     }
+    const bool is_winsorised = metric->cap < 1 || metric->floor > 0;
+    if ((is_winsorised || metric->trim > 0) && metric->kind != METRIC_MEAN &&
+        metric->kind != METRIC_COUNT) {
+        problems_add(problems, metric->line,
+                     "metric \"%s\" is no mean or count: it cannot be capped or "
+                     "trimmed (remove cap, floor and trim)",
+                     metric->name);
+    } else if (is_winsorised && metric->trim > 0) {
+        problems_add(problems, metric->line,
+                     "metric \"%s\" is both capped and trimmed (choose one: cap and "
+                     "floor, or trim)",
+                     metric->name);
+    }
 }
 
 static unsigned keys_set(const struct experiment *experiment)

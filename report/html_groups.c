@@ -39,6 +39,35 @@ static void add_group_row(struct buffer *out, const struct experiment_result *r,
     buffer_append_text(out, "</tr>");
 }
 
+/* How each later group's effect differs from the first's. */
+static void add_differences(struct buffer *out, const struct experiment_result *r,
+                            const struct segmentation *segmentation)
+{
+    const int n_treatments = r->spec->n_arms - 1;
+    const enum analysis_kind kind = r->spec->metrics[r->spec->primary].kind;
+    buffer_append_text(out, "<ul class=\"small\">");
+    for (int i = 0; i < (segmentation->n_groups - 1) * n_treatments; i++) {
+        const struct finding *finding = &segmentation->differences[i];
+        char effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE];
+        if (!finding->is_testable) {
+            continue;
+        }
+        number_text_effect(kind, finding->effect_size, effect);
+        number_text_interval(kind, finding->ci_lower, finding->ci_upper, interval);
+        buffer_append_text(out, "<li>");
+        html_printf(out, "%s, %s less %s: %s, interval %s, corrected p = %.4g (%s; %s)",
+                    r->spec->arms[i % n_treatments + 1].name,
+                    segmentation->groups[i / n_treatments + 1].group,
+                    segmentation->groups[0].group, effect, interval,
+                    segmentation->p_differences[i],
+                    segmentation->is_experiment ? "interaction of the experiments"
+                                                : finding->test,
+                    segmentation->adjustment);
+        buffer_append_text(out, "</li>");
+    }
+    buffer_append_text(out, "</ul>");
+}
+
 void html_segments(struct buffer *out, const struct experiment_result *r)
 {
     for (int s = 0; s < r->n_segmentations; s++) {
@@ -77,6 +106,7 @@ void html_segments(struct buffer *out, const struct experiment_result *r)
             }
         }
         html_table_close(out);
+        add_differences(out, r, segmentation);
     }
 }
 

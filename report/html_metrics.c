@@ -93,66 +93,139 @@ void html_forest(struct buffer *out, const struct experiment_result *r)
     html_table_close(out);
 }
 
-static void add_adjusted_row(struct buffer *out, const struct experiment_result *r,
-                             const struct metric_result *metric,
-                             const struct contrast *contrast)
+static void adjusted_row(struct buffer *out, const struct experiment_result *r,
+                         const struct metric_result *metric, int arm,
+                         const struct adjustment *one)
 {
     const enum analysis_kind kind = metric->spec->kind;
-    const struct finding *adjusted = &contrast->adjusted;
+    const struct finding *finding = &one->finding;
     char effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
     html_row_head(out, metric->spec->name);
-    html_cell(out, r->spec->arms[contrast->arm].name, false);
-    if (adjusted->is_testable) {
-        number_text_effect(kind, adjusted->effect_size, effect);
-        number_text_interval(kind, adjusted->ci_lower, adjusted->ci_upper, interval);
-        number_text_p(adjusted->p_value, adjusted->log10_p_value, p);
-        html_two_lines(out, effect, interval);
-        html_cell(out, p, true);
-        snprintf(p, sizeof p, "%.1f %%", 100 * contrast->variance_reduction);
-        html_cell(out, p, true);
-    } else {
-        buffer_append_text(out, "<td colspan=\"3\" class=\"soft\">");
-        html_text(out, slice_of(adjusted->why_not ? adjusted->why_not : ""));
-        buffer_append_text(out, "</td>");
-    }
-    if (contrast->belief.method) {
-        snprintf(p, sizeof p, "%.4f", contrast->belief.p_better);
-        number_text_effect(kind, contrast->belief.expected_loss, effect);
-        html_cell(out, p, true);
-        html_cell(out, effect, true);
-    } else {
-        buffer_append_text(out, "<td></td><td></td>");
-    }
+    html_cell(out, r->spec->arms[arm].name, false);
+    number_text_effect(kind, finding->effect_size, effect);
+    number_text_interval(kind, finding->ci_lower, finding->ci_upper, interval);
+    number_text_p(finding->p_value, finding->log10_p_value, p);
+    html_two_lines(out, effect, interval);
+    html_cell(out, p, true);
+    snprintf(p, sizeof p, "%.1f %%", 100 * one->variance_reduction);
+    html_cell(out, p, true);
+    html_cell(out, one->by, false);
+    html_cell(out, finding->test, false);
     buffer_append_text(out, "</tr>");
+}
+
+static int adjusted_rows(struct buffer *out, const struct experiment_result *r,
+                         const struct metric_result *metric,
+                         const struct contrast *contrast)
+{
+    const struct adjustment all = {r->covariates, contrast->adjusted,
+                                   contrast->variance_reduction};
+    int n = 0;
+    for (int i = -1; i < contrast->n_adjustments; i++) {
+        const struct adjustment *one = i < 0 ? &all : &contrast->adjustments[i];
+        if (one->finding.is_testable) {
+            n++;
+            if (out) {
+                adjusted_row(out, r, metric, contrast->arm, one);
+            }
+        }
+    }
+    return n;
+}
+
+/* Rows of every contrast; counted only when `out` is NULL. */
+static int for_contrasts(struct buffer *out, const struct experiment_result *r,
+                         int (*rows)(struct buffer *, const struct experiment_result *,
+                                     const struct metric_result *,
+                                     const struct contrast *))
+{
+    int n = 0;
+    for (int m = 0; m < r->spec->n_metrics; m++) {
+        for (int a = 1; a < r->spec->n_arms; a++) {
+            n += rows(out, r, &r->metrics[m], &r->metrics[m].contrasts[a - 1]);
+        }
+    }
+    return n;
+}
+
+static int belief_rows(struct buffer *out, const struct experiment_result *r,
+                       const struct metric_result *metric,
+                       const struct contrast *contrast)
+{
+    char text[NUMBER_TEXT_SIZE];
+    if (contrast->belief.method && out) {
+        html_row_head(out, metric->spec->name);
+        html_cell(out, r->spec->arms[contrast->arm].name, false);
+        snprintf(text, sizeof text, "%.4f", contrast->belief.p_better);
+        html_cell(out, text, true);
+        number_text_effect(metric->spec->kind, contrast->belief.expected_loss, text);
+        html_cell(out, text, true);
+        html_cell(out, contrast->belief.method, false);
+        buffer_append_text(out, "</tr>");
+    }
+    return contrast->belief.method != NULL;
+}
+
+static int equivalence_rows(struct buffer *out, const struct experiment_result *r,
+                            const struct metric_result *metric,
+                            const struct contrast *contrast)
+{
+    const struct equivalence_result *equivalence = &contrast->equivalence;
+    char lower[NUMBER_TEXT_SIZE], upper[NUMBER_TEXT_SIZE], text[3 * NUMBER_TEXT_SIZE];
+    if (equivalence->method && out) {
+        html_row_head(out, metric->spec->name);
+        html_cell(out, r->spec->arms[contrast->arm].name, false);
+        html_cell(out, equivalence->holds ? "shown" : "not shown", false);
+        snprintf(text, sizeof text, "\302\261%g %%", 100 * equivalence->margin);
+        html_cell(out, text, true);
+        number_text_relative(equivalence->ci_lower, lower);
+        number_text_relative(equivalence->ci_upper, upper);
+        snprintf(text, sizeof text, "%s to %s", lower, upper);
+        html_cell(out, text, true);
+        number_text_p(equivalence->p_value, log10(equivalence->p_value), lower);
+        html_cell(out, lower, true);
+        html_cell(out, equivalence->method, false);
+        buffer_append_text(out, "</tr>");
+    }
+    return equivalence->method != NULL;
 }
 
 /* Adjusted effects and probabilities: other ways to look at the same data. */
 void html_adjusted(struct buffer *out, const struct experiment_result *r)
 {
-    static const char *const heads[] = {"Metric",
-                                        "Arm",
-                                        "#Adjusted difference",
-                                        "#p",
-                                        "#Variance reduced",
-                                        "#P(better)",
-                                        "#Expected loss"};
-    char caption[256];
+    static const char *const adjusted[] = {
+        "Metric", "Arm",   "#Adjusted difference", "#p", "#Variance reduced",
+        "For",    "Method"};
+    static const char *const beliefs[] = {"Metric", "Arm", "#P(better)",
+                                          "#Expected loss", "Method"};
+    static const char *const equivalent[] = {
+        "Metric", "Arm",   "Equivalent", "#Margin", "#Relative difference",
+        "#p",     "Method"};
     buffer_append_text(out, "<h2>Other ways to look</h2>");
-    snprintf(caption, sizeof caption,
-             "CUPED adjusts for %.120s; probabilities are beta-binomial with a uniform "
-             "prior",
-             r->covariates ? r->covariates : "nothing, for nothing was known before");
-    html_table_open(out, "adjusted", caption);
-    html_column_heads(out, heads, 7);
-    for (int m = 0; m < r->spec->n_metrics; m++) {
-        for (int a = 1; a < r->spec->n_arms; a++) {
-            const struct contrast *contrast = &r->metrics[m].contrasts[a - 1];
-            if (contrast->adjusted.is_testable || contrast->belief.method) {
-                add_adjusted_row(out, r, &r->metrics[m], contrast);
-            }
-        }
+    if (for_contrasts(NULL, r, adjusted_rows) > 0) {
+        html_table_open(out, "adjusted",
+                        "Adjusted for what was known of the units "
+                        "before their first exposure");
+        html_column_heads(out, adjusted, 7);
+        for_contrasts(out, r, adjusted_rows);
+        html_table_close(out);
+    } else {
+        buffer_append_text(out, "<p class=\"soft\">Nothing was known of the units "
+                                "before, so nothing could be adjusted for.</p>");
     }
-    html_table_close(out);
+    if (for_contrasts(NULL, r, belief_rows) > 0) {
+        html_table_open(out, "adjusted", "As probabilities");
+        html_column_heads(out, beliefs, 5);
+        for_contrasts(out, r, belief_rows);
+        html_table_close(out);
+    }
+    if (for_contrasts(NULL, r, equivalence_rows) > 0) {
+        html_table_open(out, "adjusted",
+                        "Does it differ by less than what matters, either way?");
+        html_column_heads(out, equivalent, 7);
+        for_contrasts(out, r, equivalence_rows);
+        html_table_close(out);
+    }
 }
 
 void html_metric_arms(struct buffer *out, const struct experiment_result *r)

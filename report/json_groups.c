@@ -21,6 +21,25 @@ static void write_group(struct json_writer *json, const struct experiment_result
     json_close(json, '}');
 }
 
+/* Effect in each later group less that in the first, by treatment. */
+static void write_differences(struct json_writer *json,
+                              const struct experiment_result *r,
+                              const struct segmentation *segmentation)
+{
+    const int n_treatments = r->spec->n_arms - 1;
+    json_open(json, "differences", '[');
+    for (int g = 1; g < segmentation->n_groups; g++) {
+        const int at = (g - 1) * n_treatments;
+        json_open(json, NULL, '{');
+        json_text(json, "group", segmentation->groups[g].group);
+        json_text(json, "against", segmentation->groups[0].group);
+        json_contrasts(json, r, &segmentation->differences[at],
+                       &segmentation->p_differences[at]);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
 void json_segments(struct json_writer *json, const struct experiment_result *r)
 {
     json_open(json, "segments", '[');
@@ -32,6 +51,8 @@ void json_segments(struct json_writer *json, const struct experiment_result *r)
         json_text(json, "correction", segmentation->adjustment);
         json_text(json, "interaction_test", "Cochran's Q");
         json_number(json, "interaction_p_value", segmentation->interaction_p);
+        json_bool(json, "other_experiment", segmentation->is_experiment);
+        write_differences(json, r, segmentation);
         json_open(json, "groups", '[');
         for (int g = 0; g < segmentation->n_groups; g++) {
             write_group(json, r, &segmentation->groups[g]);

@@ -1,6 +1,8 @@
 /* json_metrics.c - the metrics of an experiment in the JSON report: arms, contrasts and
  * the findings they share with segments and lists.
  */
+#include <math.h>
+
 #include "report/json_parts.h"
 
 #include "report/report_formats.h"
@@ -126,6 +128,24 @@ static void write_guard(struct json_writer *json, const struct guard *guard)
     }
 }
 
+static void write_equivalence(struct json_writer *json,
+                              const struct equivalence_result *equivalence)
+{
+    static const struct json_field fields[] = {
+        JSON_FIELD(struct equivalence_result, method, "method"),
+        JSON_FIELD(struct equivalence_result, margin, "margin"),
+        JSON_FIELD(struct equivalence_result, p_value, "p_value"),
+        JSON_FIELD(struct equivalence_result, ci_lower, "rel_ci_lower"),
+        JSON_FIELD(struct equivalence_result, ci_upper, "rel_ci_upper"),
+        JSON_FIELD(struct equivalence_result, holds, "holds"),
+    };
+    if (equivalence->method) {
+        json_open(json, "equivalence", '{');
+        JSON_FIELDS(json, fields, equivalence);
+        json_close(json, '}');
+    }
+}
+
 static void write_series(struct json_writer *json, const struct experiment_result *r,
                          const struct contrast *contrast)
 {
@@ -147,6 +167,20 @@ static void write_series(struct json_writer *json, const struct experiment_resul
     json_close(json, ']');
 }
 
+static void write_adjustments(struct json_writer *json, const struct contrast *contrast)
+{
+    json_open(json, "adjustments", '[');
+    for (int i = 0; i < contrast->n_adjustments; i++) {
+        const struct adjustment *one = &contrast->adjustments[i];
+        json_open(json, NULL, '{');
+        json_text(json, "by", one->by);
+        json_finding(json, "adjusted", &one->finding);
+        json_number(json, "variance_reduction", one->variance_reduction);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
 static void write_contrast(struct json_writer *json, const struct experiment_result *r,
                            const struct contrast *contrast)
 {
@@ -157,9 +191,11 @@ static void write_contrast(struct json_writer *json, const struct experiment_res
     json_looks(json, r, contrast);
     json_finding(json, "adjusted", &contrast->adjusted);
     json_number(json, "variance_reduction", contrast->variance_reduction);
+    write_adjustments(json, contrast);
     write_belief(json, &contrast->belief);
     write_family(json, contrast);
     write_guard(json, &contrast->guard);
+    write_equivalence(json, &contrast->equivalence);
     write_series(json, r, contrast);
     json_close(json, '}');
 }
@@ -175,6 +211,13 @@ void json_metric(struct json_writer *json, const struct experiment_result *r,
     if (spec->kind == ANALYSIS_QUANTILE) {
         json_number(json, "quantile", spec->quantile);
         json_int(json, "sampled_1_in", metric->sampled_1_in);
+    }
+    if (spec->trim > 0) {
+        json_number(json, "trimmed", spec->trim);
+    }
+    if (isfinite(metric->floor_value) || isfinite(metric->cap_value)) {
+        json_number(json, "floor", metric->floor_value);
+        json_number(json, "cap", metric->cap_value);
     }
     json_text(json, "event", spec->event);
     if (spec->denominator) {

@@ -25,6 +25,33 @@ static const struct method methods[] = {
     {"Fieller", "Interval of a ratio of two estimates, exact when both are normal.",
      "E. C. Fieller, JRSS B 16 (1954) 175-185",
      "https://doi.org/10.1111/j.2517-6161.1954.tb00159.x"},
+    {"Welch t-test of winsorised",
+     "Welch's test after pulling the values beyond percentiles of all arms together to "
+     "them; what is compared is no longer the plain mean.",
+     "R. Kohavi, D. Tang, Y. Xu, Trustworthy Online Controlled Experiments (2020), 18",
+     "https://doi.org/10.1017/9781108653985"},
+    {"Yuen t-test",
+     "Difference of trimmed means over its standard error, which is that of the "
+     "winsorised values.",
+     "K. K. Yuen, Biometrika 61 (1974) 165-170",
+     "https://doi.org/10.1093/biomet/61.1.165"},
+    {"BCa bootstrap",
+     "Percentiles of the effect over resampled units, corrected for bias and for a "
+     "standard error that changes with the value.",
+     "B. Efron, JASA 82 (1987) 171-185",
+     "https://doi.org/10.1080/01621459.1987.10478410"},
+    {"TOST", "Shows that two arms differ by less than a margin, either way.",
+     "D. J. Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15 (1987) "
+     "657-680",
+     "https://doi.org/10.1007/BF01068419"},
+    {"post-stratification",
+     "Effects within groups known before, weighted by the groups' sizes.",
+     "L. W. Miratrix, J. S. Sekhon, B. Yu, JRSS B 75 (2013) 369-396",
+     "https://doi.org/10.1111/j.1467-9868.2012.01048.x"},
+    {"difference of effects",
+     "Effect in one group of units less that in another, over the root of the sum of "
+     "their variances; between arms of two experiments, their interaction.",
+     "W. G. Cochran, Biometrics 10 (1954) 101-129", "https://doi.org/10.2307/3001666"},
     {"Welch",
      "Difference of means over its standard error, variances not assumed equal.",
      "B. L. Welch, Biometrika 34 (1947) 28-35",
@@ -143,14 +170,18 @@ void methods_mark(const struct experiment_result *result, bool *used)
             mark(contrast->guard.method, used);
             mark(contrast->belief.method, used);
             mark(contrast->adjusted.test, used);
+            mark(contrast->equivalence.method, used);
+            for (int i = 0; i < contrast->n_adjustments; i++) {
+                mark(contrast->adjustments[i].finding.test, used);
+            }
         }
     }
-    for (int g = 0; g < result->n_segmentations; g++) {
-        mark(result->segmentations[g].adjustment, used);
+    for (int m = 0; m < result->n_item_metrics; m++) {
+        mark(result->item_metrics[m].findings[0].test, used);
+        mark(result->item_metrics[m].adjustment, used);
     }
-    for (int i = 0; i < result->n_item_metrics; i++) {
-        for (int a = 0; a + 1 < result->spec->n_arms; a++) {
-            mark(result->item_metrics[i].findings[a].test, used);
-        }
+    for (int s = 0; s < result->n_segmentations; s++) {
+        mark(result->segmentations[s].adjustment, used);
+        mark("difference of effects", used);
     }
 }

@@ -1,5 +1,6 @@
 /* report_markdown.c - for a pull request or a wiki. */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "report/report_formats.h"
 #include "report/table.h"
@@ -102,6 +103,110 @@ static void write_looks(struct buffer *out, const struct experiment_result *r)
     if (n_rows) {
         table_write_markdown(&table, out);
         buffer_append_char(out, '\n');
+    } else {
+        buffer_free(&table.text);
+    }
+}
+
+static void add_row(struct table *table, enum analysis_kind kind, const char *what,
+                    const char *arm, const struct finding *finding, const char *more)
+{
+    char text[3][NUMBER_TEXT_SIZE];
+    number_text_effect(kind, finding->effect_size, text[0]);
+    number_text_interval(kind, finding->ci_lower, finding->ci_upper, text[1]);
+    number_text_p(finding->p_value, finding->log10_p_value, text[2]);
+    table_cell(table, "%s", what);
+    table_cell(table, "%s", arm);
+    table_cell(table, "%s", text[0]);
+    table_cell(table, "%s", text[1]);
+    table_cell(table, "%s", text[2]);
+    table_cell(table, "%s", finding->is_testable ? finding->test : finding->why_not);
+    table_cell(table, "%s", more);
+}
+
+static void add_adjustments(struct table *table, const struct experiment_result *r,
+                            const struct metric_result *metric,
+                            const struct contrast *contrast)
+{
+    const struct adjustment all = {r->covariates, contrast->adjusted,
+                                   contrast->variance_reduction};
+    const struct equivalence_result *equivalence = &contrast->equivalence;
+    const char *arm = r->spec->arms[contrast->arm].name;
+    char more[200];
+    for (int i = -1; i < contrast->n_adjustments; i++) {
+        const struct adjustment *one = i < 0 ? &all : &contrast->adjustments[i];
+        if (one->finding.is_testable) {
+            snprintf(more, sizeof more, "variance reduced by %.1f %% with %.120s",
+                     100 * one->variance_reduction, one->by);
+            add_row(table, metric->spec->kind, metric->spec->name, arm, &one->finding,
+                    more);
+        }
+    }
+    if (equivalence->method) {
+        snprintf(more, sizeof more, "%s to differ by less than %g %%: p = %.4g",
+                 equivalence->holds ? "shown" : "not shown", 100 * equivalence->margin,
+                 equivalence->p_value);
+        struct finding finding = contrast->fixed;
+        finding.test = equivalence->method;
+        add_row(table, metric->spec->kind, metric->spec->name, arm, &finding, more);
+    }
+}
+
+static void add_groups(struct table *table, const struct experiment_result *r)
+{
+    char what[200], more[100];
+    for (int s = 0; s < r->n_segmentations; s++) {
+        const struct segmentation *segmentation = &r->segmentations[s];
+        for (int g = 0; g < segmentation->n_groups; g++) {
+            const struct segment_result *group = &segmentation->groups[g];
+            for (int a = 1; a < r->spec->n_arms; a++) {
+                snprintf(what, sizeof what, "%.80s: %.80s", segmentation->name,
+                         group->group);
+                snprintf(more, sizeof more, "corrected p = %.4g (%s)",
+                         group->p_adjusted[a - 1], segmentation->adjustment);
+                add_row(table, r->spec->metrics[r->spec->primary].kind, what,
+                        r->spec->arms[a].name, &group->findings[a - 1], more);
+            }
+        }
+    }
+}
+
+static void add_lists(struct table *table, const struct experiment_result *r)
+{
+    char more[100];
+    for (int m = 0; m < r->n_item_metrics; m++) {
+        const struct item_metric *metric = &r->item_metrics[m];
+        for (int a = 1; a < r->spec->n_arms; a++) {
+            snprintf(more, sizeof more, "corrected p = %.4g (%s)",
+                     metric->p_adjusted[a - 1], metric->adjustment);
+            add_row(table, ANALYSIS_MEAN, metric->name, r->spec->arms[a].name,
+                    &metric->findings[a - 1], more);
+        }
+    }
+}
+
+/* Adjusted effects, groups of units, lists. */
+static void write_more(struct buffer *out, const struct experiment_result *r)
+{
+    static const char *const head[] = {"More", "Arm",    "Difference", "Interval",
+                                       "p",    "Method", "Beside it"};
+    const int n_heads = (int)(sizeof head / sizeof head[0]);
+    struct table table = {.align = "llrrrll"};
+    for (int i = 0; i < n_heads; i++) {
+        table_cell(&table, "%s", head[i]);
+    }
+    for (int m = 0; m < r->spec->n_metrics; m++) {
+        for (int a = 1; a < r->spec->n_arms; a++) {
+            add_adjustments(&table, r, &r->metrics[m], &r->metrics[m].contrasts[a - 1]);
+        }
+    }
+    add_groups(&table, r);
+    add_lists(&table, r);
+    if (table.n_cells > n_heads) {
+        table_write_markdown(&table, out);
+        buffer_append_char(out, '\n');
+    } else {
+        buffer_free(&table.text);
     }
 }
 
@@ -120,6 +225,7 @@ void report_markdown(const struct analysis *analysis, struct buffer *out)
         write_checks(out, r);
         write_metrics(out, r);
         write_looks(out, r);
+        write_more(out, r);
     }
     const struct evidence *evidence = &analysis->evidence;
     buffer_printf(out,

@@ -28,6 +28,35 @@ static void add_segment_row(struct table *table, const struct experiment_result 
     }
 }
 
+/* How each later group's effect differs from the first's. */
+static void write_differences(const struct page *page,
+                              const struct experiment_result *r,
+                              const struct segmentation *segmentation)
+{
+    const int n_treatments = r->spec->n_arms - 1;
+    const enum analysis_kind kind = r->spec->metrics[r->spec->primary].kind;
+    for (int i = 0; i < (segmentation->n_groups - 1) * n_treatments; i++) {
+        const struct finding *finding = &segmentation->differences[i];
+        char effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
+        if (!finding->is_testable) {
+            continue;
+        }
+        number_text_effect(kind, finding->effect_size, effect);
+        number_text_interval(kind, finding->ci_lower, finding->ci_upper, interval);
+        number_text_p(finding->p_value, finding->log10_p_value, p);
+        buffer_printf(page->out,
+                      "  %s, %s less %s: %s, %g %% interval %s, %s, corrected p = %.4g "
+                      "(%s; %s)\n",
+                      r->spec->arms[i % n_treatments + 1].name,
+                      segmentation->groups[i / n_treatments + 1].group,
+                      segmentation->groups[0].group, effect, 100 * (1 - r->spec->alpha),
+                      interval, p, segmentation->p_differences[i],
+                      segmentation->is_experiment ? "interaction of the experiments"
+                                                  : finding->test,
+                      segmentation->adjustment);
+    }
+}
+
 void text_segments(const struct page *page, const struct experiment_result *r)
 {
     const enum analysis_kind kind = r->n_segmentations
@@ -52,6 +81,7 @@ void text_segments(const struct page *page, const struct experiment_result *r)
             }
         }
         table_write_text(&table, 2, page->out);
+        write_differences(page, r, segmentation);
         if (isfinite(segmentation->interaction_p)) {
             buffer_printf(page->out,
                           "  do the effects differ between groups? p = %.4g (Cochran's "

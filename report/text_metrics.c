@@ -84,21 +84,33 @@ static void add_always(struct table *table, const struct experiment_result *r,
     }
 }
 
+static void add_adjustment(struct table *table, enum analysis_kind kind,
+                           const struct finding *finding, double variance_reduction,
+                           const char *by)
+{
+    char effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
+    if (finding->is_testable) {
+        number_text_effect(kind, finding->effect_size, effect);
+        number_text_interval(kind, finding->ci_lower, finding->ci_upper, interval);
+        number_text_p(finding->p_value, finding->log10_p_value, p);
+        table_cell(table, "adjusted");
+        table_cell(table, "%s, interval %s, %s", effect, interval, p);
+        table_cell(table, "%s; variance reduced by %.1f %% with %s", finding->test,
+                   100 * variance_reduction, by);
+    }
+}
+
 /* For what was known before, and as a probability. */
 static void add_adjusted(struct table *table, const struct experiment_result *r,
                          enum analysis_kind kind, const struct contrast *contrast)
 {
-    const struct finding *adjusted = &contrast->adjusted;
     const struct belief *belief = &contrast->belief;
-    char effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
-    if (adjusted->is_testable) {
-        number_text_effect(kind, adjusted->effect_size, effect);
-        number_text_interval(kind, adjusted->ci_lower, adjusted->ci_upper, interval);
-        number_text_p(adjusted->p_value, adjusted->log10_p_value, p);
-        table_cell(table, "adjusted");
-        table_cell(table, "%s, interval %s, %s", effect, interval, p);
-        table_cell(table, "%s; variance reduced by %.1f %% with %s", adjusted->test,
-                   100 * contrast->variance_reduction, r->covariates);
+    char effect[NUMBER_TEXT_SIZE];
+    add_adjustment(table, kind, &contrast->adjusted, contrast->variance_reduction,
+                   r->covariates);
+    for (int i = 0; i < contrast->n_adjustments; i++) {
+        const struct adjustment *one = &contrast->adjustments[i];
+        add_adjustment(table, kind, &one->finding, one->variance_reduction, one->by);
     }
     if (belief->method) {
         number_text_effect(kind, belief->expected_loss, effect);
@@ -107,6 +119,23 @@ static void add_adjusted(struct table *table, const struct experiment_result *r,
                    effect);
         table_cell(table, "%s", belief->method);
     }
+}
+
+static void add_equivalence(struct table *table, const struct experiment_result *r,
+                            const struct equivalence_result *equivalence)
+{
+    char lower[NUMBER_TEXT_SIZE], upper[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
+    if (!equivalence->method) {
+        return;
+    }
+    number_text_relative(equivalence->ci_lower, lower);
+    number_text_relative(equivalence->ci_upper, upper);
+    number_text_p(equivalence->p_value, log10(equivalence->p_value), p);
+    table_cell(table, "equivalence");
+    table_cell(table, "%s to lie within +-%g %%: %g %% interval %s to %s, %s",
+               equivalence->holds ? "shown" : "not shown", 100 * equivalence->margin,
+               100 * (1 - 2 * r->spec->alpha), lower, upper, p);
+    table_cell(table, "%s", equivalence->method);
 }
 
 static void write_contrast(const struct page *page, const struct experiment_result *r,
@@ -137,6 +166,7 @@ static void write_contrast(const struct page *page, const struct experiment_resu
         }
         add_always(&table, r, kind, contrast);
         add_adjusted(&table, r, kind, contrast);
+        add_equivalence(&table, r, &contrast->equivalence);
         if (contrast->guard.state != GUARD_NONE) {
             table_cell(&table, "guardrail");
             table_cell(&table, "%s", guard_state_name(contrast->guard.state));

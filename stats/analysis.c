@@ -11,6 +11,11 @@ const char *analysis_kind_name(enum analysis_kind kind)
     return names[kind];
 }
 
+bool analysis_is_of_sums(const struct analysis_metric *metric)
+{
+    return metric->kind != ANALYSIS_QUANTILE && !(metric->trim > 0);
+}
+
 const char *verdict_name(enum verdict verdict)
 {
     static const char *const names[] = {"ship", "roll back", "keep running",
@@ -122,11 +127,13 @@ int analysis_run(struct analysis *analysis, int index,
     struct experiment_result *result = &analysis->experiments[index];
     *result = (struct experiment_result){.spec = spec, .winner = -1};
     if (count_arms(analysis, result, table, error) != 0 ||
-        analysis_cap(result, table, error) != 0 ||
         analysis_metrics(analysis, result, table, error) != 0 ||
+        analysis_bootstrap(analysis, result, table, error) != 0 ||
         analysis_series(analysis, result, table, error) != 0 ||
         analysis_families(analysis, result, error) != 0 ||
+        analysis_adjustments_room(analysis, result, table, error) != 0 ||
         analysis_adjust(analysis, result, table, error) != 0 ||
+        analysis_stratify(result, table, error) != 0 ||
         analysis_segments(analysis, result, table, error) != 0 ||
         analysis_lists(analysis, result, table, error) != 0 ||
         analysis_trust(analysis, result, table, error) != 0 ||

@@ -99,6 +99,16 @@ struct guard {
     bool holds_back;    /* unclear, and more units may tell: nothing is shipped yet */
 };
 
+/* Two one-sided tests: is the difference smaller than what matters, either way? */
+struct equivalence_result {
+    const char *method;        /* NULL: not asked */
+    double margin;             /* share of control's value */
+    double p_value;            /* the larger of the two; NAN: not testable */
+    double ci_lower, ci_upper; /* of the relative difference, at level 1 - 2 alpha: it
+                                  decides the same */
+    bool holds;
+};
+
 /* Probabilities about the effect, from a prior. NAN when there are none. */
 struct belief {
     const char *method;
@@ -146,6 +156,13 @@ struct planned_looks {
     int crossed_at; /* first look that crossed, from 1; 0: none */
 };
 
+/* The effect after taking out one thing that was known of the units before. */
+struct adjustment {
+    const char *by; /* name of the covariate or segmentation */
+    struct finding finding;
+    double variance_reduction; /* 1 - variance of the adjusted effect / of the raw */
+};
+
 struct contrast {
     int arm;               /* index of the treatment */
     struct finding fixed;  /* valid for one look, planned beforehand */
@@ -157,8 +174,12 @@ struct contrast {
     const char *adjustment;   /* name of the correction */
     int n_family;             /* questions in the family */
     struct guard guard;
+    struct equivalence_result equivalence;
     struct finding adjusted;   /* for what was known before the experiment (CUPED) */
     double variance_reduction; /* that it reached; NAN without */
+    struct adjustment *adjustments; /* (n_adjustments): by each covariate alone, where
+                                       there are several, and by strata */
+    int n_adjustments;
     struct belief belief;
     struct series_point *series; /* (n_series of the experiment); NULL for quantiles */
 };
@@ -171,6 +192,8 @@ struct metric_result {
     struct metric_arm *arms;    /* (n_arms) */
     struct contrast *contrasts; /* (n_arms - 1), treatments in order */
     int sampled_1_in; /* > 1: values of one unit in so many were used (quantiles) */
+    double floor_value, cap_value; /* where values of every arm were pulled to; NAN:
+                                      they were not */
 };
 
 /* One metric in one group of units. */
@@ -188,6 +211,11 @@ struct segmentation {
     int n_groups;
     const char *adjustment;
     double interaction_p; /* that the effect differs between groups; NAN untested */
+    bool is_experiment;   /* groups are the arms of another experiment */
+    /* (n_groups - 1, n_arms - 1): effect in each later group less that in the first:
+     * of two experiments that ran at once, their interaction */
+    struct finding *differences;
+    double *p_differences; /* corrected for their number, by `adjustment` too */
 };
 
 /* Control against itself, split at random again and again: what the machinery finds

@@ -192,10 +192,11 @@ int analysis_aa(struct analysis *analysis, int index, const struct unit_table *t
     struct aa_result aa = {0};
     int rc = -1;
     result->aa = aa;
-    if (spec->primary < 0 || spec->metrics[spec->primary].kind == ANALYSIS_QUANTILE) {
+    if (spec->primary < 0 || !analysis_is_of_sums(&spec->metrics[spec->primary])) {
         return cannot(analysis, result,
                       spec->primary < 0 ? "there is no primary metric"
-                                        : "the primary metric is a quantile",
+                                        : "the primary metric is a quantile or a "
+                                          "trimmed mean",
                       error);
     }
     double *p = calloc((size_t)n_splits + 1, sizeof *p);

@@ -54,46 +54,118 @@ static void read_row(const struct columns *columns, int unit, double *row)
     }
 }
 
+/* What a metric can be adjusted for: first itself before the first exposure, if it was
+ * seen then; then the table's columns. */
+struct source {
+    const char *name;
+    const double *values;
+};
+
+static const char itself[] = "the same metric before the first exposure";
+
+static int list_sources(const struct unit_table *table, int metric,
+                        struct source sources[CUPED_MAX_COVARIATES])
+{
+    int n = 0;
+    if (table->metrics[metric].before) {
+        sources[n++] = (struct source){itself, table->metrics[metric].before};
+    }
+    for (int c = 0; c < table->covariates.n && n < CUPED_MAX_COVARIATES; c++) {
+        sources[n++] =
+            (struct source){table->covariates.names[c], table->covariates.values[c]};
+    }
+    return n;
+}
+
+/* Sums of one metric and its covariates, by arm. */
+static void add_up(const struct experiment_result *result,
+                   const struct unit_table *table, int index,
+                   const struct columns *columns, struct cuped_sum *sums)
+{
+    const struct unit_metric *column = &table->metrics[index];
+    memset(sums, 0, (size_t)result->spec->n_arms * sizeof *sums);
+    for (int a = 0; a < result->spec->n_arms; a++) {
+        sums[a].n_covariates = columns->n;
+    }
+    for (int i = 0; i < table->n_units; i++) {
+        double row[CUPED_MAX_COVARIATES];
+        read_row(columns, i, row);
+        cuped_sum_add(&sums[table->arm[i]],
+                      analysis_x(&result->spec->metrics[index], column, i), row);
+    }
+}
+
+static int compare(const struct experiment_result *result, const struct cuped_sum *sums,
+                   int arm, struct adjustment *to, struct error *error)
+{
+    const double level = 1 - result->spec->alpha;
+    struct cuped_result cuped;
+    if (sums[0].n_units == 0 || sums[arm].n_units == 0) {
+        return 0;
+    }
+    if (cuped_compare(&sums[0], &sums[arm], level, ALTERNATIVE_TWO_SIDED, &cuped,
+                      error) != 0 ||
+        finding_from_effect(cuped.control, cuped.treatment, level,
+                            "CUPED, Welch t-test, two-sided", &to->finding,
+                            error) != 0) {
+        return -1;
+    }
+    to->variance_reduction = cuped.variance_reduction;
+    return 0;
+}
+
+/* By all covariates together, and by each alone where there are several. */
 static int adjust_metric(struct experiment_result *result,
                          const struct unit_table *table, int index,
                          struct cuped_sum *sums, struct error *error)
 {
-    const struct analysis_experiment *spec = result->spec;
-    const struct unit_metric *column = &table->metrics[index];
-    struct columns columns = {0};
-    if (column->before) {
-        add_column(&columns, column->before, table->n_units);
-    }
-    for (int c = 0; c < table->covariates.n; c++) {
-        add_column(&columns, table->covariates.values[c], table->n_units);
-    }
-    if (columns.n == 0) {
-        return 0;
-    }
-    memset(sums, 0, (size_t)spec->n_arms * sizeof *sums);
-    for (int a = 0; a < spec->n_arms; a++) {
-        sums[a].n_covariates = columns.n;
-    }
-    for (int i = 0; i < table->n_units; i++) {
-        double row[CUPED_MAX_COVARIATES];
-        read_row(&columns, i, row);
-        cuped_sum_add(&sums[table->arm[i]],
-                      analysis_x(&spec->metrics[index], column, i), row);
-    }
-    for (int a = 1; a < spec->n_arms; a++) {
-        struct contrast *contrast = &result->metrics[index].contrasts[a - 1];
-        struct cuped_result cuped;
-        if (sums[0].n_units == 0 || sums[a].n_units == 0) {
+    struct source sources[CUPED_MAX_COVARIATES];
+    const int n_sources = list_sources(table, index, sources);
+    for (int s = n_sources > 1 ? 0 : n_sources; s <= n_sources; s++) {
+        const bool is_all = s == n_sources;
+        struct columns columns = {0};
+        for (int i = 0; i < n_sources; i++) {
+            if (is_all || i == s) {
+                add_column(&columns, sources[i].values, table->n_units);
+            }
+        }
+        if (columns.n == 0) {
             continue;
         }
-        if (cuped_compare(&sums[0], &sums[a], 1 - spec->alpha, ALTERNATIVE_TWO_SIDED,
-                          &cuped, error) != 0 ||
-            finding_from_effect(cuped.control, cuped.treatment, 1 - spec->alpha,
-                                "CUPED, Welch t-test, two-sided", &contrast->adjusted,
-                                error) != 0) {
-            return -1;
+        add_up(result, table, index, &columns, sums);
+        for (int a = 1; a < result->spec->n_arms; a++) {
+            struct contrast *contrast = &result->metrics[index].contrasts[a - 1];
+            struct adjustment one = {.by = is_all ? NULL : sources[s].name,
+                                     .finding = contrast->adjusted,
+                                     .variance_reduction = NAN};
+            if (compare(result, sums, a, &one, error) != 0) {
+                return -1;
+            }
+            if (is_all) {
+                contrast->adjusted = one.finding;
+                contrast->variance_reduction = one.variance_reduction;
+            } else {
+                contrast->adjustments[contrast->n_adjustments++] = one;
+            }
         }
-        contrast->variance_reduction = cuped.variance_reduction;
+    }
+    return 0;
+}
+
+int analysis_adjustments_room(struct analysis *analysis,
+                              struct experiment_result *result,
+                              const struct unit_table *table, struct error *error)
+{
+    const size_t n = CUPED_MAX_COVARIATES + (size_t)table->n_segments;
+    for (int m = 0; m < result->spec->n_metrics; m++) {
+        for (int a = 1; a < result->spec->n_arms; a++) {
+            struct contrast *contrast = &result->metrics[m].contrasts[a - 1];
+            contrast->adjustments =
+                arena_zeroed(&analysis->arena, n, sizeof *contrast->adjustments);
+            if (!contrast->adjustments) {
+                return analysis_no_memory(result, error);
+            }
+        }
     }
     return 0;
 }
@@ -151,7 +223,7 @@ static int name_covariates(struct analysis *analysis, struct experiment_result *
     const char *names = NULL;
     for (int m = 0; m < result->spec->n_metrics && !names; m++) {
         if (table->metrics[m].before) {
-            names = "the same metric before the first exposure";
+            names = itself;
         }
     }
     for (int c = 0; c < table->covariates.n; c++) {
@@ -179,8 +251,8 @@ int analysis_adjust(struct analysis *analysis, struct experiment_result *result,
         goto out;
     }
     for (int m = 0; m < spec->n_metrics; m++) {
-        const enum analysis_kind kind = spec->metrics[m].kind;
-        if (kind != ANALYSIS_QUANTILE && kind != ANALYSIS_RATIO &&
+        const struct analysis_metric *metric = &spec->metrics[m];
+        if (analysis_is_of_sums(metric) && metric->kind != ANALYSIS_RATIO &&
             adjust_metric(result, table, m, sums, error) != 0) {
             goto out;
         }

@@ -14,38 +14,9 @@
 #include "stats/multiple.h"
 #include "stats/noninferiority.h"
 #include "stats/number_text.h"
-#include "stats/order.h"
 #include "stats/sequential.h"
 
 #define ALWAYS_MIN_UNITS 100 /* in each arm; the guarantee is asymptotic */
-
-int analysis_cap(struct experiment_result *result, struct unit_table *table,
-                 struct error *error)
-{
-    for (int m = 0; m < result->spec->n_metrics; m++) {
-        const struct analysis_metric *metric = &result->spec->metrics[m];
-        double *values = table->metrics[m].value;
-        if (!(metric->cap > 0 && metric->cap < 1) || table->n_units == 0 ||
-            (metric->kind != ANALYSIS_MEAN && metric->kind != ANALYSIS_COUNT)) {
-            continue;
-        }
-        double *sorted = malloc((size_t)table->n_units * sizeof *sorted);
-        if (!sorted) {
-            return analysis_no_memory(result, error);
-        }
-        for (int i = 0; i < table->n_units; i++) {
-            sorted[i] = values[i];
-        }
-        order_sort(sorted, (uint64_t)table->n_units);
-        const double cap =
-            order_quantile(sorted, (uint64_t)table->n_units, metric->cap);
-        free(sorted);
-        for (int i = 0; i < table->n_units; i++) {
-            values[i] = fmin(values[i], cap);
-        }
-    }
-    return 0;
-}
 
 double analysis_tuning(const struct analysis_experiment *spec)
 {
@@ -358,6 +329,9 @@ int analysis_families(struct analysis *analysis, struct experiment_result *resul
     if (correct_role(result, ROLE_PRIMARY, error) != 0 ||
         correct_role(result, ROLE_SECONDARY, error) != 0 ||
         correct_role(result, ROLE_GUARDRAIL, error) != 0) {
+        return -1;
+    }
+    if (analysis_equivalence(result, error) != 0) {
         return -1;
     }
     for (int m = 0; m < spec->n_metrics; m++) {

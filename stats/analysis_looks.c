@@ -63,7 +63,7 @@ static const char *why_not_planned(const struct experiment_result *result,
     if (!(spec->planned_units > 0) || spec->n_looks < 1) {
         return "the config plans no number of units (planned_units)";
     }
-    if (metric->spec->kind == ANALYSIS_QUANTILE) {
+    if (!analysis_is_of_sums(metric->spec)) {
         return "there are no bounds for quantiles";
     }
     if (metric->role == ROLE_SECONDARY) {

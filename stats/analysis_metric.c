@@ -129,6 +129,11 @@ static int fill_arms(const struct experiment_result *result,
         arms[a].estimate = (struct estimate){NAN, NAN, NAN};
         if (!is_quantile) {
             arms[a].estimate = analysis_estimate(metric->kind, &arms[a].sum);
+            if (metric->trim > 0 &&
+                analysis_trimmed(result, &result->metrics[index], table, column, a,
+                                 &arms[a].estimate, error) != 0) {
+                return -1;
+            }
         } else if (analysis_quantile(metric, column, table, a, &arms[a], error) != 0) {
             return -1;
         }
@@ -146,6 +151,7 @@ static int start_metric(struct analysis *analysis, struct experiment_result *res
     to->spec = &spec->metrics[index];
     to->role = role_of(spec, index);
     to->sampled_1_in = 1;
+    to->floor_value = to->cap_value = NAN;
     to->arms = arena_zeroed(&analysis->arena, (size_t)spec->n_arms, sizeof *to->arms);
     to->contrasts =
         arena_zeroed(&analysis->arena, (size_t)spec->n_arms, sizeof *to->contrasts);
@@ -190,15 +196,19 @@ static int start_metrics(struct analysis *analysis, struct experiment_result *re
 }
 
 int analysis_metrics(struct analysis *analysis, struct experiment_result *result,
-                     const struct unit_table *table, struct error *error)
+                     struct unit_table *table, struct error *error)
 {
     if (start_metrics(analysis, result, error) != 0) {
         return -1;
     }
     for (int m = 0; m < result->spec->n_metrics; m++) {
-        result->metrics[m].sampled_1_in = table->metrics[m].sampled_1_in;
-        if (fill_arms(result, table, m, error) != 0 ||
-            compare_arms(result->spec, &result->metrics[m], error) != 0) {
+        struct metric_result *metric = &result->metrics[m];
+        metric->sampled_1_in = table->metrics[m].sampled_1_in;
+        if (analysis_winsorise(result, metric, &table->metrics[m], table->n_units,
+                               error) != 0 ||
+            fill_arms(result, table, m, error) != 0 ||
+            compare_arms(result->spec, metric, error) != 0 ||
+            analysis_name_robust(analysis, result, metric, error) != 0) {
             return -1;
         }
     }

@@ -12,7 +12,7 @@
 /* Moments of every arm and the contrasts made of them. */
 MUST_CHECK int analysis_metrics(struct analysis *analysis,
                                 struct experiment_result *result,
-                                const struct unit_table *table, struct error *error);
+                                struct unit_table *table, struct error *error);
 
 /* The same from sums (n_metrics, n_arms). */
 MUST_CHECK int analysis_metrics_of_sums(struct analysis *analysis,
@@ -25,9 +25,32 @@ MUST_CHECK int analysis_trust(struct analysis *analysis,
                               struct experiment_result *result,
                               const struct unit_table *table, struct error *error);
 
-/* Lowers the values of metrics that have a cap. */
-MUST_CHECK int analysis_cap(struct experiment_result *result, struct unit_table *table,
-                            struct error *error);
+/* Pulls the values of a metric that has a floor or cap to them, in every arm. */
+MUST_CHECK int analysis_winsorise(const struct experiment_result *result,
+                                  struct metric_result *metric,
+                                  struct unit_metric *column, int n_units,
+                                  struct error *error);
+
+/* The trimmed mean of one arm, where the metric asks for it. */
+MUST_CHECK int analysis_trimmed(const struct experiment_result *result,
+                                const struct metric_result *metric,
+                                const struct unit_table *table,
+                                const struct unit_metric *column, int arm,
+                                struct estimate *estimate, struct error *error);
+
+/* Names what was compared, where that is not the mean as it is. */
+MUST_CHECK int analysis_name_robust(struct analysis *analysis,
+                                    struct experiment_result *result,
+                                    struct metric_result *metric, struct error *error);
+
+/* Bootstrap intervals in place of others, for metrics that ask for them. */
+MUST_CHECK int analysis_bootstrap(struct analysis *analysis,
+                                  struct experiment_result *result,
+                                  const struct unit_table *table, struct error *error);
+
+/* Is what is asked to be equivalent shown to be? */
+MUST_CHECK int analysis_equivalence(struct experiment_result *result,
+                                    struct error *error);
 
 /* Always-valid answers, corrections for many questions, and guardrails of every
  * contrast. */
@@ -100,6 +123,16 @@ MUST_CHECK int analysis_shown(struct analysis *analysis,
 
 /* The Bayesian view alone. */
 MUST_CHECK int analysis_believe(struct experiment_result *result, struct error *error);
+
+/* Post-stratification by each segmentation, added to the contrasts' adjustments. */
+MUST_CHECK int analysis_stratify(struct experiment_result *result,
+                                 const struct unit_table *table, struct error *error);
+
+/* Room for the adjustments of every contrast. */
+MUST_CHECK int analysis_adjustments_room(struct analysis *analysis,
+                                         struct experiment_result *result,
+                                         const struct unit_table *table,
+                                         struct error *error);
 
 /* The primary metric by group of units. */
 MUST_CHECK int analysis_segments(struct analysis *analysis,

@@ -53,60 +53,126 @@ static int compare_group(const struct analysis_experiment *spec,
     return 0;
 }
 
-/* Do the groups' effects of the first treatment differ by more than chance? */
-static double test_interaction(const struct segmentation *segmentation)
+/* Variance of a group's effect, arms not pooled: what is asked is whether effects
+ * differ, not whether there is none. */
+static double effect_variance(enum analysis_kind kind,
+                              const struct segment_result *group, int treatment)
 {
-    double weights = 0, sum = 0, q = 0;
+    const struct finding *finding = &group->findings[treatment - 1];
+    if (kind != ANALYSIS_PROPORTION) {
+        return finding->standard_error * finding->standard_error;
+    }
+    const double c = group->arm_value[0], t = group->arm_value[treatment];
+    return c * (1 - c) / (double)group->arm_units[0] +
+           t * (1 - t) / (double)group->arm_units[treatment];
+}
+
+/* Do the groups' effects of the first treatment differ by more than chance? */
+static double test_interaction(enum analysis_kind kind,
+                               const struct segmentation *segmentation)
+{
+    double weights = 0, sum = 0, squares = 0;
     int n = 0;
     for (int g = 0; g < segmentation->n_groups; g++) {
-        const struct finding *finding = &segmentation->groups[g].findings[0];
-        if (finding->is_testable && finding->standard_error > 0) {
-            const double w = 1 / (finding->standard_error * finding->standard_error);
-            weights += w;
-            sum += w * finding->effect_size;
+        const struct segment_result *group = &segmentation->groups[g];
+        const struct finding *finding = &group->findings[0];
+        const double variance = effect_variance(kind, group, 1);
+        if (finding->is_testable && variance > 0) {
+            const double effect = finding->effect_size;
+            weights += 1 / variance;
+            sum += effect / variance;
+            squares += effect * effect / variance;
             n++;
         }
     }
-    if (n < 2) {
-        return NAN;
-    }
-    for (int g = 0; g < segmentation->n_groups; g++) {
-        const struct finding *finding = &segmentation->groups[g].findings[0];
-        if (finding->is_testable && finding->standard_error > 0) {
-            const double z =
-                (finding->effect_size - sum / weights) / finding->standard_error;
-            q += z * z;
-        }
-    }
-    return tail_p_chi_square(q, n - 1).p_value;
+    return n < 2 ? (double)NAN
+                 : tail_p_chi_square(fmax(0, squares - sum * sum / weights), n - 1)
+                       .p_value;
 }
 
 static int correct_groups(const struct analysis_experiment *spec,
                           struct segmentation *segmentation, struct error *error)
 {
-    const size_t n = (size_t)segmentation->n_groups * (size_t)(spec->n_arms - 1);
+    const enum correction correction = analysis_correction(spec->correction);
+    const size_t n_treatments = (size_t)(spec->n_arms - 1);
+    const size_t n = (size_t)segmentation->n_groups * n_treatments;
     double *p = calloc(n + 1, sizeof *p);
     if (!p) {
         error_set(error, ERROR_NOMEM, "no memory for the groups of %s",
                   segmentation->name);
         return -1;
     }
-    size_t at = 0;
-    for (int g = 0; g < segmentation->n_groups; g++) {
-        for (int a = 1; a < spec->n_arms; a++) {
-            p[at++] = segmentation->groups[g].findings[a - 1].p_value;
-        }
+    for (size_t i = 0; i < n; i++) {
+        p[i] =
+            segmentation->groups[i / n_treatments].findings[i % n_treatments].p_value;
     }
-    const int rc = multiple_adjust(p, n, CORRECTION_HOLM, p, error);
-    at = 0;
-    for (int g = 0; g < segmentation->n_groups; g++) {
-        for (int a = 1; a < spec->n_arms; a++) {
-            segmentation->groups[g].p_adjusted[a - 1] = p[at++];
-        }
+    int rc = multiple_adjust(p, n, correction, p, error);
+    for (size_t i = 0; i < n; i++) {
+        segmentation->groups[i / n_treatments].p_adjusted[i % n_treatments] = p[i];
     }
-    segmentation->adjustment = correction_name(CORRECTION_HOLM);
+    for (size_t i = 0; rc == 0 && i + n_treatments < n; i++) {
+        segmentation->p_differences[i] = segmentation->differences[i].p_value;
+    }
+    if (rc == 0 && n > n_treatments) {
+        rc = multiple_adjust(segmentation->p_differences, n - n_treatments, correction,
+                             segmentation->p_differences, error);
+    }
+    segmentation->adjustment = correction_name(correction);
     free(p);
     return rc;
+}
+
+/* Does the effect of a treatment in one group differ from that in the first? Groups
+ * hold different units, so the variances add up. */
+static int compare_effect(const struct analysis_experiment *spec,
+                          const struct segment_result *first,
+                          const struct segment_result *other, int treatment,
+                          struct finding *difference, struct error *error)
+{
+    const enum analysis_kind kind = spec->metrics[spec->primary].kind;
+    const struct finding *from = &first->findings[treatment - 1],
+                         *to = &other->findings[treatment - 1];
+    *difference = finding_none("too few units in a group");
+    if (!from->is_testable || !to->is_testable) {
+        return 0;
+    }
+    const struct estimate effects[] = {
+        {from->effect_size, effect_variance(kind, first, treatment), (double)INFINITY},
+        {to->effect_size, effect_variance(kind, other, treatment), (double)INFINITY}};
+    if (finding_from_effect(effects[0], effects[1], 1 - spec->alpha,
+                            "difference of effects, z-test, two-sided", difference,
+                            error) != 0) {
+        return -1;
+    }
+    difference->interval = "normal";
+    difference->relative = NULL; /* a share of an effect says nothing */
+    difference->rel_effect_size = difference->rel_ci_lower = difference->rel_ci_upper =
+        NAN;
+    return 0;
+}
+
+static int compare_effects(struct analysis *analysis,
+                           const struct analysis_experiment *spec,
+                           struct segmentation *segmentation, struct error *error)
+{
+    const int n_treatments = spec->n_arms - 1;
+    const size_t n = (size_t)(segmentation->n_groups - 1) * (size_t)n_treatments;
+    segmentation->differences =
+        arena_zeroed(&analysis->arena, n, sizeof *segmentation->differences);
+    segmentation->p_differences = arena_zeroed(&analysis->arena, n, sizeof(double));
+    if (!segmentation->differences || !segmentation->p_differences) {
+        error_set(error, ERROR_NOMEM, "no memory for the groups of %s",
+                  segmentation->name);
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const int a = (int)i % n_treatments + 1, g = (int)i / n_treatments + 1;
+        if (compare_effect(spec, &segmentation->groups[0], &segmentation->groups[g], a,
+                           &segmentation->differences[i], error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 static int segment(struct analysis *analysis, struct experiment_result *result,
@@ -143,8 +209,11 @@ static int segment(struct analysis *analysis, struct experiment_result *result,
             goto out;
         }
     }
-    to->interaction_p = test_interaction(to);
-    rc = correct_groups(spec, to, error);
+    to->interaction_p = test_interaction(metric->kind, to);
+    to->is_experiment = from->is_experiment;
+    if (compare_effects(analysis, spec, to, error) == 0) {
+        rc = correct_groups(spec, to, error);
+    }
 
 out:
     free(sums);
@@ -156,7 +225,7 @@ int analysis_segments(struct analysis *analysis, struct experiment_result *resul
 {
     const int primary = result->spec->primary;
     if (table->n_segments == 0 || primary < 0 || result->spec->n_arms < 2 ||
-        result->spec->metrics[primary].kind == ANALYSIS_QUANTILE) {
+        !analysis_is_of_sums(&result->spec->metrics[primary])) {
         return 0;
     }
     result->segmentations = arena_zeroed(&analysis->arena, (size_t)table->n_segments,

@@ -85,7 +85,7 @@ static int make_room(struct analysis *analysis, struct experiment_result *result
     for (int m = 0; m < spec->n_metrics; m++) {
         for (int a = 1; a < spec->n_arms; a++) {
             struct contrast *contrast = &result->metrics[m].contrasts[a - 1];
-            if (spec->metrics[m].kind != ANALYSIS_QUANTILE) {
+            if (analysis_is_of_sums(&result->spec->metrics[m])) {
                 contrast->series =
                     arena_zeroed(&analysis->arena, n, sizeof *contrast->series);
                 if (!contrast->series) {
@@ -141,7 +141,7 @@ int analysis_series(struct analysis *analysis, struct experiment_result *result,
                             first / result->series_step_us));
     }
     for (int m = 0; m < result->spec->n_metrics; m++) {
-        if (result->spec->metrics[m].kind != ANALYSIS_QUANTILE) {
+        if (analysis_is_of_sums(&result->spec->metrics[m])) {
             fill_metric(result, table, arrivals, m, sums);
         }
     }

@@ -38,8 +38,14 @@ struct analysis_metric {
     int64_t window_us; /* counted in [first exposure, first exposure + window); 0 = no
                           limit */
     int direction;     /* +1: higher is better; -1: lower is better; 0: not said */
-    double cap;    /* quantile of all units above which values are lowered to it; 0 or
-                      1: none */
+    double cap;   /* quantile of all units above which values are lowered to it; 0 or
+                     1: none */
+    double floor; /* and below which they are raised to it; 0: none */
+    double trim;  /* share of an arm's units left out at each end, in [0, 0.5); 0: none
+                   */
+    int replicates; /* of a bootstrap interval; 0: the interval of the test's method */
+    double equivalence; /* largest difference that does not matter, either way, share
+                           of control; 0: not asked */
     double margin; /* as a guardrail: tolerated worsening relative to control, > 0 */
 };
 
@@ -98,6 +104,7 @@ struct analysis_experiment {
     const struct analysis_metric *metrics; /* (n_metrics) */
     int n_metrics;
     int primary;           /* index into metrics, or -1 */
+    uint64_t seed;         /* of bootstrap intervals */
     const char *click;     /* event that answers to an item of a list; NULL: none */
     const int *guardrails; /* (n_guardrails) indices into metrics */
     int n_guardrails;
@@ -111,5 +118,8 @@ struct analysis_spec {
 };
 
 const char *analysis_kind_name(enum analysis_kind kind);
+
+/* Does it follow from sums over units? Quantiles and trimmed means do not. */
+bool analysis_is_of_sums(const struct analysis_metric *metric);
 
 #endif

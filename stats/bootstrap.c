@@ -75,6 +75,33 @@ double bootstrap_trimmed(const void *data, const int64_t *units, int64_t n_units
                : (double)NAN;
 }
 
+double bootstrap_clustered(const void *data, const int64_t *units, int64_t n_units,
+                           double *scratch)
+{
+    const struct bootstrap_events *arm = data;
+    double total = 0, passed = 0, below = NAN;
+    for (int64_t u = 0; u < arm->n_units; u++) {
+        scratch[u] = 0; /* how often each unit was drawn */
+    }
+    for (int64_t i = 0; i < n_units; i++) {
+        scratch[units[i]]++;
+    }
+    for (int64_t i = 0; i < arm->n_values; i++) {
+        total += scratch[arm->units[i]];
+    }
+    const double at = arm->share * (total - 1), first = floor(at);
+    for (int64_t i = 0; i < arm->n_values; i++) {
+        passed += scratch[arm->units[i]];
+        if (isnan(below) && passed > first) {
+            below = arm->values[i];
+        }
+        if (passed > first + 1 || passed == total) {
+            return below + (at - first) * (arm->values[i] - below);
+        }
+    }
+    return NAN;
+}
+
 struct workspace {
     const struct bootstrap_config *config;
     int64_t *units;

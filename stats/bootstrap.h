@@ -77,6 +77,19 @@ struct bootstrap_units {
     double share; /* bootstrap_quantile's in (0, 1), bootstrap_trimmed's in [0, 0.5) */
 };
 
+/* An arm as events of units, for the quantile of all its events. */
+struct bootstrap_events {
+    const double *values; /* (n_values) ascending */
+    const int32_t *units; /* (n_values) index of the unit in [0, n_units) */
+    int64_t n_values, n_units;
+    double share; /* in (0, 1) */
+};
+
+/* The quantile (type 7) of the events of the units drawn; a unit drawn twice brings its
+ * events twice. O(n_values). */
+double bootstrap_clustered(const void *data, const int64_t *units, int64_t n_units,
+                           double *scratch);
+
 /* mean(x), sum(x) / sum(y), the quantile of x (type 7), the trimmed mean of x. */
 double bootstrap_mean(const void *data, const int64_t *units, int64_t n_units,
                       double *scratch);

@@ -8,6 +8,7 @@
 #ifndef STATS_UNIT_TABLE_H
 #define STATS_UNIT_TABLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/slice.h"
@@ -41,6 +42,7 @@ struct unit_segments {
     int n;               /* groups */
     const char **groups; /* (n) names */
     int *group;          /* (n_units) index, -1: in none */
+    bool is_experiment;  /* the arms of another experiment: no strata to adjust by */
 };
 
 /* How often each item was shown, by arm and by random group of units; the groups are

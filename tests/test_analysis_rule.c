@@ -279,7 +279,7 @@ static void segments_are_compared_and_their_difference_tested(void **state)
             made.values[0][i] = 1; /* the treatment works for the known only */
         }
     }
-    const struct unit_segments segments = {"visits", 2, groups, group};
+    const struct unit_segments segments = {"visits", 2, groups, group, false};
     table->segments = &segments;
     table->n_segments = 1;
 

@@ -139,7 +139,7 @@ static void a_broken_segment_fails(void **state)
     static int group[N_UNITS];
     const char *groups[] = {"new", "known"};
     struct unit_table *table = make_table(0.4, 0.4, 2, 2);
-    const struct unit_segments segments = {"visits", 2, groups, group};
+    const struct unit_segments segments = {"visits", 2, groups, group, false};
     experiment = trial_experiment(two_metrics, 1);
     table->segments = &segments;
     table->n_segments = 1;

@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "stats/bootstrap.h"
+#include "stats/order.h"
 
 static const double x_c[] = {3.1, 4.7, 0.2, 9.9, 12.4, 5.5, 6.1, 7.3, 2.8, 41.0};
 static const double x_t[] = {5.2, 8.8, 1.1,  14.6, 9.9,  30.2,
@@ -185,9 +186,29 @@ static void nonsense_is_refused(void **state)
     assert_int_equal(bootstrap_bca(&control, &treatment, &config, &r, &error), -1);
 }
 
+/* Drawn units 0, 0 and 2 bring their events as often: against the plain quantile of the
+ * events written out. */
+static void clustered_quantiles_repeat_all_events_of_a_unit(void **state)
+{
+    (void)state;
+    static const double values[] = {1, 2, 4, 7, 11, 16, 22};
+    static const int32_t units[] = {0, 1, 2, 0, 1, 2, 2};
+    static const int64_t drawn[] = {0, 2, 0};
+    static const double written[] = {1, 1, 4, 7, 7, 16, 22};
+    static const double shares[] = {0.01, 0.25, 0.5, 0.9, 0.99};
+    double scratch[3];
+    for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
+        const struct bootstrap_events events = {values, units, 7, 3, shares[i]};
+
+        assert_close(bootstrap_clustered(&events, drawn, 3, scratch),
+                     order_quantile(written, 7, shares[i]), 1e-12);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(clustered_quantiles_repeat_all_events_of_a_unit),
         cmocka_unit_test(bca_matches_r_boot),
         cmocka_unit_test(acceleration_weighs_arms_of_two_sizes),
         cmocka_unit_test(same_seed_gives_the_same_interval),

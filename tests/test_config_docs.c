@@ -176,7 +176,13 @@ static void write_config(const struct row *row, const struct config_key *key,
                          const char *example, char *text, size_t size)
 {
     const bool is_spending = strcmp(key->name, "spending") == 0;
+    static const char *const of_means[] = {"cap", "floor", "trim"};
+    bool is_of_means = false;
+    for (size_t i = 0; i < sizeof of_means / sizeof of_means[0]; i++) {
+        is_of_means |= strcmp(key->name, of_means[i]) == 0;
+    }
     const char *needed = is_spending                       ? "planned_units = 20000\n"
+                         : is_of_means                     ? "kind = mean\nevent = e\n"
                          : key->section == SECTION_METRIC  ? "kind = ratio\nevent = e\n"
                                                              "denominator = d\n"
                          : key->section == SECTION_MODEL   ? "file = m\n"

@@ -29,6 +29,10 @@ extern const struct stat_kind stat_kinds_events[];
 extern const struct stat_kind stat_kinds_designs[];
 extern const struct stat_kind stat_kinds_adjusted[];
 
+/* Appends the answer to one line of input, with a newline. Returns 0, or -1 when the
+ * answer is an error; memory that ran out shows in line->failed. */
+MUST_CHECK int stat_answer_line(const char *text, size_t len, struct buffer *line);
+
 /* A choice among words: the index of the text at `key` in `words` (NULL-terminated),
  * `fallback` when the key is absent. */
 MUST_CHECK int stat_word(const json_t *problem, const char *key,

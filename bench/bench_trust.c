@@ -2,40 +2,33 @@
  * experiments for each promise; prints a table and exits 1 when a line is out of its
  * band.
  *
- *     bench_trust [EXPERIMENTS] [SCRATCH-DIRECTORY] [log|looks|power]
+ *     bench_trust [EXPERIMENTS] [SCRATCH-DIRECTORY] [log|monitor|looks|power] [JOBS]
  *
- * The first part sends A/A experiments through the real log: users with one to five
- * visits and a taste of their own are assigned by the frozen hash, every visit is an
- * exposure line, every satisfaction a feedback line, and what comes back is read,
- * joined and analyzed as `abtest analyze` does it. The others call the statistics
- * directly. Bands are 99 % ones of the share itself: for 10,000 experiments 5 +- 0.56
- * %. Same seed, same table.
+ * `log` and `monitor` (trust_log.c) send A/A experiments through the real log and
+ * through what `abtest analyze` runs, once and 100 times as the log grows; the others
+ * call the statistics directly. Bands are 99 % ones of the share itself: for 10,000
+ * experiments 5 +- 0.56 %. Same seed, same table, with any number of processes.
  */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "bench/trust.h"
 #include "common/rng.h"
-#include "experiment/experiment.h"
-#include "logs/logs.h"
 #include "stats/stats.h"
 
-#define SEED       20260
-#define N_USERS    400
-#define MAX_VISITS 5
-#define N_LOOKS    100
-#define PER_LOOK   100 /* units of both arms that arrive between looks */
-#define BASE_RATE  0.3
-#define BAND_Z     2.5758293035489 /* 99 % */
+#define SEED      TRUST_SEED
+#define N_LOOKS   100
+#define PER_LOOK  100 /* units of both arms that arrive between looks */
+#define BASE_RATE 0.3
+#define BAND_Z    2.5758293035489 /* 99 % */
 
 static int n_out_of_band;
 
-/* A share that must be `promised`, within the band of n_trials coins; or at most it. */
-static void report(const char *what, double n_hits, double n_trials, double promised,
-                   bool is_limit)
+void trust_report(const char *what, double n_hits, double n_trials, double promised,
+                  bool is_limit)
 {
     const double share = n_hits / n_trials;
     const double band = BAND_Z * sqrt(promised * (1 - promised) / n_trials);
@@ -47,8 +40,7 @@ static void report(const char *what, double n_hits, double n_trials, double prom
            is_fine ? "ok" : "OUT");
 }
 
-/* A share with nothing promised, to compare with. */
-static void show(const char *what, double n_hits, double n_trials)
+void trust_show(const char *what, double n_hits, double n_trials)
 {
     printf("  %-54s %7.3f %%\n", what, 100 * n_hits / n_trials);
 }
@@ -75,235 +67,17 @@ static double uniformity(double *values, int n)
     return fmin(fmax(p, 0), 1);
 }
 
-static void report_uniform(const char *what, double *p_values, int n)
+void trust_report_uniform(const char *what, double *p_values, int n)
 {
     const double p = uniformity(p_values, n);
     n_out_of_band += !(p > 0.001);
     printf("  %-54s p = %.4f  above 0.001  %s\n", what, p, p > 0.001 ? "ok" : "OUT");
 }
 
-static void die(const char *what, const struct error *error)
+void trust_die(const char *what, const struct error *error)
 {
     fprintf(stderr, "bench_trust: %s: %s\n", what, error->message);
     exit(1);
-}
-
-/* ---- through the log ---- */
-
-struct log_tally {
-    double rejected[3], covered[3], srm, verdicts, per_visit;
-    double *p_values[3];
-};
-
-/* What the wrong unit would have said: every visit its own trial. */
-struct visits {
-    struct proportion_sample arms[2];
-};
-
-static int write_user(struct log_shard *shard, int experiment, int user,
-                      struct rng *rng, struct visits *visits, struct error *error)
-{
-    char name[48], seed[24], id[EVENT_ID_SIZE];
-    snprintf(name, sizeof name, "u%d-%d", experiment, user);
-    snprintf(seed, sizeof seed, "aa-%d", experiment);
-    const int arm = assignment_bucket(slice_of(seed), slice_of(name)) >= 0.5;
-    const struct event_assignment assignment = {
-        slice_of("aa"), slice_of(arm ? "treatment" : "control"), 0.5, false};
-    const double taste = 0.05 + 0.5 * rng_uniform(rng) * rng_uniform(rng);
-    const int n_visits = 1 + (int)rng_below(rng, MAX_VISITS);
-    for (int visit = 0; visit < n_visits; visit++) {
-        struct event event = {
-            .type = EVENT_EXPOSURE,
-            .ts_us = INT64_C(1764000000000000) + user * INT64_C(1000000) + visit * 1000,
-            .user = slice_of(name),
-            .assignments = &assignment,
-            .n_assignments = 1,
-            .hash_version = ASSIGNMENT_HASH_VERSION,
-            .config = slice_of("0000000000000001"),
-            .latency_us = 100,
-        };
-        event.id = (struct slice){id, (size_t)log_shard_next_id(shard, id)};
-        visits->arms[arm].n_trials++;
-        if (log_shard_append(shard, &event, error) != 0) {
-            return -1;
-        }
-        if (rng_uniform(rng) >= taste) {
-            continue;
-        }
-        event = (struct event){.type = EVENT_FEEDBACK,
-                               .ts_us = event.ts_us + 500,
-                               .user = slice_of(name),
-                               .event = slice_of("satisfied"),
-                               .has_value = true,
-                               .value = 1};
-        event.id = (struct slice){id, (size_t)log_shard_next_id(shard, id)};
-        visits->arms[arm].n_successes++;
-        if (log_shard_append(shard, &event, error) != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static int write_log(const char *directory, int experiment, struct visits *visits,
-                     struct error *error)
-{
-    const struct log_options options = {
-        .directory = directory,
-        .sync = LOG_SYNC_NO,
-        .segment_size = INT64_C(1) << 30,
-        .segment_age_us = INT64_C(86400000000),
-        .n_shards = 1,
-        .config = {.type = EVENT_CONFIG,
-                   .config = slice_of("0000000000000001"),
-                   .text = slice_of("[experiment aa]\n"),
-                   .version = slice_of("bench")},
-    };
-    struct log *log = NULL;
-    struct rng rng;
-    int rc = -1;
-    if (log_open(&options, &log, error) != 0) {
-        return -1;
-    }
-    rng_init(&rng, SEED, (uint64_t)experiment);
-    struct log_shard *shard = log_shard_get(log, 0);
-    for (int user = 0; user < N_USERS; user++) {
-        if (write_user(shard, experiment, user, &rng, visits, error) != 0) {
-            goto out;
-        }
-    }
-    rc = log_shard_commit(shard, error);
-
-out:
-    return log_close(log, rc == 0 ? error : NULL) == 0 ? rc : -1;
-}
-
-static const struct analysis_arm aa_arms[2] = {{"control", 0.5}, {"treatment", 0.5}};
-static const struct analysis_metric aa_metrics[3] = {
-    {.name = "satisfied",
-     .kind = ANALYSIS_PROPORTION,
-     .event = "satisfied",
-     .direction = 1},
-    {.name = "per visit",
-     .kind = ANALYSIS_RATIO,
-     .event = "satisfied",
-     .denominator = "exposure",
-     .direction = 1},
-    {.name = "satisfactions",
-     .kind = ANALYSIS_COUNT,
-     .event = "satisfied",
-     .direction = 1},
-};
-
-static void tally_result(const struct experiment_result *r, int at,
-                         struct log_tally *tally)
-{
-    for (int m = 0; m < 3; m++) {
-        const struct finding *finding = &r->metrics[m].contrasts[0].fixed;
-        tally->p_values[m][at] = finding->p_value;
-        tally->rejected[m] += finding->p_value < 0.05;
-        tally->covered[m] += finding->ci_lower <= 0 && finding->ci_upper >= 0;
-    }
-    for (int c = 0; c < r->n_checks; c++) {
-        tally->srm += strcmp(r->checks[c].name, "sample ratio") == 0 &&
-                      r->checks[c].status == CHECK_FAILED;
-    }
-    tally->verdicts += r->verdict == VERDICT_SHIP || r->verdict == VERDICT_ROLL_BACK;
-}
-
-static int read_log(const char *directory, int at, struct log_tally *tally,
-                    struct error *error)
-{
-    const double weights[2] = {0.5, 0.5};
-    const struct analysis_weights of_config = {slice_of("0000000000000001"), weights};
-    const struct analysis_experiment experiment = {
-        .name = "aa",
-        .status = "running",
-        .config_hash = "0000000000000001",
-        .alpha = 0.05,
-        .arms = aa_arms,
-        .n_arms = 2,
-        .metrics = aa_metrics,
-        .n_metrics = 3,
-        .primary = 0,
-        .weights = &of_config,
-        .n_weights = 1,
-    };
-    const struct analysis_spec spec = {&experiment, 1};
-    struct join *join = NULL;
-    struct analysis *analysis = NULL;
-    struct unit_table table = {0};
-    int rc = -1;
-    if (join_open(directory, 1, &join, error) != 0 ||
-        join_measure(join, &spec, error) != 0 ||
-        join_table(join, 0, &table, error) != 0) {
-        goto out;
-    }
-    analysis = analysis_new(join_evidence(join), 1);
-    if (!analysis || analysis_run(analysis, 0, &experiment, &table, error) != 0) {
-        goto out;
-    }
-    tally_result(&analysis->experiments[0], at, tally);
-    rc = 0;
-
-out:
-    analysis_free(analysis);
-    unit_table_free(&table);
-    join_free(join);
-    return rc;
-}
-
-static void remove_log(const char *directory)
-{
-    char command[256];
-    snprintf(command, sizeof command, "rm -rf '%s'", directory);
-    if (system(command) != 0) { /* NOLINT(cert-env33-c): our own mkdtemp name */
-        fprintf(stderr, "bench_trust: cannot remove %s\n", directory);
-    }
-}
-
-static void section_log(int n, const char *scratch)
-{
-    struct log_tally tally = {.srm = 0};
-    struct error error = {0};
-    for (int m = 0; m < 3; m++) {
-        tally.p_values[m] = malloc((size_t)n * sizeof(double));
-    }
-    for (int i = 0; i < n; i++) {
-        char directory[200];
-        struct visits visits = {0};
-        struct proportion_z z;
-        snprintf(directory, sizeof directory, "%s/abtest-trust-XXXXXX", scratch);
-        if (!mkdtemp(directory)) {
-            perror(directory);
-            exit(1);
-        }
-        if (write_log(directory, i, &visits, &error) != 0 ||
-            read_log(directory, i, &tally, &error) != 0 ||
-            proportion_z_test(&visits.arms[0], &visits.arms[1], true,
-                              ALTERNATIVE_TWO_SIDED, &z, &error) != 0) {
-            die(directory, &error);
-        }
-        tally.per_visit += z.p.p_value < 0.05;
-        remove_log(directory);
-    }
-    static const char *const names[] = {"proportion, pooled z", "ratio, delta method",
-                                        "count, Welch t"};
-    printf("\n%d A/A experiments through the log, %d users with 1 to %d visits\n", n,
-           N_USERS, MAX_VISITS);
-    for (int m = 0; m < 3; m++) {
-        char line[64];
-        snprintf(line, sizeof line, "%s: p < 0.05", names[m]);
-        report(line, tally.rejected[m], n, 0.05, false);
-        snprintf(line, sizeof line, "%s: 95 %% interval holds 0", names[m]);
-        report(line, tally.covered[m], n, 0.95, false);
-        snprintf(line, sizeof line, "%s: p uniform (KS)", names[m]);
-        report_uniform(line, tally.p_values[m], n);
-        free(tally.p_values[m]);
-    }
-    report("sample ratio mismatch: false alarms", tally.srm, n, 0.001, true);
-    report("verdicts of ship or roll back", tally.verdicts, n, 0.05, true);
-    show("visits as trials (the wrong unit): p < 0.05", tally.per_visit, n);
 }
 
 /* ---- looking 100 times ---- */
@@ -337,7 +111,7 @@ static void look(struct peek *peek, int at, double *z_final)
     if (proportion_z_test(&peek->arms[0], &peek->arms[1], true, ALTERNATIVE_TWO_SIDED,
                           &z, &error) != 0 ||
         !z.is_testable) {
-        die("peek", &error);
+        trust_die("peek", &error);
     }
     const struct sequential_look now = {z.statistic * z.standard_error,
                                         z.standard_error,
@@ -349,7 +123,7 @@ static void look(struct peek *peek, int at, double *z_final)
         srm_test(counts, even, 2, 0.001, &srm, &error) != 0 ||
         srm_sequential(counts, even, 2, SRM_CONCENTRATION, 0.001, &srm_often, &error) !=
             0) {
-        die("peek", &error);
+        trust_die("peek", &error);
     }
     peek->has_rejected[NAIVE] |= z.p.p_value < 0.05;
     peek->has_rejected[SEQUENCE] |= two.lower > 0 || two.upper < 0;
@@ -382,7 +156,7 @@ static void section_peeking(int n)
     double bounds[5], spent[5], ever[N_MONITORS] = {0}, last = 0;
     struct error error = {0};
     if (group_sequential_bounds(&plan, bounds, spent, &error) != 0) {
-        die("bounds", &error);
+        trust_die("bounds", &error);
     }
     for (int i = 0; i < n; i++) {
         struct rng rng;
@@ -404,14 +178,17 @@ static void section_peeking(int n)
     }
     printf("\n%d A/A experiments, %d looks, %d units between looks\n", n, N_LOOKS,
            PER_LOOK);
-    show("fixed-horizon p < 0.05 at any look (naive)", ever[NAIVE], n);
-    report("fixed-horizon p < 0.05 at the last look only", last, n, 0.05, false);
-    report("confidence sequence ever without 0", ever[SEQUENCE], n, 0.05, true);
-    report("one-sided sequence ever above 0", ever[SEQUENCE_ONE_SIDED], n, 0.05, true);
-    report("mSPRT p ever < 0.05", ever[MSPRT], n, 0.05, true);
-    report("5 looks, O'Brien-Fleming bounds crossed", ever[FIVE_LOOKS], n, 0.05, false);
-    show("chi-square SRM p < 0.001 at any look (naive)", ever[SRM_NAIVE], n);
-    report("always-valid SRM p ever < 0.001", ever[SRM_SEQUENTIAL], n, 0.001, true);
+    trust_show("fixed-horizon p < 0.05 at any look (naive)", ever[NAIVE], n);
+    trust_report("fixed-horizon p < 0.05 at the last look only", last, n, 0.05, false);
+    trust_report("confidence sequence ever without 0", ever[SEQUENCE], n, 0.05, true);
+    trust_report("one-sided sequence ever above 0", ever[SEQUENCE_ONE_SIDED], n, 0.05,
+                 true);
+    trust_report("mSPRT p ever < 0.05", ever[MSPRT], n, 0.05, true);
+    trust_report("5 looks, O'Brien-Fleming bounds crossed", ever[FIVE_LOOKS], n, 0.05,
+                 false);
+    trust_show("chi-square SRM p < 0.001 at any look (naive)", ever[SRM_NAIVE], n);
+    trust_report("always-valid SRM p ever < 0.001", ever[SRM_SEQUENTIAL], n, 0.001,
+                 true);
 }
 
 /* ---- power ---- */
@@ -433,7 +210,7 @@ static void power_of_rates(int n, double lift)
     struct error error = {0};
     if (power_sample_size(&plan, lift, 0.8, &n_units, &error) != 0 ||
         power_of(&plan, lift, n_units, &promised, &error) != 0) {
-        die("power", &error);
+        trust_die("power", &error);
     }
     for (int i = 0; i < n; i++) {
         struct rng rng;
@@ -447,14 +224,14 @@ static void power_of_rates(int n, double lift)
         }
         if (proportion_z_test(&arms[0], &arms[1], true, ALTERNATIVE_TWO_SIDED, &z,
                               &error) != 0) {
-            die("power", &error);
+            trust_die("power", &error);
         }
         found += z.p.p_value < 0.05;
     }
     char line[64];
     snprintf(line, sizeof line, "proportions 0.10 against %.2f, %g an arm", 0.1 + lift,
              n_units);
-    report(line, found, n, promised, false);
+    trust_report(line, found, n, promised, false);
 }
 
 static void power_of_means(int n, int n_units, double effect)
@@ -464,7 +241,7 @@ static void power_of_means(int n, int n_units, double effect)
     double promised = 0, found = 0;
     struct error error = {0};
     if (power_of(&plan, effect, n_units, &promised, &error) != 0) {
-        die("power", &error);
+        trust_die("power", &error);
     }
     for (int i = 0; i < n; i++) {
         struct rng rng;
@@ -476,13 +253,13 @@ static void power_of_means(int n, int n_units, double effect)
         const struct mean_sample c = mean_sum_sample(&sums[0]),
                                  t = mean_sum_sample(&sums[1]);
         if (mean_compare(&c, &t, 0.95, ALTERNATIVE_TWO_SIDED, &e, &error) != 0) {
-            die("power", &error);
+            trust_die("power", &error);
         }
         found += e.p_value < 0.05;
     }
     char line[64];
     snprintf(line, sizeof line, "means, effect %g sd, %d an arm", effect / 2, n_units);
-    report(line, found, n, promised, false);
+    trust_report(line, found, n, promised, false);
 }
 
 /* Denominators y of 1 to 9 (mean 5, variance 20/3); the numerator x is binomial(y,
@@ -508,7 +285,7 @@ static void power_of_ratios(int n)
     struct error error = {0};
     if (power_sample_size(&plan, lift, 0.8, &n_units, &error) != 0 ||
         power_of(&plan, lift, n_units, &promised, &error) != 0) {
-        die("power", &error);
+        trust_die("power", &error);
     }
     for (int i = 0; i < n; i++) {
         struct rng rng;
@@ -526,13 +303,13 @@ static void power_of_ratios(int n)
         }
         if (ratio_compare(&sums[0], &sums[1], 0.95, ALTERNATIVE_TWO_SIDED, &e,
                           &error) != 0) {
-            die("power", &error);
+            trust_die("power", &error);
         }
         found += e.p_value < 0.05;
     }
     char line[64];
     snprintf(line, sizeof line, "ratios 0.20 against 0.22, %g users an arm", n_units);
-    report(line, found, n, promised, false);
+    trust_report(line, found, n, promised, false);
 }
 
 static void section_power(int n)
@@ -555,13 +332,17 @@ int main(int argc, char **argv)
     const int n = argc > 1 ? atoi(argv[1]) : 10000; /* NOLINT(cert-err34-c): a bench */
     const char *scratch = argc > 2 ? argv[2] : "/tmp";
     const char *part = argc > 3 ? argv[3] : NULL;
-    if (n < 100) {
+    const int n_jobs = argc > 4 ? atoi(argv[4]) : 1; /* NOLINT(cert-err34-c): a bench */
+    if (n < 100 || n_jobs < 1) {
         fprintf(stderr, "usage: bench_trust [EXPERIMENTS >= 100] [SCRATCH-DIRECTORY] "
-                        "[log|looks|power]\n");
+                        "[log|monitor|looks|power] [JOBS]\n");
         return 2;
     }
     if (is_wanted("log", part)) {
-        section_log(n, scratch);
+        trust_section_log(n, scratch, n_jobs);
+    }
+    if (is_wanted("monitor", part)) {
+        trust_section_monitor(n, scratch, n_jobs);
     }
     if (is_wanted("looks", part)) {
         section_peeking(n);

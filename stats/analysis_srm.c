@@ -222,8 +222,9 @@ static int fill_calendar(const struct experiment_result *result,
     }
     const int64_t start = table->first_ts_us_min / calendar->step_us;
     calendar->n_steps = (int)(last / calendar->step_us - start) + 1;
-    calendar->cells = calloc((size_t)calendar->n_steps * (size_t)calendar->n_regimes,
-                             sizeof *calendar->cells);
+    calendar->cells =
+        calloc((size_t)calendar->n_steps * (size_t)calendar->n_regimes + 1,
+               sizeof *calendar->cells);
     if (!calendar->cells) {
         return analysis_no_memory(result, error);
     }
@@ -254,7 +255,7 @@ static int check_always(struct analysis *analysis, struct experiment_result *res
                           NULL};
     double most = 0;
     int rc = -1;
-    struct cell *so_far = calloc((size_t)calendar->n_regimes, sizeof *so_far);
+    struct cell *so_far = calloc((size_t)calendar->n_regimes + 1, sizeof *so_far);
     if (!so_far) {
         return analysis_no_memory(result, error);
     }

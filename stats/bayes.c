@@ -135,6 +135,42 @@ static double loss_of(struct beta y, struct beta x)
                 beta_mean(x) * greater(y, more_x) - beta_mean(y) * greater(more_y, x));
 }
 
+/* The difference that the posterior is below with probability `target`, within
+ * [low, high]: regula falsi with the Illinois correction from the normal's answer.
+ * Every step is an integral, and bisection takes four times as many. */
+static double difference_quantile(struct beta x, struct beta y, double target,
+                                  struct interval bracket, double guess,
+                                  double tolerance)
+{
+    double low = bracket.lower, high = bracket.upper;
+    double at_low = -target, at_high = 1 - target;
+    int last = 0;
+    double middle = guess > low && guess < high ? guess : 0.5 * (low + high);
+    for (int i = 0; i < 60 && high - low > tolerance; i++) {
+        const double value = difference_below(x, y, middle) - target;
+        if (fabs(value) < 1e-13) {
+            return middle;
+        }
+        if (value < 0) {
+            low = middle;
+            at_low = value;
+            at_high *= last < 0 ? 0.5 : 1;
+            last = -1;
+        } else {
+            high = middle;
+            at_high = value;
+            at_low *= last > 0 ? 0.5 : 1;
+            last = 1;
+        }
+        const double next = low - at_low * (high - low) / (at_high - at_low);
+        middle = next > low && next < high ? next : 0.5 * (low + high);
+        if (i > 40) {
+            middle = 0.5 * (low + high); /* whatever the shape: it ends */
+        }
+    }
+    return 0.5 * (low + high);
+}
+
 static struct interval credible_difference(struct beta x, struct beta y, double tail)
 {
     const double mean = beta_mean(y) - beta_mean(x);
@@ -146,17 +182,10 @@ static struct interval credible_difference(struct beta x, struct beta y, double 
     double bounds[2];
     for (int side = 0; side < 2; side++) {
         const double target = side == 0 ? tail : 1 - tail;
-        double low = fmax(-1, mean - 2 * REACH * sd),
-               high = fmin(1, mean + 2 * REACH * sd);
-        for (int i = 0; i < 60 && high - low > 1e-10 * sd; i++) {
-            const double middle = 0.5 * (low + high);
-            if (difference_below(x, y, middle) < target) {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        bounds[side] = 0.5 * (low + high);
+        const struct interval bracket = {fmax(-1, mean - 2 * REACH * sd),
+                                         fmin(1, mean + 2 * REACH * sd)};
+        bounds[side] = difference_quantile(
+            x, y, target, bracket, mean + (side == 0 ? -z : z) * sd, 1e-10 * sd);
     }
     return (struct interval){bounds[0], bounds[1]};
 }

@@ -8,6 +8,9 @@
 #define MAX_NODES (12 * GRID_R + 4)
 #define FAR       8.5   /* standard deviations that count as no bound */
 #define LEAST     1e-14 /* spending below it gives no bound */
+/* Of the information so far. The path moves by sqrt of it between two looks, and must
+ * move by two nodes of the grid for Simpson's rule to see it. */
+#define LEAST_STEP 0.002
 
 const char *spending_name(enum spending spending)
 {
@@ -160,6 +163,14 @@ static int check(const struct group_sequential_plan *plan, struct error *error)
                       "information fraction %d is %g; they must rise and end at most "
                       "at 1",
                       i + 1, plan->fractions[i]);
+            return -1;
+        }
+        if (i > 0 && plan->fractions[i] - earlier < LEAST_STEP * plan->fractions[i]) {
+            error_set(error, ERROR_INVALID,
+                      "information fractions %d and %d are %.9g and %.9g; a look wants "
+                      "at least %g %% more information than the one before it (take "
+                      "them as one)",
+                      i, i + 1, earlier, plan->fractions[i], 100 * LEAST_STEP);
             return -1;
         }
         earlier = plan->fractions[i];

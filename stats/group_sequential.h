@@ -33,7 +33,8 @@ enum spending {
 const char *spending_name(enum spending spending);
 
 struct group_sequential_plan {
-    const double *fractions; /* n_looks information fractions, rising, in (0, 1] */
+    const double *fractions; /* n_looks information fractions, in (0, 1], each at least
+                                0.2 % above the one before */
     int n_looks;             /* 1 to GROUP_SEQUENTIAL_MAX_LOOKS */
     double alpha;            /* in (0, 0.5) */
     enum spending spending;

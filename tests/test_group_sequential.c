@@ -1,5 +1,7 @@
 #include "tests/testing.h"
 
+#include <string.h>
+
 #include "common/error.h"
 #include "stats/group_sequential.h"
 
@@ -117,9 +119,30 @@ static void nonsense_is_refused(void **state)
     }
 }
 
+/* The grid cannot see a step of a ten-thousandth of a standard deviation: the third
+ * bound of 0.5, 0.50000001, 1 came out as 3.33 instead of 2.20. */
+static void looks_that_nearly_coincide_are_refused(void **state)
+{
+    (void)state;
+    const double close[] = {0.5, 0.50000001, 1}, near[] = {0.5, 0.5011, 1};
+    double bounds[3], spent[3];
+    struct group_sequential_plan plan = {close,           3, 0.05,
+                                         SPENDING_POCOCK, 0, ALTERNATIVE_TWO_SIDED};
+    struct error error = {0};
+
+    assert_int_equal(group_sequential_bounds(&plan, bounds, spent, &error), -1);
+    assert_int_equal(error.code, ERROR_INVALID);
+    assert_non_null(strstr(error.message, "take them as one"));
+
+    plan.fractions = near;
+    assert_int_equal(group_sequential_bounds(&plan, bounds, spent, NULL), 0);
+    assert_true(bounds[2] > 2.19 && bounds[2] < 2.21);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(looks_that_nearly_coincide_are_refused),
         cmocka_unit_test(five_looks_match_tables_and_mvtnorm),
         cmocka_unit_test(uneven_looks_and_one_side_match_mvtnorm),
         cmocka_unit_test(one_look_is_the_fixed_test),

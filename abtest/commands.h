@@ -29,7 +29,7 @@
     COMMAND(fold_in, "add users and items to a model without training it again") \
     COMMAND(embed, "the items of a model on a plane, by t-SNE or PCA") \
     COMMAND(split, "hold out part of a ratings file for testing") \
-    COMMAND(train, "learn a model from ratings: als or bpr") \
+    COMMAND(train, "learn a model from ratings: als, bpr or ials") \
     COMMAND(serve, "serve recommendations, assign users to arms, log what happens") \
 /* end of commands */
 /* clang-format on */

@@ -101,10 +101,11 @@ struct metric {
     enum direction direction;
     double margin; /* as a guardrail: worsening tolerated, a share of control's value;
                       0 = only proven harm breaches it */
-    double cap;    /* of METRIC_MEAN and METRIC_COUNT: values above this quantile of all
-                      units are lowered to it; 1 = none */
-    double floor;  /* and those below this quantile raised to it; 0 = none */
-    double trim;   /* share of an arm's units left out at each end; 0 = none */
+    double margin_absolute; /* the same in the metric's own unit, instead; 0 = not so */
+    double cap;   /* of METRIC_MEAN and METRIC_COUNT: values above this quantile of all
+                     units are lowered to it; 1 = none */
+    double floor; /* and those below this quantile raised to it; 0 = none */
+    double trim;  /* share of an arm's units left out at each end; 0 = none */
     double equivalence; /* difference, a share of control's value, below which the arms
                            are as good as equal; 0 = not asked */
     enum interval_choice interval;

@@ -44,6 +44,16 @@ static void check_metric(const struct metric *metric, struct problem_list *probl
                      "write kind = ratio)",
                      metric->name);
     }
+    if (metric->margin > 0 && metric->margin_absolute > 0) {
+        problems_add(problems, metric->line,
+                     "metric \"%s\" has a margin and a margin_absolute (choose one)",
+                     metric->name);
+    } else if (metric->kind == METRIC_PROPORTION && metric->margin_absolute >= 1) {
+        problems_add(problems, metric->line,
+                     "metric \"%s\" is a share of units: margin_absolute must be below "
+                     "1 (0.01 is one percentage point)",
+                     metric->name);
+    }
     const bool is_winsorised = metric->cap < 1 || metric->floor > 0;
     if ((is_winsorised || metric->trim > 0) && metric->kind != METRIC_MEAN &&
         metric->kind != METRIC_COUNT) {

@@ -74,6 +74,8 @@ static const struct config_key keys[] = {
     {SECTION_METRIC, "direction", KEY_WORD, AT(metric, direction),
      ONE_OF("none|up|down"), "none", 0},
     {SECTION_METRIC, "margin", KEY_NUMBER, AT(metric, margin), WITHIN(0, 0.99), "0", 0},
+    {SECTION_METRIC, "margin_absolute", KEY_NUMBER, AT(metric, margin_absolute),
+     WITHIN(0, 1e15), "0", 0},
     {SECTION_METRIC, "equivalence", KEY_NUMBER, AT(metric, equivalence),
      WITHIN(0, 0.99), "0", 0},
     {SECTION_METRIC, "cap", KEY_NUMBER, AT(metric, cap), WITHIN(0.5, 1), "1", 0},

@@ -115,6 +115,7 @@ static void write_guard(struct json_writer *json, const struct guard *guard)
 {
     static const struct json_field fields[] = {
         JSON_FIELD(struct guard, margin, "margin"),
+        JSON_FIELD(struct guard, margin_absolute, "margin_absolute"),
         JSON_FIELD(struct guard, p_value, "p_value"),
         JSON_FIELD(struct guard, method, "method"),
         JSON_FIELD(struct guard, detail, "detail"),

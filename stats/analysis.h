@@ -86,13 +86,14 @@ enum guard_state {
     GUARD_HOLDS,    /* shown to worsen by less than its margin; without a margin: not
                        shown to worsen */
     GUARD_UNCLEAR,  /* neither harm nor harmlessness is shown */
-    GUARD_BREACHED, /* shown to worsen */
+    GUARD_BREACHED, /* shown to worsen, and not shown to stay within its margin */
 };
 
 /* A guardrail as a non-inferiority question. */
 struct guard {
     enum guard_state state;
-    double margin;  /* tolerated worsening, share of control's value; 0: none was set */
+    double margin; /* tolerated worsening, share of control's value; 0: none was set */
+    double margin_absolute; /* or in the metric's own unit */
     double p_value; /* of H0: it worsened by the margin or more; NAN without a margin */
     const char *method; /* NULL when there is no test */
     const char *detail; /* a sentence */

@@ -191,35 +191,56 @@ static int correct_role(struct experiment_result *result, enum metric_role role,
     return rc;
 }
 
-/* Non-inferiority with a relative margin: of estimates, for score intervals want an
- * absolute one. Where the experiment is looked at more than once, the one-sided
- * always-valid p of the same statistic: a guardrail that is asked often enough would
- * hold by chance, too. */
+/* "its margin of 2 %: one-sided bound +1.3 %", or in the metric's own unit. */
+static char *margin_text(struct analysis *analysis, const struct analysis_metric *spec,
+                         double bound)
+{
+    char margin[NUMBER_TEXT_SIZE], reached[NUMBER_TEXT_SIZE];
+    if (spec->margin_absolute > 0) {
+        number_text_effect(spec->kind, spec->direction * -spec->margin_absolute,
+                           margin);
+        number_text_effect(spec->kind, bound, reached);
+        return arena_printf(&analysis->arena, "its margin of %s: one-sided bound %s",
+                            margin, reached);
+    }
+    number_text_relative(bound, reached);
+    return arena_printf(&analysis->arena, "its margin of %g %%: one-sided bound %s",
+                        100 * spec->margin, reached);
+}
+
+/* Non-inferiority of estimates: one way for every kind of metric. Where the experiment
+ * is looked at more than once, the one-sided always-valid p of the same statistic: a
+ * guardrail that is asked often enough would hold by chance, too. */
 static int test_margin(struct analysis *analysis, struct experiment_result *result,
                        const struct metric_result *metric, struct contrast *contrast,
                        struct error *error)
 {
     const struct analysis_experiment *spec = result->spec;
     const bool is_down = metric->spec->direction < 0;
-    const struct margin margin = {metric->spec->margin, true,
-                                  is_down ? BETTER_DOWN : BETTER_UP};
+    const bool is_relative = metric->spec->margin > 0;
+    const struct margin margin = {is_relative ? metric->spec->margin
+                                              : metric->spec->margin_absolute,
+                                  is_relative, is_down ? BETTER_DOWN : BETTER_UP};
     const uint64_t n_control = metric->arms[0].sum.n_units,
                    n_treatment = metric->arms[contrast->arm].sum.n_units;
     struct guard *guard = &contrast->guard;
     struct noninferiority answer;
-    char bound[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
+    char p[NUMBER_TEXT_SIZE];
     if (noninferiority_test(metric->arms[0].estimate,
                             metric->arms[contrast->arm].estimate, margin,
                             1 - spec->alpha, &answer, error) != 0) {
         return -1;
     }
     struct tail_p often = {answer.p_value, answer.log10_p_value};
-    guard->method = "non-inferiority test, one-sided, relative margin";
+    guard->method = is_relative ? "non-inferiority test, one-sided, relative margin"
+                                : "non-inferiority test, one-sided, absolute margin";
     if (analysis_decider(spec, contrast) != DECIDER_FIXED && answer.is_testable) {
         const struct sequential_look look = {answer.statistic, 1,
                                              (double)(n_control + n_treatment)};
         guard->method =
-            "non-inferiority test, one-sided, relative margin, always-valid";
+            is_relative
+                ? "non-inferiority test, one-sided, relative margin, always-valid"
+                : "non-inferiority test, one-sided, absolute margin, always-valid";
         if (n_control < ALWAYS_MIN_UNITS || n_treatment < ALWAYS_MIN_UNITS) {
             often = (struct tail_p){1, 0};
         } else if (sequential_p(&look, analysis_tuning(spec),
@@ -230,16 +251,18 @@ static int test_margin(struct analysis *analysis, struct experiment_result *resu
     }
     const bool holds = often.p_value < spec->alpha;
     guard->p_value = often.p_value;
-    number_text_relative(answer.bound, bound);
     number_text_p(often.p_value, often.log10_p_value, p);
-    if (guard->state != GUARD_BREACHED) {
+    /* What the margin tolerates may be shown beyond doubt: it is tolerated. */
+    if (holds || guard->state != GUARD_BREACHED) {
         guard->state = holds ? GUARD_HOLDS : GUARD_UNCLEAR;
         guard->holds_back = !holds;
     }
+    const char *within = margin_text(analysis, metric->spec, answer.bound);
     guard->detail =
-        arena_printf(&analysis->arena, "%s its margin of %g %%: one-sided bound %s, %s",
-                     holds ? "stays within" : "not shown to stay within",
-                     100 * metric->spec->margin, bound, p);
+        within ? arena_printf(&analysis->arena, "%s %s, %s",
+                              holds ? "stays within" : "not shown to stay within",
+                              within, p)
+               : NULL;
     return guard->detail ? 0 : analysis_no_memory(result, error);
 }
 
@@ -258,8 +281,10 @@ static struct guard untestable_guard(const struct metric_result *metric,
 {
     const struct metric_arm *control = &metric->arms[0],
                             *treatment = &metric->arms[contrast->arm];
-    struct guard guard = {
-        .state = GUARD_UNCLEAR, .margin = metric->spec->margin, .p_value = NAN};
+    struct guard guard = {.state = GUARD_UNCLEAR,
+                          .margin = metric->spec->margin,
+                          .margin_absolute = metric->spec->margin_absolute,
+                          .p_value = NAN};
     if (!is_constant(control, treatment)) {
         guard.holds_back = true;
         guard.detail = "could not be tested: too few units or values yet";
@@ -282,6 +307,7 @@ static int guard(struct analysis *analysis, struct experiment_result *result,
         contrast->guard = (struct guard){
             .state = GUARD_UNCLEAR,
             .margin = metric->spec->margin,
+            .margin_absolute = metric->spec->margin_absolute,
             .p_value = NAN,
             .detail = "has no direction in the config: harm is not defined",
         };
@@ -294,13 +320,14 @@ static int guard(struct analysis *analysis, struct experiment_result *result,
     contrast->guard = (struct guard){
         .state = judgement < 0 ? GUARD_BREACHED : GUARD_HOLDS,
         .margin = metric->spec->margin,
+        .margin_absolute = metric->spec->margin_absolute,
         .p_value = NAN,
         .detail = judgement < 0
                       ? "shown to worsen"
                       : "not shown to worsen (no margin is set, so harmlessness is not "
                         "shown either)",
     };
-    if (metric->spec->margin > 0 &&
+    if ((metric->spec->margin > 0 || metric->spec->margin_absolute > 0) &&
         test_margin(analysis, result, metric, contrast, error) != 0) {
         return -1;
     }

@@ -47,6 +47,7 @@ struct analysis_metric {
     double equivalence; /* largest difference that does not matter, either way, share
                            of control; 0: not asked */
     double margin; /* as a guardrail: tolerated worsening relative to control, > 0 */
+    double margin_absolute; /* or in the metric's own unit, > 0; 0: not so */
 };
 
 /* How p-values of one family are corrected for its size. */

@@ -104,9 +104,25 @@ static int get_evidence(struct join *join, struct bytes *from)
     return from->failed ? damaged(join) : 0;
 }
 
+static int get_models(struct join *join, struct join_config *config, struct bytes *from)
+{
+    const size_t n = bytes_get_count(from, 16);
+    for (size_t m = 0; m < n; m++) {
+        const struct slice name = bytes_get_slice(from);
+        const struct slice hash = bytes_get_slice(from);
+        if (from->failed) {
+            return damaged(join);
+        }
+        if (join_see_model(join, config, name, hash) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int get_configs(struct join *join, struct bytes *from)
 {
-    const size_t n = bytes_get_count(from, 33);
+    const size_t n = bytes_get_count(from, 41);
     for (size_t i = 0; i < n; i++) {
         const int at = join_config_index(join, bytes_get_slice(from));
         const bool has_text = bytes_get(from, 1) != 0;
@@ -125,6 +141,9 @@ static int get_configs(struct join *join, struct bytes *from)
         }
         join->configs[at].first_ts_us = (int64_t)bytes_get(from, 8);
         join->configs[at].newest_ts_us = (int64_t)bytes_get(from, 8);
+        if (get_models(join, &join->configs[at], from) != 0) {
+            return -1;
+        }
     }
     return from->failed ? damaged(join) : 0;
 }

@@ -97,6 +97,11 @@ static void put_configs(const struct join *join, struct buffer *to)
         bytes_put_slice(to, config->text);
         bytes_put(to, (uint64_t)config->first_ts_us, 8);
         bytes_put(to, (uint64_t)config->newest_ts_us, 8);
+        bytes_put(to, (uint64_t)config->n_models, 8);
+        for (int m = 0; m < config->n_models; m++) {
+            put_text(to, config->models[m].name);
+            put_text(to, config->models[m].hash);
+        }
     }
 }
 

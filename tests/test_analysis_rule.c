@@ -159,6 +159,34 @@ static void a_guardrail_asked_often_wants_the_always_valid_answer(void **state)
     analysis_free(often);
 }
 
+/* Shown to worsen by about 0.5, which a margin of 1 in the metric's own unit tolerates
+ * and one of 0.3 does not. */
+static void what_an_absolute_margin_tolerates_is_no_breach(void **state)
+{
+    (void)state;
+    struct analysis_metric metrics[2] = {two_metrics[0], two_metrics[1]};
+    struct analysis_experiment spec = guarded();
+    metrics[1].margin = 0;
+    spec.metrics = metrics;
+    struct unit_table *table = make_table(0.4, 0.5, 2, 2.5);
+
+    metrics[1].margin_absolute = 1;
+    struct analysis *wide = run_made(&spec, table);
+    metrics[1].margin_absolute = 0.3;
+    struct analysis *narrow = run_made(&spec, table);
+
+    const struct contrast *a = &wide->experiments[0].metrics[1].contrasts[0];
+    const struct contrast *b = &narrow->experiments[0].metrics[1].contrasts[0];
+    assert_true(a->fixed.p_value < 0.05);
+    assert_int_equal(a->guard.state, GUARD_HOLDS);
+    assert_non_null(strstr(a->guard.method, "absolute margin"));
+    assert_int_equal(wide->experiments[0].verdict, VERDICT_SHIP);
+    assert_int_equal(b->guard.state, GUARD_BREACHED);
+    assert_int_equal(narrow->experiments[0].verdict, VERDICT_ROLL_BACK);
+    analysis_free(wide);
+    analysis_free(narrow);
+}
+
 static void a_winner_waits_for_the_shortest_run(void **state)
 {
     (void)state;
@@ -374,6 +402,7 @@ int main(void)
         cmocka_unit_test(a_guardrail_with_too_little_data_holds_back),
         cmocka_unit_test(a_plan_ships_nothing_early_but_rolls_back_at_once),
         cmocka_unit_test(a_guardrail_asked_often_wants_the_always_valid_answer),
+        cmocka_unit_test(what_an_absolute_margin_tolerates_is_no_breach),
         cmocka_unit_test(a_winner_waits_for_the_shortest_run),
         cmocka_unit_test(sequential_experiments_decide_by_the_always_valid_answer),
         cmocka_unit_test(keep_running_says_how_many_days),

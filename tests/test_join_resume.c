@@ -70,9 +70,13 @@ static bool report_of(const struct analysis_experiment *spec,
         buffer_append_char(text, '\0');
     } else {
         assert_int_equal(join_table(join, 0, &table, &error), 0);
+        struct analysis_experiment served = *spec;
+        served.models = join_config(join, 0)->models;
+        served.n_models = join_config(join, 0)->n_models;
+        assert_int_equal(served.n_models, 1);
         struct analysis *analysis = analysis_new(join_evidence(join), 1);
         assert_non_null(analysis);
-        assert_int_equal(analysis_run(analysis, 0, spec, &table, &error), 0);
+        assert_int_equal(analysis_run(analysis, 0, &served, &table, &error), 0);
         trial_report(analysis, REPORT_JSON, text);
         analysis_free(analysis);
     }

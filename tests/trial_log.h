@@ -52,11 +52,14 @@ static inline void trial_add(struct trial_log *trial, struct event event)
 static inline void trial_add_config(struct trial_log *trial, int64_t ts_us,
                                     const char *text)
 {
+    static const struct event_model model = {{"als", 3}, {"1c00000000000000", 16}};
     hash_text(hash_bytes(text, strlen(text)), trial->hash);
     trial_add(trial, (struct event){.type = EVENT_CONFIG,
                                     .ts_us = ts_us,
                                     .config = slice_of(trial->hash),
                                     .text = slice_of(text),
+                                    .models = &model,
+                                    .n_models = 1,
                                     .version = slice_of("0.1.0")});
 }
 

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "abtest/unit_columns.h"
 #include "report/report.h"
 
 static int analyze_table(const struct analyze_request *request,
@@ -92,29 +91,24 @@ int analyze_logs(const struct analyze_request *request, struct analyze_result *r
     if (request->summary) {
         return analyze_summary(request, result, error);
     }
-    struct unit_columns columns = {0};
-    int rc = -1;
     result->source.seed = request->seed;
-    if (unit_columns_load(request->covariates, request->cupac, &columns, error) != 0 ||
+    if (unit_columns_load(request->covariates, request->cupac, &result->columns,
+                          error) != 0 ||
         read_log_anyhow(request, result, error) != 0) {
-        goto out;
+        return -1;
     }
     result->analysis =
         analysis_new(join_evidence(result->join), result->source.spec.n_experiments);
     if (!result->analysis) {
         error_set(error, ERROR_NOMEM, "%s: no memory to analyze it", request->logs);
-        goto out;
+        return -1;
     }
     for (int e = 0; e < result->source.spec.n_experiments; e++) {
-        if (analyze_table(request, &columns, result, e, error) != 0) {
-            goto out;
+        if (analyze_table(request, &result->columns, result, e, error) != 0) {
+            return -1;
         }
     }
-    rc = 0;
-
-out:
-    unit_columns_free(&columns);
-    return rc;
+    return 0;
 }
 
 void analyze_free(struct analyze_result *result)
@@ -123,6 +117,7 @@ void analyze_free(struct analyze_result *result)
     join_free(result->join); /* its tables point into the source */
     analysis_source_free(&result->source);
     summary_free(&result->summary);
+    unit_columns_free(&result->columns);
     *result = (struct analyze_result){0};
 }
 

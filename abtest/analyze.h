@@ -6,6 +6,7 @@
 
 #include "abtest/analysis_spec.h"
 #include "abtest/summary.h"
+#include "abtest/unit_columns.h"
 #include "common/buffer.h"
 #include "common/error.h"
 #include "stats/stats.h"
@@ -27,6 +28,7 @@ struct analyze_result {
     struct join *join;
     char note[320]; /* why the state was not gone on from, or empty */
     struct summary summary;
+    struct unit_columns columns; /* their names stand in the report */
     struct analysis_source source;
     struct analysis *analysis;
 };

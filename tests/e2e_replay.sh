@@ -7,7 +7,7 @@ replays() { # replays STATUS command...: runs it, output in got
     local status=0 wanted=$1
     shift
     "$@" >got 2>>err || status=$?
-    [ "$status" -eq "$wanted" ] || fail "exit status $status, not $wanted: $*"
+    [ "$status" -eq "$wanted" ] || fail "exit status $status, not $wanted: $*: $(cat got)"
 }
 says() { grep -qE "$1" got || fail "it does not say: $1"; }
 mkdir home

@@ -154,11 +154,11 @@ static void *compress(void *context)
     struct log *log = context;
     pthread_mutex_lock(&log->lock);
     for (;;) {
-        while (!log->compressible && !log->is_stopping) {
+        while (!log->compressible && !log->stop_compressing) {
             pthread_cond_wait(&log->compressor_wakes, &log->lock);
         }
         struct segment *segment = log->compressible;
-        if (log->is_stopping) {
+        if (log->stop_compressing) {
             pthread_mutex_unlock(&log->lock);
             return NULL;
         }
@@ -193,7 +193,7 @@ void keeper_stop(struct log *log)
 {
     pthread_mutex_lock(&log->lock);
     log->is_stopping = true;
-    atomic_store(&log->stop_compressing, true);
+    log->stop_compressing = true;
     pthread_cond_signal(&log->keeper_wakes);
     pthread_cond_signal(&log->compressor_wakes);
     pthread_mutex_unlock(&log->lock);

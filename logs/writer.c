@@ -461,6 +461,8 @@ int log_shard_commit(struct log_shard *shard, struct error *error)
 int log_close(struct log *log, struct error *error)
 {
     int rc = 0;
+    /* Before the last segments are closed, or chance would say which become smaller. */
+    log->stop_compressing = true;
     for (int i = 0; i < log->n_shards; i++) {
         struct log_shard *shard = &log->shards[i];
         if ((shard->committer.is_running && committer_stop(shard, error) != 0) ||

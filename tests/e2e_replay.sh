@@ -9,7 +9,7 @@ replays() { # replays STATUS command...: runs it, output in got
     "$@" >got 2>>err || status=$?
     [ "$status" -eq "$wanted" ] || fail "exit status $status, not $wanted: $*: $(cat got)"
 }
-says() { grep -qE "$1" got || fail "it does not say: $1"; }
+says() { grep -qE "$1" got || fail "it does not say: $1, but: $(cat got)"; }
 mkdir home
 small_ratings >ratings.csv
 train als
@@ -83,8 +83,9 @@ replays 0 "$abtest" replay home/logs --directory home/
 says ' 0 lists made again, '
 says '^first list not made again: .*bpr.model'
 
+# A byte that no line holds, so that it does change one.
 segment=$(ls -d home/logs/*.jsonl | head -1)
-printf 'x' | dd of="$segment" bs=1 seek=$(($(stat -c %s "$segment") / 2)) conv=notrunc 2>/dev/null
+printf '\377' | dd of="$segment" bs=1 seek=$(($(stat -c %s "$segment") / 2)) conv=notrunc 2>/dev/null
 replays 3 "$abtest" replay home/logs --directory home/
 replays 3 "$abtest" logs verify home/logs
 replays 1 "$abtest" replay nowhere

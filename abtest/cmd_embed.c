@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "abtest/commands.h"
+#include "abtest/most_rated.h"
 #include "abtest/options.h"
 #include "abtest/plot.h"
 #include "abtest/progress.h"
@@ -39,19 +40,6 @@ struct job {
     struct slice *name; /* (n) titles, or ids */
 };
 
-struct counted {
-    int32_t count, item;
-};
-
-static int compare_counted(const void *a, const void *b)
-{
-    const struct counted *x = a, *y = b;
-    if (x->count != y->count) {
-        return x->count < y->count ? 1 : -1;
-    }
-    return (x->item > y->item) - (x->item < y->item);
-}
-
 /* ---- which items, and their rows ---- */
 
 /* The most rated items first; those without a rating are left out, for their vectors
@@ -60,28 +48,20 @@ static int choose_items(struct job *job)
 {
     const struct model *m = job->model;
     int64_t total = 0, so_far = 0;
-    struct counted *counted = malloc(((size_t)m->n_items + 1) * sizeof *counted);
-    if (!counted) {
+    int32_t n_rated = 0;
+    job->item = most_rated_items(m, &n_rated);
+    if (!job->item) {
         return -1;
     }
-    for (int32_t i = 0; i < m->n_items; i++) {
-        counted[i] = (struct counted){m->item_count[i], i};
-        total += m->item_count[i];
+    for (int32_t j = 0; j < n_rated; j++) {
+        total += m->item_count[job->item[j]];
     }
-    qsort(counted, (size_t)m->n_items, sizeof *counted, compare_counted);
-    while (job->n < m->n_items && job->n < job->n_items && counted[job->n].count > 0) {
-        job->n++;
+    job->n = (int32_t)(n_rated < job->n_items ? n_rated : job->n_items);
+    for (int32_t j = 0; j < job->n && so_far * 10 < total * 8; j++) {
+        so_far += m->item_count[job->item[j]];
+        job->n_head = j + 1;
     }
-    job->item = malloc(((size_t)job->n + 1) * sizeof *job->item);
-    for (int32_t j = 0; job->item && j < job->n; j++) {
-        job->item[j] = counted[j].item;
-        if (so_far * 10 < total * 8) {
-            so_far += counted[j].count;
-            job->n_head = j + 1;
-        }
-    }
-    free(counted);
-    return job->item ? 0 : -1;
+    return 0;
 }
 
 static struct slice title_of(const struct job *job, int32_t item)

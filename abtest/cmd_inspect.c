@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "abtest/commands.h"
+#include "abtest/most_rated.h"
 #include "abtest/options.h"
 #include "abtest/plot.h"
 #include "trainer/trainer.h"
@@ -94,19 +95,6 @@ static void print_text(const struct job *job, const struct ranked *users,
 
 /* ---- the picture ---- */
 
-struct popular {
-    int32_t count, item;
-};
-
-static int compare_popular(const void *a, const void *b)
-{
-    const struct popular *x = a, *y = b;
-    if (x->count != y->count) {
-        return x->count < y->count ? 1 : -1;
-    }
-    return (x->item > y->item) - (x->item < y->item);
-}
-
 /* Bias of every rated item by its rank in popularity, and the mean over the ranks from
  * 4/5 to 5/4 of each: as many to the left as to the right on a log axis. */
 struct by_popularity {
@@ -132,8 +120,8 @@ static void smooth(struct by_popularity *p)
 
 static int order_by_popularity(const struct model *m, struct by_popularity *p)
 {
-    const size_t size = (size_t)m->n_items + 1;
-    struct popular *items = malloc(size * sizeof *items);
+    int32_t *items = most_rated_items(m, &p->n);
+    const size_t size = (size_t)p->n + 1;
     p->rank = malloc(size * sizeof *p->rank);
     p->bias = malloc(size * sizeof *p->bias);
     p->smooth = malloc(size * sizeof *p->smooth);
@@ -141,15 +129,9 @@ static int order_by_popularity(const struct model *m, struct by_popularity *p)
         free(items);
         return -1;
     }
-    for (int32_t i = 0; i < m->n_items; i++) {
-        if (m->item_count[i] > 0) {
-            items[p->n++] = (struct popular){m->item_count[i], i};
-        }
-    }
-    qsort(items, (size_t)p->n, sizeof *items, compare_popular);
     for (int32_t r = 0; r < p->n; r++) {
         p->rank[r] = r + 1;
-        p->bias[r] = (double)m->item_bias[items[r].item];
+        p->bias[r] = (double)m->item_bias[items[r]];
     }
     smooth(p);
     free(items);

@@ -7,7 +7,7 @@ set -euo pipefail
 small_ratings >ratings.csv
 train als
 train bpr
-cat >exp.ini <<'INI'
+{ models_and_metric; cat; } >exp.ini <<'INI'
 [server]
 listen = 127.0.0.1:0
 threads = 1
@@ -16,14 +16,6 @@ access_log = access.log
 directory = logs
 [data]
 ratings = ratings.csv
-[model als]
-file = als.model
-[model bpr]
-file = bpr.model
-[metric satisfied]
-kind = proportion
-event = satisfied
-direction = up
 [experiment which]
 status = running
 primary = satisfied

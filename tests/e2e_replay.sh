@@ -15,7 +15,7 @@ small_ratings >ratings.csv
 train als
 train bpr
 mv ratings.csv als.model bpr.model home/
-cat >home/exp.ini <<'INI'
+{ models_and_metric; cat; } >home/exp.ini <<'INI'
 [server]
 listen = 127.0.0.1:0
 threads = 2
@@ -24,17 +24,9 @@ directory = logs
 fsync = no
 [data]
 ratings = ratings.csv
-[model als]
-file = als.model
-[model bpr]
-file = bpr.model
 [serving]
 model = als
 k = 5
-[metric satisfied]
-kind = proportion
-event = satisfied
-direction = up
 [experiment which]
 status = running
 primary = satisfied

@@ -10,7 +10,7 @@ small_ratings >ratings.csv
 } >movies.csv
 train als --epochs 3
 train bpr --epochs 3
-cat >exp.ini <<'INI'
+{ models_and_metric; cat; } >exp.ini <<'INI'
 [server]
 listen = 127.0.0.1:0
 threads = 2
@@ -20,17 +20,9 @@ fsync = no
 [data]
 ratings = ratings.csv
 titles = movies.csv
-[model als]
-file = als.model
-[model bpr]
-file = bpr.model
 [serving]
 model = als
 k = 5
-[metric satisfied]
-kind = proportion
-event = satisfied
-direction = up
 [experiment which-model]
 status = running
 primary = satisfied

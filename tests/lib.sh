@@ -48,6 +48,20 @@ train() {
     "$abtest" train "$kind" --ratings ratings.csv --model "$kind.model" --factors 4 --epochs 2 --quiet "$@" >/dev/null
 }
 
+# What a config says of the two models that were trained, and of what users are to do.
+models_and_metric() {
+    cat <<'INI'
+[model als]
+file = als.model
+[model bpr]
+file = bpr.model
+[metric satisfied]
+kind = proportion
+event = satisfied
+direction = up
+INI
+}
+
 # start NAME [options]: serves ${config:-exp.ini}; sets server, url and port. What it says goes to
 # out.NAME and err.NAME.
 start() {

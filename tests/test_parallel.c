@@ -18,29 +18,62 @@ static void assert_same(const struct factors *a, const struct factors *b)
     assert_memory_equal(a->item_bias, b->item_bias, (size_t)a->n_items * sizeof(float));
 }
 
+/* Trains `config`, whose n_threads is *n_threads, at 1, 2 and 4 threads: one result,
+ * which the caller frees. */
+static struct factors *
+train_alike(int (*train)(const struct ratings *, const void *, struct factors **),
+            const struct ratings *r, const void *config, int *n_threads)
+{
+    struct factors *first = NULL;
+    for (*n_threads = 1; *n_threads <= 4; *n_threads *= 2) {
+        struct factors *f = NULL;
+        assert_int_equal(train(r, config, &f), 0);
+        if (first) {
+            assert_same(first, f);
+            factors_free(f);
+        } else {
+            first = f;
+        }
+    }
+    *n_threads = 4;
+    return first;
+}
+
+static int train_als(const struct ratings *r, const void *config, struct factors **f)
+{
+    return als_train(r, NULL, config, NULL, f, NULL);
+}
+
+static int train_bpr(const struct ratings *r, const void *config, struct factors **f)
+{
+    return bpr_train(r, NULL, config, NULL, f, NULL);
+}
+
+static int train_ials(const struct ratings *r, const void *config, struct factors **f)
+{
+    return ials_train(r, NULL, config, NULL, f, NULL);
+}
+
+static int train_gibbs(const struct ratings *r, const void *config, struct factors **f)
+{
+    return gibbs_train(r, NULL, config, NULL, f, NULL);
+}
+
 static void als_is_the_same_at_any_number_of_threads(void **state)
 {
     (void)state;
     struct ratings *r = planted_ratings(300, 200, 0.2, 0.5, 1);
     struct als_config config = als_config_default(ALS_CONSTANT, 20);
     config.n_epochs = 3;
-    struct factors *f[3] = {NULL, NULL, NULL};
+    struct factors *f = train_alike(train_als, r, &config, &config.n_threads);
+    struct factors *other = NULL;
 
-    for (int i = 0; i < 3; i++) {
-        config.n_threads = 1 << i;
-        assert_int_equal(als_train(r, NULL, &config, NULL, &f[i], NULL), 0);
-    }
-
-    assert_same(f[0], f[1]);
-    assert_same(f[0], f[2]);
-    assert_close(factors_rmse(f[0], r, 1), factors_rmse(f[0], r, 4), 0);
+    assert_close(factors_rmse(f, r, 1), factors_rmse(f, r, 4), 0);
     config.seed++;
-    factors_free(f[1]);
-    assert_int_equal(als_train(r, NULL, &config, NULL, &f[1], NULL), 0);
-    assert_memory_not_equal(f[0]->item_factors, f[1]->item_factors, 64);
-    for (int i = 0; i < 3; i++) {
-        factors_free(f[i]);
-    }
+    assert_int_equal(als_train(r, NULL, &config, NULL, &other, NULL), 0);
+    assert_memory_not_equal(f->item_factors, other->item_factors, 64);
+    factors_free(f);
+    factors_free(other);
     ratings_free(r);
 }
 
@@ -65,18 +98,8 @@ static void als_with_features_is_the_same_at_any_number_of_threads(void **state)
                                            .column = column};
     config.features = &features;
     config.n_epochs = 3;
-    struct factors *f[3] = {NULL, NULL, NULL};
 
-    for (int i = 0; i < 3; i++) {
-        config.n_threads = 1 << i;
-        assert_int_equal(als_train(r, NULL, &config, NULL, &f[i], NULL), 0);
-    }
-
-    assert_same(f[0], f[1]);
-    assert_same(f[0], f[2]);
-    for (int i = 0; i < 3; i++) {
-        factors_free(f[i]);
-    }
+    factors_free(train_alike(train_als, r, &config, &config.n_threads));
     ratings_free(r);
 }
 
@@ -87,22 +110,13 @@ static void bpr_is_the_same_at_any_number_of_threads(void **state)
     struct bpr_config config = bpr_config_default();
     config.n_epochs = 3;
     for (int sampling = BPR_USERS; sampling <= BPR_PAIRS; sampling++) {
-        struct factors *f[3] = {NULL, NULL, NULL};
         config.sampling = (enum bpr_sampling)sampling;
         config.average = sampling == BPR_PAIRS ? 0.5 : 0;
+        struct factors *f = train_alike(train_bpr, r, &config, &config.n_threads);
 
-        for (int i = 0; i < 3; i++) {
-            config.n_threads = 1 << i;
-            assert_int_equal(bpr_train(r, NULL, &config, NULL, &f[i], NULL), 0);
-        }
-
-        assert_same(f[0], f[1]);
-        assert_same(f[0], f[2]);
-        assert_close(factors_auc(f[0], r, r, 3, 1000, 1),
-                     factors_auc(f[0], r, r, 3, 1000, 4), 0);
-        for (int i = 0; i < 3; i++) {
-            factors_free(f[i]);
-        }
+        assert_close(factors_auc(f, r, r, 3, 1000, 1), factors_auc(f, r, r, 3, 1000, 4),
+                     0);
+        factors_free(f);
     }
     ratings_free(r);
 }
@@ -113,18 +127,8 @@ static void ials_is_the_same_at_any_number_of_threads(void **state)
     struct ratings *r = planted_ratings(300, 200, 0.2, 0.5, 3);
     struct ials_config config = ials_config_default();
     config.n_epochs = 3;
-    struct factors *f[3] = {NULL, NULL, NULL};
 
-    for (int i = 0; i < 3; i++) {
-        config.n_threads = 1 << i;
-        assert_int_equal(ials_train(r, NULL, &config, NULL, &f[i], NULL), 0);
-    }
-
-    assert_same(f[0], f[1]);
-    assert_same(f[0], f[2]);
-    for (int i = 0; i < 3; i++) {
-        factors_free(f[i]);
-    }
+    factors_free(train_alike(train_ials, r, &config, &config.n_threads));
     ratings_free(r);
 }
 
@@ -135,18 +139,8 @@ static void gibbs_is_the_same_at_any_number_of_threads(void **state)
     struct gibbs_config config = gibbs_config_default();
     config.n_burn_in = 2;
     config.n_draws = config.n_kept = 3;
-    struct factors *f[3] = {NULL, NULL, NULL};
 
-    for (int i = 0; i < 3; i++) {
-        config.n_threads = 1 << i;
-        assert_int_equal(gibbs_train(r, NULL, &config, NULL, &f[i], NULL), 0);
-    }
-
-    assert_same(f[0], f[1]);
-    assert_same(f[0], f[2]);
-    for (int i = 0; i < 3; i++) {
-        factors_free(f[i]);
-    }
+    factors_free(train_alike(train_gibbs, r, &config, &config.n_threads));
     ratings_free(r);
 }
 

@@ -69,12 +69,7 @@ int als_config_check(const struct als_config *config, struct error *error)
         error_set(error, ERROR_INVALID, "alpha is %g, not in [0, 2]", config->alpha);
         return -1;
     }
-    if (config->n_epochs < 0 || config->n_threads < 1) {
-        error_set(error, ERROR_INVALID, "%d epochs on %d threads", config->n_epochs,
-                  config->n_threads);
-        return -1;
-    }
-    return 0;
+    return training_check_effort(config->n_epochs, config->n_threads, error);
 }
 
 /* One side: its rows, and what they weigh. */

@@ -46,10 +46,10 @@ int bpr_config_check(const struct bpr_config *config, struct error *error)
                   config->bias_rate, config->start_sd, config->average);
         return -1;
     }
-    if (config->n_epochs < 0 || config->n_threads < 1 || config->n_candidates < 1) {
-        error_set(error, ERROR_INVALID, "%d epochs on %d threads, %d candidates",
-                  config->n_epochs, config->n_threads, config->n_candidates);
+    if (config->n_candidates < 1) {
+        error_set(error, ERROR_INVALID, "%d candidates, not 1 or more",
+                  config->n_candidates);
         return -1;
     }
-    return 0;
+    return training_check_effort(config->n_epochs, config->n_threads, error);
 }

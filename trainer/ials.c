@@ -47,12 +47,7 @@ int ials_config_check(const struct ials_config *config, struct error *error)
         error_set(error, ERROR_INVALID, "nu is %g, not in [0, 1]", config->nu);
         return -1;
     }
-    if (config->n_epochs < 0 || config->n_threads < 1) {
-        error_set(error, ERROR_INVALID, "%d epochs on %d threads", config->n_epochs,
-                  config->n_threads);
-        return -1;
-    }
-    return 0;
+    return training_check_effort(config->n_epochs, config->n_threads, error);
 }
 
 /* One side: its positives, its rows, and what they weigh. */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/error.h"
 #include "trainer/factors.h"
 
 /* After one epoch. Quality is RMSE for models of ratings, AUC for models of ranking. */
@@ -18,6 +19,9 @@ struct epoch_report {
     int64_t n_samples;    /* ratings or samples worked through in those seconds */
     const struct factors *factors; /* as of now; NULL when quality is not measured */
 };
+
+/* ERROR_INVALID unless there are 0 or more epochs on 1 or more threads. */
+int training_check_effort(int n_epochs, int n_threads, struct error *error);
 
 /* `epoch` may be NULL. It runs in the thread that called the trainer, between epochs;
  * returning false ends the training with what has been learned so far. */

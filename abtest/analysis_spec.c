@@ -134,6 +134,24 @@ static const struct analysis_metric *metrics_of(struct analysis_source *source,
     return metrics;
 }
 
+static const struct analysis_attribute *attributes_of(struct analysis_source *source,
+                                                      const struct config *config)
+{
+    static const enum analysis_attribute_kind kinds[] = {
+        [ATTRIBUTE_STRING] = ANALYSIS_ATTRIBUTE_STRING,
+        [ATTRIBUTE_NUMBER] = ANALYSIS_ATTRIBUTE_NUMBER,
+        [ATTRIBUTE_BOOLEAN] = ANALYSIS_ATTRIBUTE_BOOLEAN,
+    };
+    struct analysis_attribute *attributes =
+        arena_zeroed(&source->arena, (size_t)config->n_attributes, sizeof *attributes);
+    for (int i = 0; attributes && i < config->n_attributes; i++) {
+        const struct attribute *from = &config->attributes[i];
+        attributes[i] = (struct analysis_attribute){from->name, kinds[from->type],
+                                                    from->cuts, from->n_cuts};
+    }
+    return attributes;
+}
+
 /* The event that answers to an item: what the config says, else the primary metric's
  * own, unless that is the exposures themselves. */
 static const char *click_of(const struct config *config, const struct experiment *from)
@@ -189,7 +207,8 @@ static int add_experiment(struct analysis_source *source, int from_config,
         arena_zeroed(&source->arena, (size_t)from->n_arms, sizeof *arms);
     const char *text =
         arena_text(&source->arena, (struct slice){config->text, config->text_len});
-    if (!arms || !metrics || !text) {
+    const struct analysis_attribute *attributes = attributes_of(source, config);
+    if (!arms || !metrics || !text || !attributes) {
         return -1;
     }
     for (int a = 0; a < from->n_arms; a++) {
@@ -220,6 +239,8 @@ static int add_experiment(struct analysis_source *source, int from_config,
         .primary = from->primary,
         .click = click_of(config, from),
         .seed = source->seed ? source->seed : 1,
+        .attributes = attributes,
+        .n_attributes = config->n_attributes,
         .guardrails = from->guardrails,
         .n_guardrails = from->n_guardrails,
     };

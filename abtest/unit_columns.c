@@ -5,12 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abtest/attribute_segments.h"
 #include "common/file.h"
 #include "common/hash.h"
 #include "common/id_map.h"
 
 #define MAX_FILE_BYTES ((size_t)4 << 30)
-#define MAX_GROUPS     64 /* of one segment; more is an identifier, not a group */
+#define MAX_GROUPS     64 /* of a column's segment; more is an identifier, no group */
 
 /* The cell at *at, unquoted in place; *at moves behind it and its separator. Returns
  * the separator: ',', '\n' or 0 at the end. */
@@ -374,6 +375,49 @@ static int attach_activity(struct unit_table *table, struct unit_segments *segme
     return 0;
 }
 
+/* Units by how much they did before: none, and thirds of those with some. The primary
+ * metric tells, or the first that knows of anything before. */
+static int attach_thirds(const struct analysis_experiment *spec,
+                         struct unit_table *table, struct unit_segments *segments,
+                         struct arena *arena)
+{
+    int metric = spec->primary;
+    for (int m = 0; m < table->n_metrics; m++) {
+        if (metric < 0 || !table->metrics[metric].before) {
+            metric = m;
+        }
+    }
+    if (metric < 0 || !table->metrics[metric].before) {
+        return 0;
+    }
+    struct unit_segments *segment = &segments[table->n_segments];
+    segment->name = arena_printf(arena, "%s before the first exposure, thirds",
+                                 spec->metrics[metric].name);
+    if (!segment->name ||
+        segment_thirds(table, table->metrics[metric].before, segment, arena) != 0) {
+        return -1;
+    }
+    table->n_segments += segment->n > 1;
+    return 0;
+}
+
+/* What requests said of their users. */
+static int attach_attributes(const struct join *join, int index,
+                             const struct analysis_experiment *spec,
+                             struct unit_table *table, struct unit_segments *segments,
+                             struct arena *arena)
+{
+    for (int i = 0; i < spec->n_attributes; i++) {
+        struct unit_segments *segment = &segments[table->n_segments];
+        if (segment_attribute(join, index, &spec->attributes[i], table, segment,
+                              arena) != 0) {
+            return -1;
+        }
+        table->n_segments += segment->n > 1;
+    }
+    return 0;
+}
+
 static int attach_other(const struct join *join,
                         const struct analysis_experiment *experiment, int other,
                         struct unit_table *table, struct unit_segments *segments,
@@ -411,9 +455,11 @@ int unit_columns_attach(const struct unit_columns *columns, const struct join *j
 {
     struct arena *arena = &room->arena;
     const char *name = spec->experiments[index].name;
+    const struct analysis_experiment *experiment = &spec->experiments[index];
     const size_t n = UNIT_COLUMNS_MAX + 2;
-    struct unit_segments *segments =
-        arena_zeroed(arena, n + (size_t)spec->n_experiments, sizeof *segments);
+    struct unit_segments *segments = arena_zeroed(
+        arena, n + (size_t)(spec->n_experiments + experiment->n_attributes),
+        sizeof *segments);
     table->covariates.names = arena_zeroed(arena, n, sizeof(const char *));
     table->covariates.values = arena_zeroed(arena, n, sizeof(double *));
     if (!segments || !table->covariates.names || !table->covariates.values) {
@@ -430,7 +476,9 @@ int unit_columns_attach(const struct unit_columns *columns, const struct join *j
             return no_memory(name, error);
         }
     }
-    if (attach_activity(table, segments, arena) != 0) {
+    if (attach_activity(table, segments, arena) != 0 ||
+        attach_thirds(experiment, table, segments, arena) != 0 ||
+        attach_attributes(join, index, experiment, table, segments, arena) != 0) {
         return no_memory(name, error);
     }
     for (int other = 0; other < spec->n_experiments; other++) {

@@ -511,6 +511,20 @@ bool audience_matches(const struct audience *audience,
     return matches(audience, audience->root, values);
 }
 
+bool audience_uses(const struct audience *audience, const char *name)
+{
+    for (int i = 0; i < audience->n_nodes; i++) {
+        const struct node *node = &audience->nodes[i];
+        const bool is_comparison = node->operation != OP_AND &&
+                                   node->operation != OP_OR &&
+                                   node->operation != OP_NOT;
+        if (is_comparison && strcmp(audience->names[node->attribute], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void append_value(struct buffer *out, enum attribute_type type,
                          const struct attribute_value *value)
 {

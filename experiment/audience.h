@@ -23,10 +23,17 @@
 
 enum attribute_type { ATTRIBUTE_STRING, ATTRIBUTE_NUMBER, ATTRIBUTE_BOOLEAN };
 
+/* Where the report may cut a number into groups; more are no groups any more. */
+#define ATTRIBUTE_MAX_CUTS 15
+
 struct attribute {
     char *name;
     enum attribute_type type;
     int line;
+    bool is_logged;                  /* with exposures: [log] attributes */
+    double cuts[ATTRIBUTE_MAX_CUTS]; /* (n_cuts) ascending: of a number, the lower ends
+                                        of the report's groups but the first */
+    int n_cuts;                      /* 0: the report cuts at quartiles */
 };
 
 /* The value of one attribute in one request; the member of its type counts. */
@@ -49,6 +56,9 @@ void audience_free(struct audience *audience);
  * known. Allocates nothing. */
 bool audience_matches(const struct audience *audience,
                       const struct attribute_value *values);
+
+/* Whether the condition asks for the attribute of that name. */
+bool audience_uses(const struct audience *audience, const char *name);
 
 /* The condition as JSON in GrowthBook's (MongoDB-like) form. */
 void audience_append_json(const struct audience *audience, struct buffer *out);

@@ -67,6 +67,7 @@ void config_free(struct config *config)
     free(config->server.access_log);
     free(config->server.admin_token);
     free(config->log.directory);
+    free(config->log.attributes);
     free(config->data.ratings);
     free(config->data.titles);
     free(config->text);

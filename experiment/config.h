@@ -41,6 +41,8 @@ struct log_config {
     enum fsync_policy fsync;
     int64_t segment_size;   /* bytes */
     int64_t segment_age_us; /* microseconds */
+    char *attributes; /* which are logged: all, audience, none, or names with commas */
+    int attributes_line; /* 0: the default */
 };
 
 struct data_config {
@@ -199,7 +201,7 @@ struct config {
     struct model_config *models;
     int n_models;
     struct serving serving;
-    struct attribute *attributes; /* of requests, for audiences */
+    struct attribute *attributes; /* of requests, for audiences and segments */
     int n_attributes;
     struct holdout holdout;
     struct metric *metrics;

@@ -365,35 +365,12 @@ static void apply_time(struct builder *builder, const struct ini_entry *entry,
     }
 }
 
-void config_add_attribute(struct builder *builder, const struct ini_entry *entry)
+/* Which they are is seen when all sections are read: config_choose_logged. */
+static void apply_attributes(struct builder *builder, const struct ini_entry *entry,
+                             struct log_config *log)
 {
-    struct config *config = builder->config;
-    const int type = find_word("string|number|boolean", entry->value);
-    if (!value_is_name(entry->key)) {
-        problems_add(builder->problems, entry->line,
-                     "\"%s\" is not a name (letters, digits, \".\", \"_\", \"-\"; at "
-                     "most %d)",
-                     entry->key, NAME_MAX_LEN);
-        return;
-    }
-    if (type < 0) {
-        problems_add(builder->problems, entry->line,
-                     "%s = %s is not known (string|number|boolean)", entry->key,
-                     entry->value);
-        return;
-    }
-    struct attribute *attributes = realloc(
-        config->attributes, ((size_t)config->n_attributes + 1) * sizeof *attributes);
-    if (!attributes) {
-        builder->problems->no_memory = true;
-        return;
-    }
-    config->attributes = attributes;
-    attributes[config->n_attributes] =
-        (struct attribute){.type = (enum attribute_type)type, .line = entry->line};
-    set_text(builder, &attributes[config->n_attributes].name, entry->key,
-             strlen(entry->key));
-    config->n_attributes += attributes[config->n_attributes].name != NULL;
+    set_text(builder, &log->attributes, entry->value, strlen(entry->value));
+    log->attributes_line = entry->line;
 }
 
 static int hex_digit(char c)
@@ -560,6 +537,9 @@ void config_apply_key(struct builder *builder, const struct config_key *key,
         return;
     case KEY_METRICS:
         apply_metrics(builder, entry, object);
+        return;
+    case KEY_ATTRIBUTES:
+        apply_attributes(builder, entry, object);
         return;
     case KEY_LAYER:
         apply_range(builder, entry, &experiment->layer, &experiment->layer_start,

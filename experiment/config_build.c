@@ -421,5 +421,6 @@ void config_build(struct builder *builder, const struct ini_file *file)
         }
         fill(builder, &file->sections[at], place);
     }
+    config_choose_logged(builder);
     free(places);
 }

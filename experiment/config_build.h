@@ -24,8 +24,14 @@ void config_build(struct builder *builder, const struct ini_file *file);
 void config_apply_key(struct builder *builder, const struct config_key *key,
                       const struct ini_entry *entry, void *object);
 
-/* One line of [attributes]: NAME = TYPE. */
+/* One line of [attributes]: NAME = TYPE, of a number perhaps with its cut points. */
 void config_add_attribute(struct builder *builder, const struct ini_entry *entry);
+
+/* Marks the attributes that go into the log, when all sections are read. */
+void config_choose_logged(struct builder *builder);
+
+/* An audience that the log cannot be held against. */
+void config_warn_of_logged(const struct config *config, struct problem_list *problems);
 
 /* One line of [force EXPERIMENT]: UNIT = ARM, the unit percent-encoded where INI would
  * take a character for its own. */

@@ -46,6 +46,7 @@ static const struct config_key keys[] = {
      WITHIN(64 * KIB, 1024 * KIB * KIB * KIB), "256MiB", 0},
     {SECTION_LOG, "segment_age", KEY_DURATION, AT(log_config, segment_age_us),
      WITHIN(SECOND, 365 * DAY), "1h", 0},
+    {SECTION_LOG, "attributes", KEY_ATTRIBUTES, 0, NO_RANGE, "all", 0},
 
     {SECTION_DATA, "ratings", KEY_PATH, AT(data_config, ratings), NO_RANGE, "", 0},
     {SECTION_DATA, "titles", KEY_PATH, AT(data_config, titles), NO_RANGE, "", 0},

@@ -15,7 +15,7 @@ enum section_kind {
     SECTION_DATA,
     SECTION_MODEL,
     SECTION_SERVING,
-    SECTION_ATTRIBUTES, /* its keys are the user's: NAME = TYPE */
+    SECTION_ATTRIBUTES, /* its keys are the user's: NAME = TYPE [CUTS] */
     SECTION_HOLDOUT,
     SECTION_METRIC,
     SECTION_EXPERIMENT,
@@ -49,6 +49,7 @@ enum key_type {
     KEY_MODEL,      /* int: index of a model */
     KEY_METRIC,     /* int: index of a metric */
     KEY_METRICS,    /* struct experiment: guardrails */
+    KEY_ATTRIBUTES, /* struct log_config: attributes, attributes_line */
     KEY_LAYER,      /* struct experiment: layer, layer_start, layer_end */
     KEY_NAME_SPACE, /* struct experiment: name_space, its start and end */
     KEY_AUDIENCE,   /* struct experiment: audience, audience_text */

@@ -129,6 +129,7 @@ void config_warn(const struct config *config, struct problem_list *problems)
             "to 0.1 is usual)",
             100 * config->holdout.share);
     }
+    config_warn_of_logged(config, problems);
     for (int i = 0; i < config->n_experiments; i++) {
         const struct experiment *experiment = &config->experiments[i];
         if (experiment->status == STATUS_RUNNING ||

@@ -65,7 +65,7 @@ int attributes_to_events(const struct config *config,
 {
     int n = 0;
     for (int i = 0; values && i < config->n_attributes; i++) {
-        if (!values[i].is_known) {
+        if (!values[i].is_known || !config->attributes[i].is_logged) {
             continue;
         }
         struct event_attribute *event = &events[n++];

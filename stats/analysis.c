@@ -133,7 +133,7 @@ int analysis_run(struct analysis *analysis, int index,
         analysis_families(analysis, result, error) != 0 ||
         analysis_adjustments_room(analysis, result, table, error) != 0 ||
         analysis_adjust(analysis, result, table, error) != 0 ||
-        analysis_stratify(result, table, error) != 0 ||
+        analysis_stratify(analysis, result, table, error) != 0 ||
         analysis_segments(analysis, result, table, error) != 0 ||
         analysis_lists(analysis, result, table, error) != 0 ||
         analysis_trust(analysis, result, table, error) != 0 ||

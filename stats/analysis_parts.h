@@ -125,7 +125,8 @@ MUST_CHECK int analysis_shown(struct analysis *analysis,
 MUST_CHECK int analysis_believe(struct experiment_result *result, struct error *error);
 
 /* Post-stratification by each segmentation, added to the contrasts' adjustments. */
-MUST_CHECK int analysis_stratify(struct experiment_result *result,
+MUST_CHECK int analysis_stratify(struct analysis *analysis,
+                                 struct experiment_result *result,
                                  const struct unit_table *table, struct error *error);
 
 /* Room for the adjustments of every contrast. */

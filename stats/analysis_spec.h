@@ -79,6 +79,19 @@ struct analysis_weights {
                               arm that config does not have */
 };
 
+/* What requests say of their user, by which the report tells groups apart. */
+enum analysis_attribute_kind {
+    ANALYSIS_ATTRIBUTE_STRING,
+    ANALYSIS_ATTRIBUTE_NUMBER,
+    ANALYSIS_ATTRIBUTE_BOOLEAN,
+};
+struct analysis_attribute {
+    const char *name;
+    enum analysis_attribute_kind kind;
+    const double *cuts; /* (n_cuts) of a number, ascending: groups begin there */
+    int n_cuts;         /* 0: at quartiles */
+};
+
 struct analysis_experiment {
     const char *name;
     const char *hypothesis;  /* NULL when none was written */
@@ -104,9 +117,11 @@ struct analysis_experiment {
     int n_arms;
     const struct analysis_metric *metrics; /* (n_metrics) */
     int n_metrics;
-    int primary;           /* index into metrics, or -1 */
-    uint64_t seed;         /* of bootstrap intervals */
-    const char *click;     /* event that answers to an item of a list; NULL: none */
+    int primary;       /* index into metrics, or -1 */
+    uint64_t seed;     /* of bootstrap intervals */
+    const char *click; /* event that answers to an item of a list; NULL: none */
+    const struct analysis_attribute *attributes; /* (n_attributes) */
+    int n_attributes;
     const int *guardrails; /* (n_guardrails) indices into metrics */
     int n_guardrails;
     const struct analysis_weights *weights; /* (n_weights), one per config seen */

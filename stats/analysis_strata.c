@@ -109,15 +109,21 @@ out:
     return rc;
 }
 
-int analysis_stratify(struct experiment_result *result, const struct unit_table *table,
-                      struct error *error)
+int analysis_stratify(struct analysis *analysis, struct experiment_result *result,
+                      const struct unit_table *table, struct error *error)
 {
-    for (int m = 0; m < result->spec->n_metrics; m++) {
-        const struct analysis_metric *metric = &result->spec->metrics[m];
-        for (int s = 0; s < table->n_segments; s++) {
+    for (int s = 0; s < table->n_segments; s++) {
+        /* The report outlives the table, and names it. */
+        struct unit_segments segments = table->segments[s];
+        segments.name = arena_text(&analysis->arena, slice_of(segments.name));
+        if (!segments.name) {
+            return analysis_no_memory(result, error);
+        }
+        for (int m = 0; m < result->spec->n_metrics; m++) {
+            const struct analysis_metric *metric = &result->spec->metrics[m];
             if (analysis_is_of_sums(metric) && metric->kind != ANALYSIS_RATIO &&
-                !table->segments[s].is_experiment &&
-                stratify_metric(result, table, m, &table->segments[s], error) != 0) {
+                !segments.is_experiment &&
+                stratify_metric(result, table, m, &segments, error) != 0) {
                 return -1;
             }
         }

@@ -12,6 +12,8 @@
 #ifndef STATS_JOIN_H
 #define STATS_JOIN_H
 
+#include <stdbool.h>
+
 #include "common/error.h"
 #include "common/slice.h"
 #include "stats/analysis_spec.h"
@@ -87,5 +89,29 @@ MUST_CHECK int join_table(const struct join *join, int experiment,
 MUST_CHECK int join_other_arms(const struct join *join, int other,
                                const struct unit_table *table, int *group,
                                struct error *error);
+
+/* What exposures said of their users. Every different thing that was said, all
+ * attributes of an exposure together, is a set; sets are in no order that means
+ * anything. */
+enum join_attribute_type {
+    JOIN_ATTRIBUTE_STRING,
+    JOIN_ATTRIBUTE_NUMBER,
+    JOIN_ATTRIBUTE_BOOLEAN,
+};
+struct join_attribute {
+    enum join_attribute_type type;
+    struct slice text; /* of a string; valid until join_free */
+    double number;     /* of a number; of a boolean 0 or 1 */
+};
+int join_n_attribute_sets(const struct join *join);
+
+/* The attribute called `name` in a set; false when it is not in it. */
+bool join_attribute(const struct join *join, int set, struct slice name,
+                    struct join_attribute *attribute);
+
+/* The set of each unit of `table` (rows of `experiment` of the measured spec) at its
+ * first exposure, -1 where nothing was said: set (n_units) is filled. */
+void join_unit_attributes(const struct join *join, int experiment,
+                          const struct unit_table *table, int *set);
 
 #endif

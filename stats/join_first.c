@@ -50,15 +50,19 @@ static int find_assignment(struct join *join, const struct event_assignment *ass
     return 0;
 }
 
-/* The arms of `user`, its index. */
+/* The arms of `user`, its index, and what was said of it. */
 static int see_shape(struct join *join, const struct join_shape *shape, int32_t user,
-                     int64_t ts_us)
+                     int64_t ts_us, struct slice attributes)
 {
     for (int i = 0; i < shape->n; i++) {
-        struct join_unit *unit =
-            join_find_unit(&join->experiments[shape->experiment[i]], user);
+        struct join_experiment *experiment = &join->experiments[shape->experiment[i]];
+        struct join_unit *unit = join_find_unit(experiment, user);
         if (!unit) {
             return join_no_memory(join);
+        }
+        if (join_see_attributes(join, experiment, user, unit->first_ts_us, ts_us,
+                                attributes) != 0) {
+            return -1;
         }
         join_see_unit(join, unit, shape->arm[i], shape->config, ts_us);
     }
@@ -97,10 +101,14 @@ static int keep_user(struct join *join, int32_t user, bool is_exposed)
     return 0;
 }
 
-/* An event that does not fit into a batch. */
+/* An event that does not fit into a batch, or says more than its user's arms. */
 static int read_large(struct join *join, const struct event *event)
 {
     struct join_shape shape;
+    struct slice attributes;
+    if (join_encode_attributes(join, event, &attributes) != 0) {
+        return -1;
+    }
     const int32_t user = id_map_add(join->users, event->user);
     if (user == ID_NONE) {
         return join_no_memory(join);
@@ -111,7 +119,7 @@ static int read_large(struct join *join, const struct event *event)
     int from = 0;
     while (from < event->n_assignments) {
         if (make_shape(join, event, from, &shape) != 0 ||
-            see_shape(join, &shape, user, event->ts_us) != 0) {
+            see_shape(join, &shape, user, event->ts_us, attributes) != 0) {
             return -1;
         }
         from += JOIN_SHAPE_ARMS;
@@ -140,7 +148,8 @@ int join_first_end(struct join *join)
     for (int i = 0; i < batch->n; i++) {
         const struct join_fact *fact = &batch->facts[i];
         if (keep_user(join, fact->user, fact->is_exposure) != 0 ||
-            see_shape(join, &fact->shape, fact->user, fact->ts_us) != 0) {
+            see_shape(join, &fact->shape, fact->user, fact->ts_us,
+                      (struct slice){"", 0}) != 0) {
             return -1;
         }
     }
@@ -152,7 +161,8 @@ int join_first_end(struct join *join)
 static int read_user(struct join *join, const struct event *event)
 {
     const bool is_exposure = event->type == EVENT_EXPOSURE;
-    if (event->user.len > JOIN_USER_MAX || event->n_assignments > JOIN_SHAPE_ARMS) {
+    if (event->user.len > JOIN_USER_MAX || event->n_assignments > JOIN_SHAPE_ARMS ||
+        event->n_attributes > 0) {
         return read_large(join, event);
     }
     struct join_shape *shape = &join->shapes[event->shape % JOIN_SHAPES];

@@ -119,6 +119,27 @@ static void put_users(const struct join *join, struct buffer *to)
     }
 }
 
+static void put_attribute_sets(const struct join *join, struct buffer *to)
+{
+    const int32_t n = id_map_count(join->attribute_sets);
+    bytes_put(to, (uint64_t)n, 8);
+    for (int32_t i = 0; i < n; i++) {
+        bytes_put_slice(to, id_map_id(join->attribute_sets, i));
+    }
+}
+
+static void put_attributes(const struct join_experiment *experiment, int32_t n_users,
+                           struct buffer *to)
+{
+    const int32_t n = experiment->attributes_capacity < n_users
+                          ? experiment->attributes_capacity
+                          : n_users;
+    bytes_put(to, (uint64_t)n, 8);
+    for (int32_t u = 0; u < n; u++) {
+        bytes_put(to, (uint32_t)experiment->attributes[u], 4);
+    }
+}
+
 static void put_units(const struct join_experiment *experiment, int32_t n_users,
                       struct buffer *to)
 {
@@ -179,6 +200,7 @@ static void put_experiments(const struct join *join, struct buffer *to)
             bytes_put_slice(to, id_map_id(experiment->arms, a));
         }
         put_units(experiment, n_users, to);
+        put_attributes(experiment, n_users, to);
         bytes_put(to, (uint64_t)experiment->n_early, 8);
         bytes_put(to, (uint64_t)experiment->n_late, 8);
         const int n_metrics = experiment->spec ? experiment->n_metrics : 0;
@@ -234,6 +256,7 @@ int join_encode(const struct join *join, struct buffer *to)
     put_evidence(&join->evidence, to);
     put_configs(join, to);
     put_users(join, to);
+    put_attribute_sets(join, to);
     put_experiments(join, to);
     id_seen_save(join->seen, to);
     put_repeats(join, to);

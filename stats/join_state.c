@@ -37,10 +37,11 @@ struct join *join_new(const char *path)
     join->experiment_names = id_map_new();
     join->config_hashes = id_map_new();
     join->event_names = id_map_new();
+    join->attribute_sets = id_map_new();
     join->evidence.first_ts_us = INT64_MAX;
     join->evidence.last_ts_us = INT64_MIN;
     if (!join->path || !join->seen || !join->users || !join->experiment_names ||
-        !join->config_hashes || !join->event_names) {
+        !join->config_hashes || !join->event_names || !join->attribute_sets) {
         join_free(join);
         return NULL;
     }
@@ -363,6 +364,12 @@ static int merge_experiment(struct join *into, const struct join *from, int inde
             free(arm_of);
             return -1;
         }
+        if (join_see_attributes(into, to, user_of[u], at->first_ts_us,
+                                unit->first_ts_us,
+                                join_attributes_of(from, experiment, u)) != 0) {
+            free(arm_of);
+            return -1;
+        }
         join_see_unit(into, at, unit->arm >= 0 ? arm_of[unit->arm] : unit->arm,
                       config_of[unit->config], unit->first_ts_us);
     }
@@ -425,6 +432,7 @@ void join_free(struct join *join)
         free(experiment->metrics);
         join_lists_free(&experiment->lists);
         free(experiment->units);
+        free(experiment->attributes);
         id_map_free(experiment->arms);
     }
     free(join->is_busy);
@@ -440,6 +448,8 @@ void join_free(struct join *join)
     id_map_free(join->experiment_names);
     id_map_free(join->config_hashes);
     id_map_free(join->event_names);
+    id_map_free(join->attribute_sets);
+    buffer_free(&join->attribute_set);
     arena_free(&join->arena);
     free(join);
 }

@@ -5,6 +5,7 @@
  * join_second.c the second: values, by join_values.c; join_repeat.c: of copies, one
  * join_state.c  the memory of it all
  * join_table.c  the rows of an experiment
+ * join_attributes.c  what exposures said of their users
  * join_save.c   all of it as a file, for a reading that goes on; join_load.c: back
  */
 #ifndef STATS_JOIN_STATE_H
@@ -16,6 +17,7 @@
 #include <stdint.h>
 
 #include "common/arena.h"
+#include "common/buffer.h"
 #include "common/id_map.h"
 #include "logs/logs.h"
 #include "stats/analysis_spec.h"
@@ -108,6 +110,10 @@ struct join_experiment {
     struct join_unit
         *units; /* (n_units) of the join, but perhaps fewer: see capacity */
     int32_t capacity;
+    /* Of each unit what was said at its first exposure: index of join.attribute_sets,
+     * or ID_NONE. Fewer than units, or NULL, where less was said. */
+    int32_t *attributes;
+    int32_t attributes_capacity;
     const struct analysis_experiment *spec; /* NULL when nobody asks for it */
     struct join_metric *metrics;            /* (n_metrics) */
     int n_metrics; /* of the spec, or of the state that is gone on from */
@@ -189,6 +195,8 @@ struct join {
     struct id_map *experiment_names;
     struct join_experiment *experiments; /* by index of experiment_names */
     int n_experiments;
+    struct id_map *attribute_sets; /* what an exposure said, encoded */
+    struct buffer attribute_set;   /* of the exposure at hand */
     struct id_map *config_hashes;
     struct join_config *configs; /* by index of config_hashes */
     int config_capacity, last_config;
@@ -260,6 +268,20 @@ void join_see_config(struct join_config *config, int64_t first_ts_us,
                      int64_t newest_ts_us);
 void join_see_unit(const struct join *join, struct join_unit *unit, int arm, int config,
                    int64_t ts_us);
+
+/* Takes in that `set`, attributes as join_encode_attributes gives them (empty: none),
+ * were said at an exposure, before join_see_unit is told of it; first_ts_us is of the
+ * unit so far. Of two at one time the greater counts, whatever their order. */
+MUST_CHECK int join_see_attributes(struct join *join,
+                                   struct join_experiment *experiment, int32_t user,
+                                   int64_t first_ts_us, int64_t ts_us,
+                                   struct slice set);
+MUST_CHECK int join_encode_attributes(struct join *join, const struct event *event,
+                                      struct slice *set);
+
+/* What is known of `user`; empty: nothing. */
+struct slice join_attributes_of(const struct join *join,
+                                const struct join_experiment *experiment, int32_t user);
 
 /* Adds what another part of the first reading gathered. */
 MUST_CHECK int join_merge(struct join *into, const struct join *from);

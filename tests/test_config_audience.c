@@ -5,9 +5,9 @@
 #include "experiment/audience.h"
 
 static const struct attribute attributes[] = {
-    {(char[]){"country"}, ATTRIBUTE_STRING, 1},
-    {(char[]){"age"}, ATTRIBUTE_NUMBER, 2},
-    {(char[]){"premium"}, ATTRIBUTE_BOOLEAN, 3},
+    {.name = (char[]){"country"}, .type = ATTRIBUTE_STRING},
+    {.name = (char[]){"age"}, .type = ATTRIBUTE_NUMBER},
+    {.name = (char[]){"premium"}, .type = ATTRIBUTE_BOOLEAN},
 };
 
 #define N_ATTRIBUTES 3

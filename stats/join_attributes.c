@@ -136,3 +136,49 @@ void join_unit_attributes(const struct join *join, int experiment,
                      : -1;
     }
 }
+
+static int damaged(struct join *join)
+{
+    return join_set_stale(join, "it is damaged");
+}
+
+int join_get_attribute_sets(struct join *join, struct bytes *from)
+{
+    const size_t n = bytes_get_count(from, 8);
+    for (size_t i = 0; i < n; i++) {
+        const struct slice set = bytes_get_slice(from);
+        if (from->failed) {
+            return damaged(join);
+        }
+        const int32_t at = id_map_add(join->attribute_sets, set);
+        if (at == ID_NONE) {
+            return join_no_memory(join);
+        }
+        if ((size_t)at != i) {
+            return damaged(join);
+        }
+    }
+    return from->failed ? damaged(join) : 0;
+}
+
+int join_get_attributes(struct join *join, struct join_experiment *experiment,
+                        struct bytes *from)
+{
+    const size_t n = bytes_get_count(from, 4);
+    if (from->failed || n > (size_t)join->n_old_users) {
+        return damaged(join);
+    }
+    experiment->attributes = n ? calloc(n, sizeof *experiment->attributes) : NULL;
+    if (n && !experiment->attributes) {
+        return join_no_memory(join);
+    }
+    experiment->attributes_capacity = (int32_t)n;
+    for (size_t u = 0; u < n; u++) {
+        experiment->attributes[u] = (int32_t)bytes_get(from, 4);
+        if (experiment->attributes[u] < ID_NONE ||
+            experiment->attributes[u] >= id_map_count(join->attribute_sets)) {
+            return damaged(join);
+        }
+    }
+    return 0;
+}

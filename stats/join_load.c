@@ -202,47 +202,6 @@ static int get_units(struct join *join, struct join_experiment *experiment,
     return 0;
 }
 
-static int get_attribute_sets(struct join *join, struct bytes *from)
-{
-    const size_t n = bytes_get_count(from, 8);
-    for (size_t i = 0; i < n; i++) {
-        const struct slice set = bytes_get_slice(from);
-        if (from->failed) {
-            return damaged(join);
-        }
-        const int32_t at = id_map_add(join->attribute_sets, set);
-        if (at == ID_NONE) {
-            return join_no_memory(join);
-        }
-        if ((size_t)at != i) {
-            return damaged(join);
-        }
-    }
-    return from->failed ? damaged(join) : 0;
-}
-
-static int get_attributes(struct join *join, struct join_experiment *experiment,
-                          struct bytes *from)
-{
-    const size_t n = bytes_get_count(from, 4);
-    if (from->failed || n > (size_t)join->n_old_users) {
-        return damaged(join);
-    }
-    experiment->attributes = n ? calloc(n, sizeof *experiment->attributes) : NULL;
-    if (n && !experiment->attributes) {
-        return join_no_memory(join);
-    }
-    experiment->attributes_capacity = (int32_t)n;
-    for (size_t u = 0; u < n; u++) {
-        experiment->attributes[u] = (int32_t)bytes_get(from, 4);
-        if (experiment->attributes[u] < ID_NONE ||
-            experiment->attributes[u] >= id_map_count(join->attribute_sets)) {
-            return damaged(join);
-        }
-    }
-    return 0;
-}
-
 static int get_singles(struct join *join, struct join_sample *sample,
                        struct bytes *from)
 {
@@ -328,7 +287,7 @@ static int get_experiment(struct join *join, size_t index, struct bytes *from)
         }
     }
     if (get_units(join, experiment, from) != 0 ||
-        get_attributes(join, experiment, from) != 0) {
+        join_get_attributes(join, experiment, from) != 0) {
         return -1;
     }
     experiment->n_early = (int64_t)bytes_get(from, 8);
@@ -447,7 +406,8 @@ int join_decode(struct join *join, struct slice file)
     }
     if (get_segments(join, &from) != 0 || get_evidence(join, &from) != 0 ||
         get_configs(join, &from) != 0 || get_users(join, &from) != 0 ||
-        get_attribute_sets(join, &from) != 0 || get_experiments(join, &from) != 0) {
+        join_get_attribute_sets(join, &from) != 0 ||
+        get_experiments(join, &from) != 0) {
         return -1;
     }
     if (id_seen_load(join->seen, &from) != 0) {

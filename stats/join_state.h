@@ -283,6 +283,13 @@ MUST_CHECK int join_encode_attributes(struct join *join, const struct event *eve
 struct slice join_attributes_of(const struct join *join,
                                 const struct join_experiment *experiment, int32_t user);
 
+/* Both lists of it, back from the file of a state. */
+struct bytes;
+MUST_CHECK int join_get_attribute_sets(struct join *join, struct bytes *from);
+MUST_CHECK int join_get_attributes(struct join *join,
+                                   struct join_experiment *experiment,
+                                   struct bytes *from);
+
 /* Adds what another part of the first reading gathered. */
 MUST_CHECK int join_merge(struct join *into, const struct join *from);
 MUST_CHECK int join_order_configs(struct join *join);

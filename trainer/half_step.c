@@ -7,16 +7,19 @@
 
 #include "common/rng.h"
 #include "trainer/cholesky.h"
+#include "trainer/heavy_rows.h"
 #include "trainer/normal.h"
 
 #define GROUP          CHOLESKY_LANES /* rows solved together */
 #define GROUPS_A_TASK  2
+#define HEAVY_A_TASK   2
 #define INLINE         static inline __attribute__((always_inline))
 #define GRAM_PART_ROWS 4096 /* rows of one partial sum of the gramian */
 
 void half_step_by_user(struct half_step *step, const struct ratings *ratings)
 {
     step->n_rows = ratings->n_users;
+    step->n_cols = ratings->n_items;
     step->start = ratings->user_start;
     step->col = ratings->user_item;
     step->rating = ratings->user_rating;
@@ -25,6 +28,7 @@ void half_step_by_user(struct half_step *step, const struct ratings *ratings)
 void half_step_by_item(struct half_step *step, const struct ratings *ratings)
 {
     step->n_rows = ratings->n_items;
+    step->n_cols = ratings->n_users;
     step->start = ratings->item_start;
     step->col = ratings->item_user;
     step->rating = ratings->item_rating;
@@ -119,8 +123,7 @@ static void gather(const struct half_step *step, int64_t begin, int64_t end,
     gather_explicit(step, begin, end, rows);
 }
 
-static void accumulate(const struct half_step *step, int32_t row, float *rows,
-                       float *sums)
+static void clear_sums(const struct half_step *step, float *sums)
 {
     const size_t size = (size_t)step->stride * (size_t)step->stride * sizeof *sums;
     if (step->prior) {
@@ -128,17 +131,48 @@ static void accumulate(const struct half_step *step, int32_t row, float *rows,
     } else {
         memset(sums, 0, size);
     }
-    const int64_t end = step->start[row + 1], n_ratings = step->start[step->n_rows];
-    for (int64_t at = step->start[row]; at < end; at += NORMAL_BATCH) {
+}
+
+/* What to fetch while ratings [at, until) of [.., end) are added. */
+static struct normal_ahead ahead_of(const struct half_step *step, int64_t at,
+                                    int64_t until, int64_t end, int64_t next)
+{
+    int64_t from = at + NORMAL_BATCH, n = until - at; /* the next row's follow */
+    if (next != end) {
+        from = until < end ? until : next;
+        n = until < end && end - until < NORMAL_BATCH ? end - until : NORMAL_BATCH;
+    }
+    const bool is_there = from + n <= step->start[step->n_rows];
+    return (struct normal_ahead){step->Y, step->col + (is_there ? from : 0),
+                                 is_there ? (int)n : 0};
+}
+
+/* Adds ratings [begin, end); the thread probably goes on at `next`. */
+static void accumulate(const struct half_step *step, int64_t begin, int64_t end,
+                       int64_t next, float *rows, float *sums)
+{
+    for (int64_t at = begin; at < end; at += NORMAL_BATCH) {
         const int64_t until = at + NORMAL_BATCH < end ? at + NORMAL_BATCH : end;
-        struct normal_ahead ahead = {step->Y, step->col + at, 0};
-        if (until + NORMAL_BATCH <= n_ratings) { /* mostly the next row's */
-            ahead.row += NORMAL_BATCH;
-            ahead.n_rows = (int)(until - at);
-        }
+        const struct normal_ahead ahead = ahead_of(step, at, until, end, next);
         gather(step, at, until, rows);
         normal_add_ahead(rows, (int)(until - at), step->n + 1, sums, &ahead);
     }
+}
+
+/* Part p of heavy row h. */
+static void accumulate_part(const struct half_step *step,
+                            const struct heavy_rows *heavy, int32_t h, int p,
+                            float *rows)
+{
+    const size_t n_bounds = (size_t)heavy->n_parts + 1;
+    const int64_t *bounds = heavy->bounds + (size_t)h * n_bounds + (size_t)p;
+    float *sums = heavy->sums + (size_t)h * (size_t)step->stride * (size_t)step->stride;
+    const int64_t next =
+        h + 1 < heavy->n ? bounds[n_bounds] : step->start[step->n_rows];
+    if (p == 0) {
+        clear_sums(step, sums);
+    }
+    accumulate(step, bounds[0], bounds[1], next, rows, sums);
 }
 
 static void draw_noise(const struct half_step *step, int32_t row, int lane,
@@ -176,66 +210,103 @@ static void add_centre(const struct half_step *step, int32_t row, float ridge,
     }
 }
 
-/* Solves rows [first, first + GROUP). Returns the first that cannot be, or -1. */
-static int32_t solve_group(const struct half_step *step, int32_t first,
-                           struct workspace *w)
+/* The equations of one lane: row order[at], or none. */
+static const float *prepare_lane(const struct half_step *step,
+                                 const struct heavy_rows *heavy, int32_t at, int lane,
+                                 float ridge[GROUP], float last_ridge[GROUP],
+                                 struct workspace *w)
+{
+    const size_t size = (size_t)step->stride * (size_t)step->stride;
+    float *sums = w->sums + (size_t)lane * size;
+    const int32_t row = at < step->n_rows ? heavy->order[at] : -1;
+    ridge[lane] = last_ridge[lane] = 1;
+    if (row < 0 || (step->start[row] == step->start[row + 1] && !step->is_draw)) {
+        memset(sums, 0, size * sizeof *sums); /* solved by zeros, or by the centre */
+        if (row >= 0) {
+            add_centre(step, row, 1, 1, sums);
+        }
+        return sums;
+    }
+    if (at < heavy->n) {
+        sums = heavy->sums + (size_t)at * size;
+    } else {
+        const int64_t end = step->start[row + 1];
+        clear_sums(step, sums);
+        accumulate(step, step->start[row], end, end, w->rows, sums);
+    }
+    ridge[lane] = step->ridge[row];
+    last_ridge[lane] = step->last_ridge[row];
+    add_centre(step, row, ridge[lane], last_ridge[lane], sums);
+    if (step->is_draw) {
+        draw_noise(step, row, lane, w->noise);
+    }
+    return sums;
+}
+
+/* Solves rows order[first, first + GROUP), the heavy ones of which are accumulated.
+ * Returns the first that cannot be, or -1. */
+static int32_t solve_group(const struct half_step *step, const struct heavy_rows *heavy,
+                           int32_t first, struct workspace *w)
 {
     const float *sums[GROUP];
     float ridge[GROUP], last_ridge[GROUP];
-    const size_t size = (size_t)step->stride * (size_t)step->stride;
     for (int lane = 0; lane < GROUP; lane++) {
-        const int32_t row = first + lane;
-        float *to = w->sums + (size_t)lane * size;
-        sums[lane] = to;
-        ridge[lane] = last_ridge[lane] = 1;
-        if (row >= step->n_rows ||
-            (step->start[row] == step->start[row + 1] && !step->is_draw)) {
-            memset(to, 0, size * sizeof *to); /* solved by zeros, or by the centre */
-            if (row < step->n_rows) {
-                add_centre(step, row, 1, 1, to);
-            }
-            continue;
-        }
-        accumulate(step, row, w->rows, to);
-        ridge[lane] = step->ridge[row];
-        last_ridge[lane] = step->last_ridge[row];
-        add_centre(step, row, ridge[lane], last_ridge[lane], to);
-        if (step->is_draw) {
-            draw_noise(step, row, lane, w->noise);
-        }
+        sums[lane] =
+            prepare_lane(step, heavy, first + lane, lane, ridge, last_ridge, w);
     }
     const unsigned bad =
         cholesky_solve(sums, step->n, ridge, last_ridge,
                        step->is_draw ? w->noise : NULL, w->scratch, w->z);
     for (int lane = 0; lane < GROUP && first + lane < step->n_rows; lane++) {
+        const int32_t row = heavy->order[first + lane];
         if (bad >> lane & 1) {
-            return first + lane;
+            return row;
         }
-        store(step, first + lane, w->z + (size_t)lane * (size_t)step->n);
+        store(step, row, w->z + (size_t)lane * (size_t)step->n);
     }
     return -1;
 }
 
-int half_step_run(const struct half_step *step, const char *what, int n_threads,
-                  struct error *error)
+/* Returns the threads that had no memory. */
+static int run_threads(const struct half_step *step, const struct heavy_rows *heavy,
+                       int n_threads, int32_t *bad_row)
 {
-    int32_t bad_row = -1;
     int n_failed = 0;
 #pragma omp parallel num_threads(n_threads) reduction(+ : n_failed)
     {
         struct workspace w = {0};
         n_failed = workspace_init(&w, step->n, step->stride) != 0;
+        for (int p = 0; heavy->n && p < heavy->n_parts; p++) {
+#pragma omp for schedule(dynamic, HEAVY_A_TASK)
+            for (int32_t h = 0; h < heavy->n; h++) {
+                if (!n_failed) {
+                    accumulate_part(step, heavy, h, p, w.rows);
+                }
+            }
+        }
 #pragma omp for schedule(dynamic, GROUPS_A_TASK)
         for (int32_t group = 0; group < (step->n_rows - 1) / GROUP + 1; group++) {
-            const int32_t bad = n_failed ? -1 : solve_group(step, group * GROUP, &w);
+            const int32_t bad =
+                n_failed ? -1 : solve_group(step, heavy, group * GROUP, &w);
             if (bad >= 0) {
 #pragma omp atomic write
-                bad_row = bad;
+                *bad_row = bad;
             }
         }
         normal_free(w.memory);
     }
-    if (n_failed) {
+    return n_failed;
+}
+
+int half_step_run(const struct half_step *step, const char *what, int n_threads,
+                  struct error *error)
+{
+    struct heavy_rows heavy;
+    int32_t bad_row = -1;
+    const bool has_memory = heavy_rows_init(&heavy, step) == 0 &&
+                            run_threads(step, &heavy, n_threads, &bad_row) == 0;
+    heavy_rows_free(&heavy);
+    if (!has_memory) {
         error_set(error, ERROR_NOMEM, "no memory for the equations of a %s", what);
         return -1;
     }

@@ -27,9 +27,10 @@ struct half_step {
     int n;      /* unknowns of a row */
     int stride; /* floats of a row of X and Y */
 
-    int32_t n_rows;       /* of X; the ratings by row: */
+    int32_t n_rows;       /* of X */
+    int32_t n_cols;       /* rows of Y; the ratings by row of X: */
     const int64_t *start; /* (n_rows + 1) */
-    const int32_t *col;   /* row of Y */
+    const int32_t *col;   /* row of Y, ascending within a row */
     const float *rating;
 
     const float *Y;

@@ -10,11 +10,6 @@ static uint64_t splitmix64(uint64_t *state)
     return z ^ z >> 31;
 }
 
-static uint64_t rotate_left(uint64_t x, int bits)
-{
-    return x << bits | x >> (64 - bits);
-}
-
 void rng_init(struct rng *rng, uint64_t seed, uint64_t stream)
 {
     uint64_t state = stream;
@@ -22,20 +17,6 @@ void rng_init(struct rng *rng, uint64_t seed, uint64_t stream)
     for (int i = 0; i < 4; i++) {
         rng->s[i] = splitmix64(&state);
     }
-}
-
-uint64_t rng_next(struct rng *rng)
-{
-    uint64_t *s = rng->s;
-    const uint64_t result = rotate_left(s[0] + s[3], 23) + s[0];
-    const uint64_t t = s[1] << 17;
-    s[2] ^= s[0];
-    s[3] ^= s[1];
-    s[1] ^= s[2];
-    s[0] ^= s[3];
-    s[2] ^= t;
-    s[3] = rotate_left(s[3], 45);
-    return result;
 }
 
 uint64_t rng_below(struct rng *rng, uint64_t n)

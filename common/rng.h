@@ -16,7 +16,22 @@ struct rng {
 
 void rng_init(struct rng *rng, uint64_t seed, uint64_t stream);
 
-uint64_t rng_next(struct rng *rng); /* uniform over all 64-bit values */
+/* Uniform over all 64-bit values. In the header, because loops that draw millions of
+ * times must not pay for a call. */
+static inline uint64_t rng_next(struct rng *rng)
+{
+    uint64_t *s = rng->s;
+    const uint64_t sum = s[0] + s[3];
+    const uint64_t result = (sum << 23 | sum >> 41) + s[0];
+    const uint64_t t = s[1] << 17;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = s[3] << 45 | s[3] >> 19;
+    return result;
+}
 
 /* Uniform in [0, n), n > 0, without modulo bias (Lemire, ACM TOMACS 29 (2019) 3). */
 uint64_t rng_below(struct rng *rng, uint64_t n);

@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "common/rng.h"
 #include "tests/planted.h"
+#include "trainer/bpr_step.h"
 #include "trainer/trainer.h"
 
 static struct factors *train(const struct ratings *r, const struct bpr_config *config)
@@ -92,6 +94,97 @@ static void a_step_follows_the_gradient(void **state)
     factors_free(before);
     factors_free(after);
     ratings_free(r);
+}
+
+enum { STRIDE = 16, N_STEP_USERS = 8, N_STEP_ITEMS = 40, N_GROUPS = 12 };
+
+struct step_rows {
+    float X[N_STEP_USERS * STRIDE], Y[N_STEP_ITEMS * STRIDE];
+};
+
+/* One step as bpr.h has it, in double precision. */
+static double naive_step(struct step_rows *rows, int32_t user, int32_t i, int32_t j)
+{
+    float *u = rows->X + (ptrdiff_t)user * STRIDE;
+    float *vi = rows->Y + (ptrdiff_t)i * STRIDE, *vj = rows->Y + (ptrdiff_t)j * STRIDE;
+    double x = 0;
+    for (int f = 0; f < STRIDE; f++) {
+        x += (double)u[f] * ((double)vi[f] - (double)vj[f]);
+    }
+    const double sigma = 1 / (1 + exp(-x)), g = 1 - sigma;
+    for (int f = 0; f < STRIDE; f++) {
+        const double uf = (double)u[f], p = (double)vi[f], q = (double)vj[f];
+        u[f] = (float)(uf + 0.1 * (g * (p - q) - 0.02 * uf));
+        vi[f] = (float)(p + 0.05 * (g * uf - 0.02 * p));
+        vj[f] = (float)(q + 0.05 * (-g * uf - 0.02 * q));
+    }
+    return sigma;
+}
+
+/* Four users a group; where items are few, most groups share one and some items are
+ * wanted by one user of the group and not by another. */
+static void check_steps(int32_t n_items, int lane)
+{
+    /* Static: vectors want their alignment, and rows of a group their place. */
+    static _Alignas(64) struct step_rows fast, naive;
+    static _Alignas(64) float rate[3][STRIDE];
+    struct bpr_group groups[N_GROUPS];
+    double product[BPR_GROUP] = {1, 1, 1, 1}, expected[BPR_GROUP] = {1, 1, 1, 1};
+    struct rng rng;
+    rng_init(&rng, 9, (uint64_t)n_items);
+    for (int f = 0; f < STRIDE; f++) {
+        rate[0][f] = 0.1F, rate[1][f] = 0.05F, rate[2][f] = 0.02F;
+    }
+    for (size_t f = 0; f < sizeof fast / sizeof(float); f++) {
+        ((float *)&fast)[f] = (float)(0.5 * rng_normal(&rng));
+    }
+    naive = fast;
+    for (int g = 0; g < N_GROUPS; g++) {
+        for (int l = 0; l < BPR_GROUP; l++) {
+            groups[g].user[l] = l + 4 * (int32_t)rng_below(&rng, 2);
+            groups[g].item[l] = (int32_t)rng_below(&rng, (uint64_t)n_items);
+            do {
+                groups[g].item[4 + l] = (int32_t)rng_below(&rng, (uint64_t)n_items);
+            } while (groups[g].item[4 + l] == groups[g].item[l]);
+        }
+    }
+    const struct bpr_rates rates = {STRIDE, rate[0], rate[1], rate[2]};
+    const struct bpr_rows rows = {fast.X, fast.Y};
+    const struct bpr_samples samples = {groups, NULL, N_GROUPS, 1};
+
+    if (lane < 0) {
+        bpr_steps(&rates, &rows, &samples, product);
+    } else {
+        bpr_steps_of_lane(&rates, &rows, &samples, lane, product);
+    }
+
+    for (int g = 0; g < N_GROUPS; g++) {
+        for (int l = 0; l < BPR_GROUP; l++) {
+            if (lane < 0 || l == lane) {
+                expected[l] *= naive_step(&naive, groups[g].user[l], groups[g].item[l],
+                                          groups[g].item[4 + l]);
+            }
+        }
+    }
+    for (size_t f = 0; f < sizeof fast / sizeof(float); f++) {
+        assert_close((double)((float *)&fast)[f], (double)((float *)&naive)[f], 2e-6);
+    }
+    for (int l = 0; l < BPR_GROUP; l++) {
+        assert_close(product[l] / expected[l], 1, 2e-5);
+    }
+}
+
+/* Users of a group differ, so a group whose items differ may be done in any order, and
+ * one that shares an item must be done in the order of the lanes. */
+static void steps_in_groups_are_steps_one_by_one(void **state)
+{
+    (void)state;
+    check_steps(N_STEP_ITEMS, -1);
+    check_steps(12, -1);
+    check_steps(3, -1);
+    for (int lane = 0; lane < BPR_GROUP; lane++) {
+        check_steps(12, lane);
+    }
 }
 
 struct epochs {
@@ -258,6 +351,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_step_follows_the_gradient),
+        cmocka_unit_test(steps_in_groups_are_steps_one_by_one),
         cmocka_unit_test(the_result_is_the_mean_of_the_last_epochs),
         cmocka_unit_test(a_strong_regulariser_shrinks),
         cmocka_unit_test(training_learns_the_planted_order),

@@ -317,32 +317,31 @@ static int parse_unary(struct parser *parser)
     return operand;
 }
 
-static int parse_and(struct parser *parser)
+/* Operands with the same word between them, from the left. */
+static int parse_chain(struct parser *parser, const char *word,
+                       enum operation operation,
+                       int (*parse_operand)(struct parser *parser))
 {
-    int left = parse_unary(parser);
-    while (left >= 0 && is_word(parser, "and")) {
+    int left = parse_operand(parser);
+    while (left >= 0 && is_word(parser, word)) {
         advance(parser);
-        const int right = parse_unary(parser);
+        const int right = parse_operand(parser);
         left = right < 0 ? -1
-                         : add_node(parser, (struct node){.operation = OP_AND,
+                         : add_node(parser, (struct node){.operation = operation,
                                                           .left = left,
                                                           .right = right});
     }
     return left;
 }
 
+static int parse_and(struct parser *parser)
+{
+    return parse_chain(parser, "and", OP_AND, parse_unary);
+}
+
 static int parse_or(struct parser *parser)
 {
-    int left = parse_and(parser);
-    while (left >= 0 && is_word(parser, "or")) {
-        advance(parser);
-        const int right = parse_and(parser);
-        left = right < 0 ? -1
-                         : add_node(parser, (struct node){.operation = OP_OR,
-                                                          .left = left,
-                                                          .right = right});
-    }
-    return left;
+    return parse_chain(parser, "or", OP_OR, parse_and);
 }
 
 static bool copy_attributes(struct audience *audience,

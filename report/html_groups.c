@@ -92,7 +92,7 @@ void html_segments(struct buffer *out, const struct experiment_result *r)
             "groups? p = %.4g (Cochran's Q)",
             r->spec->metrics[r->spec->primary].name, segmentation->adjustment,
             segmentation->n_groups, segmentation->interaction_p);
-        html_table_open(out, "forest", caption);
+        html_table_open(out, "forest groups", caption);
         buffer_append_text(out, "<thead><tr><th scope=\"col\">Group</th><th "
                                 "scope=\"col\" class=\"plot\">Difference</th><th "
                                 "scope=\"col\" class=\"num\">Units</th><th "

@@ -75,7 +75,7 @@ void html_forest(struct buffer *out, const struct experiment_result *r)
     const struct plot_scale scale = forest_scale(r);
     buffer_append_text(out, "<h2>All metrics</h2>");
     html_table_open(
-        out, "forest",
+        out, "forest metrics",
         "Change relative to control with its interval; the dashed line is no "
         "change");
     buffer_append_text(out, "<thead><tr><th scope=\"col\">Metric</th>"

@@ -197,6 +197,48 @@ static void write_contrast(struct buffer *out, const struct experiment_result *r
     write_adjustments(out, r, metric, contrast);
 }
 
+/* How each later group's effect differs from the first's, and whether any differ. */
+static void write_differences(struct buffer *out, const struct experiment_result *r,
+                              const struct segmentation *segmentation)
+{
+    const struct analysis_metric *primary = &r->spec->metrics[r->spec->primary];
+    const int n_treatments = r->spec->n_arms - 1;
+    struct line line = {.metric = primary->name,
+                        .role = "difference",
+                        .kind = analysis_kind_name(primary->kind),
+                        .numbers = {NAN, NAN, NAN, NAN, NAN, NAN},
+                        .correction = segmentation->adjustment};
+    for (int i = 0; i < (segmentation->n_groups - 1) * n_treatments; i++) {
+        line.arm = i % n_treatments + 1;
+        line.finding = &segmentation->differences[i];
+        line.p_adjusted = segmentation->p_differences[i];
+        write_line(out, r, &line);
+        end_line(out, segmentation->name,
+                 segmentation->groups[i / n_treatments + 1].group, NAN);
+    }
+    if (isfinite(segmentation->interaction_p)) {
+        const struct finding all = {
+            .is_testable = true,
+            .test = "Cochran's Q",
+            .statistic = NAN,
+            .p_value = segmentation->interaction_p,
+            .effect_size = NAN,
+            .ci_lower = NAN,
+            .ci_upper = NAN,
+            .rel_effect_size = NAN,
+            .rel_ci_lower = NAN,
+            .rel_ci_upper = NAN,
+        };
+        line.role = "heterogeneity";
+        line.arm = 1;
+        line.finding = &all;
+        line.p_adjusted = NAN;
+        line.correction = NULL;
+        write_line(out, r, &line);
+        end_line(out, segmentation->name, NULL, NAN);
+    }
+}
+
 static void write_groups(struct buffer *out, const struct experiment_result *r)
 {
     for (int s = 0; s < r->n_segmentations; s++) {
@@ -219,6 +261,7 @@ static void write_groups(struct buffer *out, const struct experiment_result *r)
                 end_line(out, segmentation->name, group->group, NAN);
             }
         }
+        write_differences(out, r, segmentation);
     }
 }
 

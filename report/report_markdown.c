@@ -1,5 +1,6 @@
 /* report_markdown.c - for a pull request or a wiki. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "report/report_formats.h"
@@ -152,6 +153,38 @@ static void add_adjustments(struct table *table, const struct experiment_result 
     }
 }
 
+/* How each later group's effect differs from the first's, and whether any differ. */
+static void add_differences(struct table *table, const struct experiment_result *r,
+                            const struct segmentation *segmentation)
+{
+    const enum analysis_kind kind = r->spec->metrics[r->spec->primary].kind;
+    const int n_treatments = r->spec->n_arms - 1;
+    char what[300], more[100], p[NUMBER_TEXT_SIZE];
+    for (int i = 0; i < (segmentation->n_groups - 1) * n_treatments; i++) {
+        snprintf(what, sizeof what, "%.80s: %.80s less %.80s", segmentation->name,
+                 segmentation->groups[i / n_treatments + 1].group,
+                 segmentation->groups[0].group);
+        snprintf(more, sizeof more, "corrected p = %.4g (%s)",
+                 segmentation->p_differences[i], segmentation->adjustment);
+        if (segmentation->differences[i].is_testable) {
+            add_row(table, kind, what, r->spec->arms[i % n_treatments + 1].name,
+                    &segmentation->differences[i], more);
+        }
+    }
+    if (isfinite(segmentation->interaction_p)) {
+        number_text_p(segmentation->interaction_p, log10(segmentation->interaction_p),
+                      p);
+        table_cell(table, "%s: do the effects differ between groups?",
+                   segmentation->name);
+        table_cell(table, "%s", r->spec->arms[1].name);
+        table_cell(table, "%s", "");
+        table_cell(table, "%s", "");
+        table_cell(table, "%s", p);
+        table_cell(table, "%s", "Cochran's Q");
+        table_cell(table, "%s", "");
+    }
+}
+
 static void add_groups(struct table *table, const struct experiment_result *r)
 {
     char what[200], more[100];
@@ -168,6 +201,7 @@ static void add_groups(struct table *table, const struct experiment_result *r)
                         r->spec->arms[a].name, &group->findings[a - 1], more);
             }
         }
+        add_differences(table, r, segmentation);
     }
 }
 

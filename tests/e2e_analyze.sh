@@ -2,6 +2,7 @@
 # abtest analyze as a user meets it: verdicts, exit statuses, formats, the same bytes for
 # the same events.
 set -euo pipefail
+here=$(realpath "$(dirname "$0")")
 abtest=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -134,6 +135,10 @@ grep -q 'bad.csv:2: 3 cells' err.txt || fail "a bad covariates file is not expla
 printf 'arm,metric,units,sum\ncontrol,satisfied,294,132\ntreatment,satisfied,316,226\n' >sums.csv
 expect 0 --summary sums.csv
 says "z = 6.672140, p = 2.521e-11"
+"$abtest" analyze --summary sums.csv --json >summary.json || fail "--summary --json"
+"$abtest" analyze wins --json --lists --aa 50 --covariates users.csv >all.json || fail "all at once"
+for log in same loses damaged lost; do "$abtest" analyze "$log" --json >"$log.json" || true; done
+python3 "$here/check_schema.py" "$here/../docs/report.schema.json" ./*.json || fail "a report breaks its schema"
 printf 'arm,metric,units,sum\ncontrol,satisfied,294,500\n' >sums.csv
 expect 1 --summary sums.csv
 grep -q 'sums.csv:2: sum "500"' err.txt || fail "a bad sum is not explained"

@@ -2,6 +2,7 @@
 # Segments by what requests say of their user, from the request to the report: words, numbers and
 # booleans, the value of the first exposure, rare words together, what [log] attributes keeps out of
 # the log; shuffled, compressed and with --state the same bytes.
+here=$(realpath "$(dirname "$0")")
 . "$(dirname "$0")/lib.sh" "$1"
 small_ratings >ratings.csv
 train als
@@ -96,6 +97,16 @@ for format in text csv markdown html; do
     grep -q 'country at the first exposure' report.$format || fail "$format has no country"
     grep -q 'other values' report.$format || fail "$format has no other values"
 done
+# Whether effects differ between groups, as the JSON says it.
+p=$(jq -r '.experiments[0].segments[] | select(.name == "premium at the first exposure") | .interaction_p_value' report.json)
+awk -F, -v p="$p" '$4 == "heterogeneity" && /premium/ && $21 == p { found = 1 } END { exit !found }' report.csv || fail "csv: heterogeneity $p"
+d=$(jq -r '.experiments[0].segments[] | select(.name == "premium at the first exposure") | .differences[0].contrasts[0] | .effect_size // .finding.effect_size // .fixed.effect_size' report.json)
+awk -F, -v d="$d" '$4 == "difference" && /premium/ && $14 == d { found = 1 } END { exit !found }' report.csv || fail "csv: difference $d"
+grep -q 'premium at the first exposure: true less false' report.markdown || fail "markdown: differences"
+grep -q 'premium at the first exposure: do the effects differ' report.markdown || fail "markdown: heterogeneity"
+
+# Every report keeps to the schema that docs/ promises.
+python3 "$here/check_schema.py" "$here/../docs/report.schema.json" report.json || fail "the report breaks its schema"
 mkdir shuffled grown
 cat logs/*.jsonl >lines
 shuf --random-source=<(yes) lines >"shuffled/0a1b2c3d-20260101T000000-000001.jsonl"

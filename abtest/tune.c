@@ -33,7 +33,8 @@ static double log_uniform(struct rng *rng, double low, double high)
     return low * pow(high / low, rng_uniform(rng));
 }
 
-/* Draws the settings of one trial. */
+/* Draws the settings of one trial. Not the share of BPR's epochs that are averaged: it
+ * counts from the last epoch, which a trial that ends early does not reach. */
 static void draw_settings(struct recipe *recipe, struct rng *rng)
 {
     const int32_t k = (int32_t)(log_uniform(rng, 8, 64) + 0.5);
@@ -44,12 +45,18 @@ static void draw_settings(struct recipe *recipe, struct rng *rng)
         recipe->als.alpha = rng_uniform(rng);
         recipe->als.tau = log_uniform(rng, 0.2, 20);
         recipe->als.tau_bias = log_uniform(rng, 0.2, 5);
+        if (recipe->als.features) {
+            recipe->als.feature_ridge = log_uniform(rng, 10, 1000);
+        }
         break;
     case MODEL_BPR:
         recipe->bpr.n_factors = k;
         recipe->bpr.learning_rate = log_uniform(rng, 0.01, 0.2);
         recipe->bpr.reg = log_uniform(rng, 1e-4, 0.03);
         recipe->bpr.sampling = rng_below(rng, 2) ? BPR_PAIRS : BPR_USERS;
+        recipe->bpr.bias_rate = log_uniform(rng, 0.1, 1);
+        recipe->bpr.start_sd = log_uniform(rng, 0.005, 0.2);
+        recipe->bpr.n_candidates = 1 + (int)rng_below(rng, 3);
         break;
     case MODEL_IALS:
         recipe->ials.n_factors = k;

@@ -59,6 +59,20 @@ grep -q "\"epochs\":$best," "$work/json" || fail "--patience does not keep the b
 "$abtest" train bpr "${held[@]}" --tune 3 --epochs 3 --tune-table "$work/t.tsv" \
     --model "$work/t" >/dev/null || fail "--tune"
 [ "$(wc -l <"$work/t.tsv")" = 4 ] || fail "--tune: not a line per trial"
+differ() { # differ KEY: trials of the table that have a value of their own
+    grep -o "\"$1\":[0-9.e-]*" "$work/t.tsv" | sort -u | wc -l
+}
+for key in bias_rate start learning_rate; do
+    [ "$(differ $key)" = 3 ] || fail "--tune bpr does not search $key"
+done
+{
+    echo movieId,title,genres
+    for i in $(seq 1 90); do echo "$i,Film $i,$([ $((i % 2)) = 0 ] && echo Drama || echo War)"; done
+} >"$work/movies.csv"
+"$abtest" train als "${held[@]}" --regularization count --features "$work/movies.csv" \
+    --tune 3 --epochs 3 --tune-table "$work/t.tsv" --model "$work/t" >/dev/null ||
+    fail "--tune with --features"
+[ "$(differ feature_ridge)" = 3 ] || fail "--tune als does not search feature_ridge"
 "$abtest" train als --ratings "$work/train.csv" --model "$work/x" --patience 2 2>"$work/err" &&
     fail "--patience without held-out ratings"
 grep -q "needs held-out ratings" "$work/err" || fail "--patience: $(cat "$work/err")"

@@ -85,21 +85,18 @@ static int raise_file_limit(void)
     return spare > 1000000 ? 1000000 : (int)spare;
 }
 
-static int load(const char *path, struct serve_state **state)
+/* The config, which a state takes over; NULL when it is refused. */
+static struct config *load(const char *path)
 {
     struct config *config = NULL;
     struct config_problems problems = {0};
     struct error error = {0};
-    int rc = config_load(path, &config, &problems, &error);
-    if (rc != 0) {
+    if (config_load(path, &config, &problems, &error) != 0) {
         complain("serve", "%s (abtest check %s tells all)", error.message, path);
-    } else if (serve_state_load(config, state, &error) != 0) {
-        complain("serve", "%s", error.message);
-        config_free(config);
-        rc = -1;
+        config = NULL;
     }
     config_problems_free(&problems);
-    return rc;
+    return config;
 }
 
 static void announce(const struct config *config, int port)
@@ -135,18 +132,35 @@ static void reload(struct server *server)
     config_problems_free(&problems);
 }
 
-/* Serves until a signal comes. The signals are blocked in every thread. */
-static int run(struct server_options *options, struct serve_state *state,
-               const sigset_t *signals)
+/* Opens the server of a config, which it takes over, or says why not. The log is opened
+ * and read while the models are loaded. */
+static struct server *open_server(const struct server_options *options,
+                                  struct config *config)
 {
     struct server *server = NULL;
+    struct serve_state *state = NULL;
+    struct error error = {0};
+    if (server_new(options, config, &server, &error) != 0 ||
+        serve_state_load(config, &state, &error) != 0) {
+        complain("serve", "%s", error.message);
+        server_free(server);
+        config_free(config);
+        return NULL;
+    }
+    if (server_open(server, state, &error) != 0) {
+        complain("serve", "%s", error.message);
+        server_free(server);
+        serve_state_unref(state);
+        return NULL;
+    }
+    return server;
+}
+
+/* Serves until a signal comes. The signals are blocked in every thread. */
+static int run(struct server *server, const sigset_t *signals)
+{
     struct error error = {0};
     int rc = -1, signal_number = 0;
-    if (server_open(options, state, &server, &error) != 0) {
-        complain("serve", "%s", error.message);
-        serve_state_unref(state);
-        return -1;
-    }
     if (server_start(server, &error) != 0) {
         complain("serve", "%s", error.message);
         goto out;
@@ -221,11 +235,11 @@ int cmd_serve(int argc, char **argv)
     if (parsed != OPTIONS_RUN) {
         return parsed;
     }
-    struct serve_state *state = NULL;
-    if (load(given.path, &state) != 0) {
+    struct config *loaded = load(given.path);
+    if (!loaded) {
         return EXIT_FAILED;
     }
-    const struct server_config *config = &state->config->server;
+    const struct server_config *config = &loaded->server;
     const int max_connections = raise_file_limit();
     const long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
     sigset_t signals;
@@ -241,6 +255,7 @@ int cmd_serve(int argc, char **argv)
     if (server.http.max_connections > max_connections) {
         server.http.max_connections = max_connections;
     }
-    return finish_output("serve",
-                         run(&server, state, &signals) == 0 ? EXIT_DONE : EXIT_FAILED);
+    struct server *opened = open_server(&server, loaded);
+    return finish_output("serve", opened && run(opened, &signals) == 0 ? EXIT_DONE
+                                                                       : EXIT_FAILED);
 }

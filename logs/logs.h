@@ -10,6 +10,7 @@
 
 #include "logs/event.h"  /* IWYU pragma: export */
 #include "logs/extent.h" /* IWYU pragma: export */
+#include "logs/marks.h"  /* IWYU pragma: export */
 #include "logs/reader.h" /* IWYU pragma: export */
 #include "logs/ship.h"   /* IWYU pragma: export */
 #include "logs/tail.h"   /* IWYU pragma: export */

@@ -225,9 +225,7 @@ out:
     return rc;
 }
 
-/* Offset behind the last newline of the first `size` bytes, 0 when there is none; -1
- * when it cannot be read. */
-static int64_t end_of_last_line(int fd, int64_t size)
+int64_t recover_line_end(int fd, int64_t size)
 {
     char block[4096];
     int64_t end = size;
@@ -260,7 +258,7 @@ int64_t recover_tail(const char *path, struct error *error)
         error_set(error, ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
         goto out;
     }
-    const int64_t end = end_of_last_line(fd, status.st_size);
+    const int64_t end = recover_line_end(fd, status.st_size);
     if (end < 0) {
         error_set(error, ERROR_IO, "%s: cannot read its end: %s", path,
                   strerror(errno));

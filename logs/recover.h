@@ -29,4 +29,8 @@ MUST_CHECK int recover_identity(const char *directory, const uint32_t *wanted,
  * whole, or -1 with ERROR_IO. */
 MUST_CHECK int64_t recover_tail(const char *path, struct error *error);
 
+/* Offset behind the last newline of the first `size` bytes of a file, 0 when there is
+ * none; -1 when it cannot be read. */
+int64_t recover_line_end(int fd, int64_t size);
+
 #endif

@@ -46,6 +46,25 @@ static int check_options(const struct log_options *o, struct error *error)
     return 0;
 }
 
+int log_set_config(struct log *log, const struct event *config, struct error *error)
+{
+    buffer_clear(&log->config_body);
+    line_append_config_body(&log->config_body, config);
+    if (log->config_body.failed) {
+        error_set(error, ERROR_NOMEM, "log: no memory for a config of %zu bytes",
+                  config->text.len);
+        return -1;
+    }
+    if (log->config_body.len > LOG_LINE_MAX - 256) {
+        error_set(error, ERROR_INVALID,
+                  "log: a config of %zu bytes is above the limit of "
+                  "a line, %d",
+                  log->config_body.len, LOG_LINE_MAX - 256);
+        return -1;
+    }
+    return 0;
+}
+
 static int copy_options(struct log *log, const struct log_options *o,
                         struct error *error)
 {
@@ -58,21 +77,13 @@ static int copy_options(struct log *log, const struct log_options *o,
     const size_t a_path_size = strlen(o->directory) + sizeof "/lock";
     log->a_path = malloc(a_path_size);
     log->shards = calloc((size_t)o->n_shards, sizeof *log->shards);
-    line_append_config_body(&log->config_body, &o->config);
-    if (!log->directory || !log->a_path || !log->shards || log->config_body.failed) {
+    if (!log->directory || !log->a_path || !log->shards) {
         error_set(error, ERROR_NOMEM, "%s: no memory for a log writer", o->directory);
-        return -1;
-    }
-    if (log->config_body.len > LOG_LINE_MAX - 256) {
-        error_set(error, ERROR_INVALID,
-                  "log: a config of %zu bytes is above the limit of "
-                  "a line, %d",
-                  log->config_body.len, LOG_LINE_MAX - 256);
         return -1;
     }
     snprintf(log->a_path, a_path_size, "%s/lock", o->directory);
     log->n_shards = o->n_shards;
-    return 0;
+    return log_set_config(log, &o->config, error);
 }
 
 static int make_locks(struct log *log, struct error *error)

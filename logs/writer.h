@@ -43,7 +43,8 @@ struct log_options {
     int64_t segment_age_us; /* microseconds */
     int n_shards;           /* worker threads, 1..1024 */
     struct event config; /* EVENT_CONFIG; copied; the first line of every segment; its
-                            ts_us and id are filled in by the writer */
+                            ts_us and id are filled in by the writer. Without a
+                            text: log_set_config comes before the first event */
 
     /* Told what an operator should know (a torn tail was cut, a sync failed, a segment
      * was sealed), one line without newline; NULL: not told. May be called from any
@@ -65,6 +66,11 @@ struct log_shard;
  * ERROR_NOMEM. */
 MUST_CHECK int log_open(const struct log_options *options, struct log **log,
                         struct error *error);
+
+/* The config of a log that was opened without one, or another; only before the first
+ * event is appended. -1 with ERROR_NOMEM or ERROR_INVALID (too long for a line). */
+MUST_CHECK int log_set_config(struct log *log, const struct event *config,
+                              struct error *error);
 
 /* Commits, syncs and closes every segment. Returns -1 when something could not be made
  * durable; the log is freed either way. All shards must be idle. */

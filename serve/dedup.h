@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/error.h"
 #include "common/slice.h"
@@ -37,5 +38,36 @@ void dedup_settle(struct dedup *dedup, int worker, size_t n, bool is_logged);
  * since then, because the request is refused after all. */
 size_t dedup_mark(const struct dedup *dedup, int worker);
 void dedup_undo(struct dedup *dedup, int worker, size_t mark);
+
+/* ---- for a checkpoint ---- */
+
+struct dedup_id {
+    uint64_t low, high; /* the keyed hash */
+};
+
+struct dedup_copy {
+    uint64_t key;
+    struct dedup_id
+        *ids; /* (n) the older generation first, in the order of its table */
+    size_t n_old, n;
+    size_t *pending; /* (n_pending) indices of ids that were not settled */
+    size_t n_pending, pending_capacity;
+};
+
+/* Copies what is remembered, while others go on: every id that was added before the
+ * call and not forgotten, and maybe later ones. ERROR_NOMEM, or ERROR_BUSY when a
+ * generation ended meanwhile. The caller frees *copy, failed or not. */
+MUST_CHECK int dedup_copy_make(struct dedup *dedup, struct dedup_copy *copy,
+                               struct error *error);
+void dedup_copy_free(struct dedup_copy *copy); /* leaves nothing */
+
+/* Takes out of the copy what was pending and has not been logged. False when some are
+ * pending still: ask again later. */
+bool dedup_copy_settle(struct dedup *dedup, struct dedup_copy *copy);
+
+/* Remembers what a copy held, in a dedup that is empty yet. `ids` are n pairs of
+ * uint64_t, in any alignment. ERROR_INVALID when they do not fit. */
+MUST_CHECK int dedup_restore(struct dedup *dedup, uint64_t key, const char *ids,
+                             size_t n_old, size_t n, struct error *error);
 
 #endif

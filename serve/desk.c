@@ -71,12 +71,12 @@ struct ranking *server_ranking(struct http_exchange *x)
 
 struct newcomers *server_newcomers(struct http_exchange *x)
 {
-    return x->server->newcomers;
+    return past_newcomers(x->server->past);
 }
 
 struct dedup *server_dedup(struct http_exchange *x)
 {
-    return x->server->dedup;
+    return past_dedup(x->server->past);
 }
 
 /* Slots of the arms, flat: experiment by experiment. Made anew for another state. */

@@ -3,6 +3,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
 
 struct rated {
     int32_t item; /* in newcomers.items */
@@ -139,4 +142,96 @@ int newcomers_ratings(struct newcomers *newcomers, struct slice user,
     }
     pthread_mutex_unlock(&newcomers->lock);
     return n;
+}
+
+/* ---- for a checkpoint ---- */
+
+#define ENCODED_AT_ONCE 64 /* users: the others wait some microseconds for the lock */
+
+static void encode_user(const struct newcomers *newcomers, int32_t index,
+                        struct buffer *to)
+{
+    const struct newcomer *newcomer = &newcomers->of_user[index];
+    bytes_put_slice(to, id_map_id(newcomers->users, index));
+    bytes_put(to, (uint64_t)newcomer->n, 8);
+    for (int32_t i = 0; i < newcomer->n; i++) {
+        uint32_t bits = 0;
+        memcpy(&bits, &newcomer->rated[i].value, sizeof bits);
+        bytes_put(to, (uint64_t)newcomer->rated[i].item, 4);
+        bytes_put(to, bits, 4);
+    }
+}
+
+/* The items before the users, and first how many bytes they take: they are known last,
+ * for users who are yet to be copied may rate new ones meanwhile. */
+void newcomers_encode(struct newcomers *newcomers, struct buffer *to)
+{
+    struct buffer users = {0};
+    pthread_mutex_lock(&newcomers->lock);
+    const int32_t n_users = newcomers->n_users;
+    pthread_mutex_unlock(&newcomers->lock);
+    bytes_put(&users, (uint64_t)n_users, 8);
+    for (int32_t i = 0; i < n_users;) {
+        pthread_mutex_lock(&newcomers->lock);
+        for (int j = 0; j < ENCODED_AT_ONCE && i < n_users; j++, i++) {
+            encode_user(newcomers, i, &users);
+        }
+        pthread_mutex_unlock(&newcomers->lock);
+    }
+    pthread_mutex_lock(&newcomers->lock);
+    const int32_t n_items = id_map_count(newcomers->items);
+    bytes_put(to, (uint64_t)n_items, 8);
+    for (int32_t i = 0; i < n_items; i++) {
+        bytes_put_slice(to, id_map_id(newcomers->items, i));
+    }
+    pthread_mutex_unlock(&newcomers->lock);
+    buffer_append(to, users.data, users.len);
+    to->failed |= users.failed;
+    buffer_free(&users);
+}
+
+/* Reads it once to see whether it can be, with `newcomers` NULL, and once to take it.
+ */
+static int decode(struct newcomers *newcomers, struct bytes from, struct slice *items,
+                  size_t n_items)
+{
+    for (size_t i = 0; i < n_items; i++) {
+        items[i] = bytes_get_slice(&from);
+    }
+    const size_t n_users = bytes_get_count(&from, 16);
+    for (size_t u = 0; u < n_users && !from.failed; u++) {
+        const struct slice user = bytes_get_slice(&from);
+        const size_t n = bytes_get_count(&from, 8);
+        for (size_t i = 0; i < n; i++) {
+            const uint64_t item = bytes_get(&from, 4);
+            const uint32_t bits = (uint32_t)bytes_get(&from, 4);
+            float value = 0;
+            memcpy(&value, &bits, sizeof value);
+            if (item >= n_items) {
+                return -1;
+            }
+            if (newcomers) {
+                newcomers_rate(newcomers, user, items[item], (double)value);
+            }
+        }
+    }
+    return from.failed || bytes_left(&from) ? -1 : 0;
+}
+
+int newcomers_decode(struct newcomers *newcomers, struct slice from,
+                     struct error *error)
+{
+    struct bytes bytes = {from.data, from.data + from.len, false};
+    const size_t n_items = bytes_get_count(&bytes, 8);
+    struct slice *items = calloc(n_items + 1, sizeof *items);
+    int rc = -1;
+    if (!items) {
+        error_set(error, ERROR_NOMEM, "no memory for the ratings of new users");
+    } else if (bytes.failed || decode(NULL, bytes, items, n_items) != 0) {
+        error_set(error, ERROR_DAMAGED, "the ratings of new users cannot be that");
+    } else {
+        rc = decode(newcomers, bytes, items, n_items);
+    }
+    free(items);
+    return rc;
 }

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "common/buffer.h"
 #include "common/error.h"
 #include "common/slice.h"
 #include "trainer/trainer.h"
@@ -30,5 +31,14 @@ void newcomers_rate(struct newcomers *newcomers, struct slice user, struct slice
  * beside them, both (NEWCOMERS_MAX_RATINGS). Returns how many. */
 int newcomers_ratings(struct newcomers *newcomers, struct slice user,
                       const struct model *model, int32_t *items, float *ratings);
+
+/* Appends all ratings for a checkpoint, while others go on: those noted before the
+ * call, and maybe later ones. */
+void newcomers_encode(struct newcomers *newcomers, struct buffer *to);
+
+/* Notes the ratings that newcomers_encode wrote. ERROR_DAMAGED when they cannot be
+ * that; nothing is then noted. */
+MUST_CHECK int newcomers_decode(struct newcomers *newcomers, struct slice from,
+                                struct error *error);
 
 #endif

@@ -8,9 +8,6 @@
 #include "serve/json_arena.h"
 #include "serve/server_internal.h"
 
-#define MAX_NEWCOMERS 1000000
-#define DEDUP_IDS     1000000 /* feedback ids remembered, at least */
-
 /* ---- life ---- */
 
 /* The workers note every request in it when the config names one. */
@@ -26,12 +23,14 @@ static int open_access_log(struct server *server, struct http_options *http,
     return 0;
 }
 
-int server_open(const struct server_options *options, struct serve_state *state,
-                struct server **result, struct error *error)
+int server_new(const struct server_options *options, const struct config *config,
+               struct server **result, struct error *error)
 {
     const size_t n_workers = (size_t)options->http.n_workers;
+    const struct past_options past = {.directory = config->log.directory,
+                                      .n_workers = options->http.n_workers,
+                                      .interval_bytes = config->log.segment_size};
     struct server *server = calloc(1, sizeof *server);
-    struct http_options http = options->http;
     if (!server) {
         error_set(error, ERROR_NOMEM, "no memory for the server");
         return -1;
@@ -41,35 +40,43 @@ int server_open(const struct server_options *options, struct serve_state *state,
     pthread_mutex_init(&server->state_lock, NULL);
     pthread_mutex_init(&server->reload_lock, NULL);
     pthread_mutex_init(&server->change_lock, NULL);
-    server->state = serve_state_ref(state);
     server->desks = aligned_alloc(64, n_workers * sizeof *server->desks);
     if (server->desks) {
         memset(server->desks, 0, n_workers * sizeof *server->desks);
     }
-    server->dedup = dedup_new(DEDUP_IDS, options->http.n_workers, error);
     server->metrics = metrics_new(options->http.n_workers, error);
-    server->newcomers = newcomers_new(MAX_NEWCOMERS, error);
-    server->has_committers = state->config->log.fsync == FSYNC_ALWAYS;
-    if (!server->desks || !server->dedup || !server->metrics || !server->newcomers) {
+    server->has_committers = config->log.fsync == FSYNC_ALWAYS;
+    server->log_config = config;
+    if (!server->desks || !server->metrics ||
+        past_new(&past, &server->past, error) != 0) {
         error_set(error, ERROR_NOMEM, "no memory for %zu workers", n_workers);
-        goto fail;
+        server_free(server);
+        return -1;
     }
-    for (size_t i = 0; i < n_workers; i++) {
+    server_begin_log(server);
+    *result = server;
+    return 0;
+}
+
+int server_open(struct server *server, struct serve_state *state, struct error *error)
+{
+    struct http_options http = server->options.http;
+    server->state = serve_state_ref(state);
+    for (int i = 0; i < http.n_workers; i++) {
         server->desks[i].state = serve_state_ref(state);
     }
     http.hooks = server_hooks(server);
     if (open_access_log(server, &http, error) != 0 ||
         http_workers_open(&http, &server->workers, error) != 0 ||
-        server_open_log(server, error) != 0 ||
+        server_await_log(server, error) != 0 ||
+        server_describe_log(server, error) != 0 ||
+        past_begin(server->past, server->log, error) != 0 ||
         dashboard_new(server, &server->dashboard, error) != 0) {
-        goto fail;
+        return -1;
     }
+    server->log_config = NULL;
     serve_state_unref(state); /* ours holds it now */
-    *result = server;
     return 0;
-fail:
-    server_free(server);
-    return -1;
 }
 
 void server_reopen_access_log(struct server *server)
@@ -95,9 +102,17 @@ int server_stop(struct server *server, struct error *error)
     dashboard_stop(server->dashboard);
     http_workers_free(server->workers);
     server->workers = NULL;
+    past_end(server->past);
     struct log *log = server->log;
+    struct error problem = {0};
     server->log = NULL;
-    return log_close(log, error);
+    if (log_close(log, error) != 0) {
+        return -1;
+    }
+    if (past_write(server->past, &problem) != 0) {
+        server_trouble(server, "checkpoint", &problem); /* the next start reads more */
+    }
+    return 0;
 }
 
 void server_free(struct server *server)
@@ -105,6 +120,10 @@ void server_free(struct server *server)
     struct error ignored;
     if (!server) {
         return;
+    }
+    (void)!server_await_log(server, &ignored);
+    if (server->past) {
+        past_end(server->past); /* it looks at the log */
     }
     dashboard_stop(server->dashboard);
     http_workers_free(server->workers); /* closes the streams */
@@ -120,9 +139,8 @@ void server_free(struct server *server)
         }
     }
     free(server->desks);
-    dedup_free(server->dedup);
+    past_free(server->past);
     metrics_free(server->metrics);
-    newcomers_free(server->newcomers);
     serve_state_unref(server->state);
     pthread_mutex_destroy(&server->state_lock);
     pthread_mutex_destroy(&server->change_lock);

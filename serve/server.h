@@ -33,10 +33,17 @@ struct server_options {
     void *trouble_context;
 };
 
-/* Takes over one reference of `state`. Opens the log and binds the port; answers
- * nothing yet. On failure the reference is still the caller's. */
-MUST_CHECK int server_open(const struct server_options *options,
-                           struct serve_state *state, struct server **server,
+/* Makes a server and begins to open and read the log of `config`, on a thread of its
+ * own, so that the models can be loaded meanwhile. `config` is borrowed until
+ * server_open or server_free returns. */
+MUST_CHECK int server_new(const struct server_options *options,
+                          const struct config *config, struct server **server,
+                          struct error *error);
+
+/* Takes over one reference of `state`, whose config is that of server_new. Binds the
+ * port and waits for the log; answers nothing yet. On failure the reference is still
+ * the caller's, and the server is good for server_free alone. */
+MUST_CHECK int server_open(struct server *server, struct serve_state *state,
                            struct error *error);
 
 MUST_CHECK int server_start(struct server *server, struct error *error);

@@ -64,7 +64,7 @@ static void on_request(void *context, struct http_exchange *x)
 /* Notes how a commit ended, for /readyz and for the ids that it held. */
 static void settle(struct server *server, int worker, size_t n_ids, bool is_logged)
 {
-    dedup_settle(server->dedup, worker, n_ids, is_logged);
+    dedup_settle(past_dedup(server->past), worker, n_ids, is_logged);
     atomic_store(&server->desks[worker].failed_ns,
                  is_logged ? 0 : clock_monotonic_ns());
 }
@@ -74,7 +74,7 @@ static int on_commit(void *context, int worker, struct error *error)
     struct server *server = context;
     struct desk *desk = &server->desks[worker];
     struct log_shard *shard = log_shard_get(server->log, worker);
-    const size_t n_ids = dedup_mark(server->dedup, worker);
+    const size_t n_ids = dedup_mark(past_dedup(server->past), worker);
     if (!server->has_committers) {
         const int rc = log_shard_commit(shard, error);
         settle(server, worker, n_ids, rc == 0);

@@ -7,9 +7,8 @@
 #include <stdatomic.h>
 
 #include "serve/dashboard.h"
-#include "serve/dedup.h"
 #include "serve/metrics.h"
-#include "serve/newcomers.h"
+#include "serve/past.h"
 #include "serve/server.h"
 
 /* What one worker keeps; on cache lines of its own. */
@@ -32,10 +31,14 @@ struct server {
     struct log *log;
     struct access_log *access_log; /* NULL: none */
     struct desk *desks;            /* (n_workers) */
-    struct dedup *dedup;
+    struct past *past;
     struct metrics *metrics;
-    struct newcomers *newcomers;
     bool has_committers;
+    const struct config *log_config; /* until the server is open */
+    pthread_t log_opener;
+    bool has_log_opener;
+    int log_rc; /* of opening the log */
+    struct error log_error;
     atomic_int_fast64_t trouble_second; /* when trouble was told last */
     atomic_int n_troubles;              /* in that second */
     pthread_mutex_t reload_lock;        /* one reload at a time */
@@ -47,9 +50,12 @@ struct server {
     bool is_open;
 };
 
-/* server_log.c: opens the log with the config as its first event, reads back what a
- * restart must not forget, and puts another config into one worker's log. */
-MUST_CHECK int server_open_log(struct server *server, struct error *error);
+/* server_log.c: opens the log and reads back what a restart must not forget, on a
+ * thread of its own; waits for that; tells the log what is served; and puts another
+ * config into one worker's log. */
+void server_begin_log(struct server *server);
+MUST_CHECK int server_await_log(struct server *server, struct error *error);
+MUST_CHECK int server_describe_log(struct server *server, struct error *error);
 MUST_CHECK int server_log_config(const struct server *server, int worker,
                                  const struct serve_state *state, struct error *error);
 

@@ -56,61 +56,62 @@ static enum log_sync sync_of(enum fsync_policy policy)
                                       : LOG_SYNC_NO;
 }
 
-static int take_logged(void *context, const struct event *event)
-{
-    struct server *server = context;
-    if (event->type != EVENT_FEEDBACK) {
-        return 0;
-    }
-    /* Ids that the server gave out itself come back too; they cost memory only. */
-    (void)dedup_add(server->dedup, event->id, 0);
-    if (slice_is(event->event, NEWCOMERS_EVENT) && event->has_value &&
-        event->item.len) {
-        newcomers_rate(server->newcomers, event->user, event->item, event->value);
-    }
-    return 0;
-}
-
-/* What a restart must not forget: ids that were counted, ratings of new users. */
-static int read_log(struct server *server, struct error *error)
-{
-    const struct log_visitor visitor = {
-        .on_event = take_logged, .skip = LOG_SKIP_ITEMS, .context = server};
-    struct log_statistics statistics;
-    struct error why = {0};
-    const char *directory = server->state->config->log.directory;
-    if (log_read(directory, &visitor, &statistics, &why) != 0 &&
-        why.code != ERROR_NOT_FOUND) {
-        *error = why;
-        return -1;
-    }
-    dedup_settle(server->dedup, 0, dedup_mark(server->dedup, 0), true);
-    return 0;
-}
-
 static int open_log(struct server *server, struct error *error)
 {
-    const struct config *config = server->state->config;
-    struct event_model *models = NULL;
-    struct log_options options = {
-        .directory = config->log.directory,
-        .sync = sync_of(config->log.fsync),
-        .segment_size = config->log.segment_size,
-        .segment_age_us = config->log.segment_age_us,
+    const struct log_config *config = &server->log_config->log;
+    const struct log_options options = {
+        .directory = config->directory,
+        .sync = sync_of(config->fsync),
+        .segment_size = config->segment_size,
+        .segment_age_us = config->segment_age_us,
         .n_shards = server->options.http.n_workers,
+        .config = {.type = EVENT_CONFIG},
         .report = on_log_report,
         .report_context = server,
         .has_committers = server->has_committers,
     };
-    int rc = config_event(server, server->state, &options.config, &models, error);
+    return log_open(&options, &server->log, error);
+}
+
+static void *open_and_read(void *context)
+{
+    struct server *server = context;
+    server->log_rc = open_log(server, &server->log_error);
+    if (server->log_rc == 0) {
+        server->log_rc = past_read(server->past, &server->log_error);
+    }
+    return NULL;
+}
+
+void server_begin_log(struct server *server)
+{
+    server->has_log_opener =
+        pthread_create(&server->log_opener, NULL, open_and_read, server) == 0;
+    if (!server->has_log_opener) {
+        open_and_read(server);
+    }
+}
+
+int server_await_log(struct server *server, struct error *error)
+{
+    if (server->has_log_opener) {
+        pthread_join(server->log_opener, NULL);
+        server->has_log_opener = false;
+    }
+    if (server->log_rc != 0) {
+        *error = server->log_error;
+    }
+    return server->log_rc;
+}
+
+int server_describe_log(struct server *server, struct error *error)
+{
+    struct event_model *models = NULL;
+    struct event event;
+    int rc = config_event(server, server->state, &event, &models, error);
     if (rc == 0) {
-        rc = log_open(&options, &server->log, error);
+        rc = log_set_config(server->log, &event, error);
     }
     free(models);
     return rc;
-}
-
-int server_open_log(struct server *server, struct error *error)
-{
-    return open_log(server, error) == 0 ? read_log(server, error) : -1;
 }

@@ -39,6 +39,9 @@ void server_write_metrics(const struct server *server, struct buffer *out)
                       (double)log.n_failed_commits);
     metrics_write_one(out, "abtest_log_segments_total", "counter",
                       "Log files begun since the start.", (double)log.n_segments);
+    metrics_write_one(out, "abtest_start_log_bytes", "gauge",
+                      "Bytes of log that the start had to read.",
+                      (double)past_read_bytes(server->past));
     metrics_write_one(out, "abtest_log_waiting_bytes", "gauge",
                       "Bytes handed to the log and not durable yet: queue depth.",
                       (double)log.n_waiting_bytes);

@@ -1,0 +1,207 @@
+/* Checkpoints: what is written is read again, damage is refused, and of the feedback
+ * ids those are kept that are in the log and no others. */
+#include "tests/testing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "serve/checkpoint.h"
+#include "serve/dedup.h"
+#include "serve/newcomers.h"
+
+static struct slice id_of(int i)
+{
+    static char text[16];
+    return (struct slice){text, (size_t)snprintf(text, sizeof text, "id-%d", i)};
+}
+
+static struct dedup *new_dedup(size_t capacity)
+{
+    struct error error;
+    struct dedup *dedup = dedup_new(capacity, 2, &error);
+    assert_non_null(dedup);
+    return dedup;
+}
+
+static struct dedup *restored(const struct dedup_copy *copy, size_t capacity)
+{
+    struct error error;
+    struct dedup *dedup = new_dedup(capacity);
+    assert_int_equal(dedup_restore(dedup, copy->key, (const char *)copy->ids,
+                                   copy->n_old, copy->n, &error),
+                     0);
+    return dedup;
+}
+
+static void a_copy_remembers_both_generations(void **state)
+{
+    (void)state;
+    struct error error;
+    struct dedup_copy copy;
+    struct dedup *dedup = new_dedup(1000); /* 1,024 ids a generation */
+    for (int i = 0; i < 1500; i++) {
+        assert_int_equal(dedup_add(dedup, id_of(i), 0), DEDUP_NEW);
+    }
+    dedup_settle(dedup, 0, 1500, true);
+
+    assert_int_equal(dedup_copy_make(dedup, &copy, &error), 0);
+    assert_true(dedup_copy_settle(dedup, &copy));
+    struct dedup *other = restored(&copy, 1000);
+
+    assert_int_equal(copy.n, 1500);
+    assert_int_equal(copy.n_old, 1024);
+    for (int i = 0; i < 1500; i++) {
+        assert_int_equal(dedup_add(other, id_of(i), 0), DEDUP_SEEN);
+    }
+    assert_int_equal(dedup_add(other, id_of(1500), 0), DEDUP_NEW);
+    dedup_copy_free(&copy);
+    dedup_free(other);
+    dedup_free(dedup);
+}
+
+static void a_copy_waits_for_ids_and_leaves_out_those_that_failed(void **state)
+{
+    (void)state;
+    struct error error;
+    struct dedup_copy copy;
+    struct dedup *dedup = new_dedup(100);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(dedup_add(dedup, id_of(i), i % 2), DEDUP_NEW);
+    }
+    assert_int_equal(dedup_copy_make(dedup, &copy, &error), 0);
+    assert_false(dedup_copy_settle(dedup, &copy));
+    dedup_settle(dedup, 1, 1, false);
+    assert_false(dedup_copy_settle(dedup, &copy));
+    dedup_settle(dedup, 0, 2, true);
+    assert_true(dedup_copy_settle(dedup, &copy));
+    struct dedup *other = restored(&copy, 100);
+
+    assert_int_equal(copy.n, 2);
+    assert_int_equal(dedup_add(other, id_of(0), 0), DEDUP_SEEN);
+    assert_int_equal(dedup_add(other, id_of(1), 0), DEDUP_NEW);
+    assert_int_equal(dedup_add(other, id_of(2), 0), DEDUP_SEEN);
+    dedup_copy_free(&copy);
+    dedup_free(other);
+    dedup_free(dedup);
+}
+
+static void more_ids_than_fit_are_refused(void **state)
+{
+    (void)state;
+    struct error error;
+    struct dedup *dedup = new_dedup(8);
+    const struct dedup_id ids[20] = {{1, 1}};
+    assert_int_equal(dedup_restore(dedup, 1, (const char *)ids, 0, 20, &error), -1);
+    assert_int_equal(error.code, ERROR_INVALID);
+    dedup_free(dedup);
+}
+
+static void make_file(struct buffer *file)
+{
+    static const struct dedup_id ids[3] = {{1, 2}, {3, 4}, {5, 6}};
+    struct checkpoint checkpoint = {.key = 7,
+                                    .ids = (const char *)ids,
+                                    .n_old = 1,
+                                    .n_ids = 3,
+                                    .newcomers = slice_of("ratings")};
+    const struct log_extent plain = {.end = 5000,
+                                     .file_size = 5000,
+                                     .written_us = 17,
+                                     .checked_len = 4096,
+                                     .checked_crc = 99};
+    const struct log_extent compressed = {
+        .is_zst = true, .file_size = 12, .written_us = 18};
+    assert_int_equal(log_marks_add(&checkpoint.marks, slice_of("a.jsonl"), &plain), 0);
+    assert_int_equal(log_marks_add(&checkpoint.marks, slice_of("b.jsonl"), &compressed),
+                     0);
+    checkpoint_encode(&checkpoint, file);
+    assert_false(file->failed);
+    log_marks_free(&checkpoint.marks);
+}
+
+static void what_is_written_is_read(void **state)
+{
+    (void)state;
+    struct error error;
+    struct buffer file = {0};
+    struct checkpoint read;
+    make_file(&file);
+
+    assert_int_equal(checkpoint_decode(buffer_slice(&file), &read, &error), 0);
+
+    assert_int_equal(read.marks.n, 2);
+    assert_string_equal(read.marks.items[0].name, "a.jsonl");
+    assert_int_equal(read.marks.items[0].extent.end, 5000);
+    assert_int_equal(read.marks.items[0].extent.checked_crc, 99);
+    assert_true(read.marks.items[1].extent.is_zst);
+    assert_int_equal(read.marks.items[1].extent.written_us, 18);
+    assert_int_equal(read.key, 7);
+    assert_int_equal(read.n_old, 1);
+    assert_int_equal(read.n_ids, 3);
+    assert_int_equal(read.ids[32], 5);
+    assert_true(slice_is(read.newcomers, "ratings"));
+    checkpoint_free(&read);
+    buffer_free(&file);
+}
+
+static void any_changed_byte_and_any_other_length_is_refused(void **state)
+{
+    (void)state;
+    struct error error;
+    struct buffer file = {0};
+    struct checkpoint read;
+    make_file(&file);
+    for (size_t i = 0; i < file.len; i++) {
+        file.data[i] ^= 0x10;
+        assert_int_equal(checkpoint_decode(buffer_slice(&file), &read, &error), -1);
+        assert_int_equal(error.code, ERROR_DAMAGED);
+        checkpoint_free(&read);
+        file.data[i] ^= 0x10;
+    }
+    for (size_t len = 0; len < file.len; len++) {
+        assert_int_equal(
+            checkpoint_decode((struct slice){file.data, len}, &read, &error), -1);
+        checkpoint_free(&read);
+    }
+    buffer_free(&file);
+}
+
+static void ratings_of_new_users_come_back(void **state)
+{
+    (void)state;
+    struct error error;
+    struct buffer bytes = {0}, again = {0};
+    struct newcomers *newcomers = newcomers_new(10, &error);
+    struct newcomers *other = newcomers_new(10, &error);
+    assert_true(newcomers && other);
+    newcomers_rate(newcomers, slice_of("ann"), slice_of("x"), 1);
+    newcomers_rate(newcomers, slice_of("ann"), slice_of("y"), 2.5);
+    newcomers_rate(newcomers, slice_of("bob"), slice_of("y"), 3);
+    newcomers_encode(newcomers, &bytes);
+
+    assert_int_equal(newcomers_decode(other, buffer_slice(&bytes), &error), 0);
+    newcomers_encode(other, &again);
+
+    assert_true(slice_equal(buffer_slice(&bytes), buffer_slice(&again)));
+    for (size_t len = 0; len < bytes.len; len++) {
+        assert_int_equal(
+            newcomers_decode(other, (struct slice){bytes.data, len}, &error), -1);
+    }
+    buffer_free(&bytes);
+    buffer_free(&again);
+    newcomers_free(newcomers);
+    newcomers_free(other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_copy_remembers_both_generations),
+        cmocka_unit_test(a_copy_waits_for_ids_and_leaves_out_those_that_failed),
+        cmocka_unit_test(more_ids_than_fit_are_refused),
+        cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(any_changed_byte_and_any_other_length_is_refused),
+        cmocka_unit_test(ratings_of_new_users_come_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -213,12 +213,21 @@ void line_append_config_body(struct buffer *buffer, const struct event *config)
     }
 }
 
+/* Eight hexadecimal digits, the upper ones first: all at once, a byte of a word each.
+ */
 static void crc_text(uint32_t crc, char text[8])
 {
-    static const char digits[] = "0123456789abcdef";
-    for (int i = 0; i < 8; i++) {
-        text[i] = digits[crc >> (28 - 4 * i) & 0xF];
-    }
+    const uint64_t ones = 0x0101010101010101;
+    uint64_t digits = __builtin_bswap32(crc);
+    digits = (digits | digits << 16) & 0x0000FFFF0000FFFF;
+    digits = (digits | digits << 8) & 0x00FF00FF00FF00FF;
+    digits = (digits >> 4 & 0x000F000F000F000F) | (digits & 0x000F000F000F000F) << 8;
+    const uint64_t is_letter = (digits + 6 * ones) >> 4 & ones;
+    digits += '0' * ones + is_letter * ('a' - '0' - 10);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    digits = __builtin_bswap64(digits);
+#endif
+    memcpy(text, &digits, sizeof digits);
 }
 
 static char *put_crc(char *at, const char *start)

@@ -378,6 +378,20 @@ static bool our_own(struct cursor *c, struct event *e)
            rest(c, e) && c->at == c->end;
 }
 
+/* In pieces: gcc clears more at once with an instruction that takes as long to start as
+ * half of the parsing. */
+static inline void clear_event(struct event *event)
+{
+    enum { PIECE = 64, REST = sizeof *event % PIECE };
+    char *at = (char *)event;
+    _Static_assert(sizeof *event / PIECE == 4, "as many pieces as are cleared below");
+    memset(at, 0, PIECE);
+    memset(at + PIECE, 0, PIECE);
+    memset(at + (ptrdiff_t)2 * PIECE, 0, PIECE);
+    memset(at + (ptrdiff_t)3 * PIECE, 0, PIECE);
+    memset(at + (ptrdiff_t)4 * PIECE, 0, REST);
+}
+
 enum parse_result line_parse(struct line_parser *parser, struct slice line,
                              struct event *event, const char **reason)
 {
@@ -393,7 +407,7 @@ enum parse_result line_parse(struct line_parser *parser, struct slice line,
     parser->no_memory = false;
     if (line.len >= LINE_CRC_LEN) {
         struct cursor c = {line.data, line.data + line.len - LINE_CRC_LEN, parser};
-        *event = (struct event){0};
+        clear_event(event);
         if (our_own(&c, event)) {
             return PARSE_DONE;
         }

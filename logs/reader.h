@@ -43,8 +43,9 @@ struct log_segment {
 /* What a visitor does not look at, so that it is not parsed: that is most of a line.
  * Lines of our own are then not checked there beyond their checksum. */
 enum log_skip {
-    LOG_SKIP_SCORES = 1, /* scores and propensities are NAN */
-    LOG_SKIP_ITEMS = 2,  /* no items, n_items is 0, and no scores */
+    LOG_SKIP_SCORES = 1,    /* scores and propensities are NAN */
+    LOG_SKIP_ITEMS = 2,     /* no items, n_items is 0, and no scores */
+    LOG_SKIP_CHECKSUMS = 4, /* of lines that an earlier reading found whole */
 };
 
 /* What to call; NULL members are skipped. A non-zero return stops the reading. */

@@ -158,17 +158,19 @@ static struct page *find_page(struct id_seen *seen, struct slice prefix, int64_t
     return seen->recent;
 }
 
-static int add_number(struct id_seen *seen, struct slice prefix, int64_t number)
+static int add_to_page(struct page *page, int64_t number)
 {
-    struct page *page = find_page(seen, prefix, number / PAGE_BITS);
-    if (!page) {
-        return -1;
-    }
     const uint64_t bit = (uint64_t)1 << number % 64;
     uint64_t *word = &page->bits[number % PAGE_BITS / 64];
     const int was_there = (*word & bit) != 0;
     *word |= bit;
     return was_there;
+}
+
+static int add_number(struct id_seen *seen, struct slice prefix, int64_t number)
+{
+    struct page *page = find_page(seen, prefix, number / PAGE_BITS);
+    return page ? add_to_page(page, number) : -1;
 }
 
 static size_t hash_slot(const uint64_t *hashes, size_t slots, uint64_t hash)
@@ -217,6 +219,29 @@ static int add_hash(struct id_seen *seen, uint64_t hash)
     return 0;
 }
 
+/* An id whose prefix is that of the one before: as split_number and find_page would
+ * have it, in one go. Returns NULL when it is of another prefix, form or page. */
+static struct page *find_recent(const struct id_seen *seen, struct slice id,
+                                int64_t *number)
+{
+    const size_t start = seen->prefix_len;
+    const size_t n_digits = id.len - start;
+    if (start == 0 || id.len <= start || n_digits > MAX_DIGITS ||
+        memcmp(id.data, seen->prefix, start) != 0 ||
+        (n_digits > 1 && id.data[start] == '0')) {
+        return NULL;
+    }
+    *number = 0;
+    for (size_t i = start; i < id.len; i++) {
+        const int digit = digit_of(id.data[i]);
+        if (digit < 0) {
+            return NULL;
+        }
+        *number = *number * 16 + digit;
+    }
+    return seen->recent->number == *number / PAGE_BITS ? seen->recent : NULL;
+}
+
 #define KEY_SIZE (PREFIX_SIZE + 16)
 
 /* What a repeated id is kept under: itself, or a NUL and its hash, because that is all
@@ -235,7 +260,10 @@ int id_seen_add(struct id_seen *seen, struct slice id)
     char key[KEY_SIZE];
     int was_there;
     struct slice repeated = id;
-    if (split_number(id, &prefix, &number)) {
+    struct page *recent = find_recent(seen, id, &number);
+    if (recent) {
+        was_there = add_to_page(recent, number);
+    } else if (split_number(id, &prefix, &number)) {
         was_there = add_number(seen, prefix, number);
     } else {
         const uint64_t hash = hash_bytes(id.data, id.len);

@@ -283,13 +283,15 @@ static int read_values(struct join *join, struct join_worker *workers, int n_thr
     if (!visitors) {
         return join_no_memory(join);
     }
+    unsigned skip = join->target_items == ID_NONE && !join->wants_items
+                        ? LOG_SKIP_ITEMS
+                        : LOG_SKIP_SCORES;
+    if (join->evidence.n_damaged == 0) {
+        skip |= LOG_SKIP_CHECKSUMS; /* the first reading found every one right */
+    }
     for (int t = 0; t < n_threads; t++) {
-        visitors[t] = (struct log_visitor){.on_event = join_second_reading,
-                                           .skip = join->target_items == ID_NONE &&
-                                                           !join->wants_items
-                                                       ? LOG_SKIP_ITEMS
-                                                       : LOG_SKIP_SCORES,
-                                           .context = &workers[t]};
+        visitors[t] = (struct log_visitor){
+            .on_event = join_second_reading, .skip = skip, .context = &workers[t]};
     }
     rc = log_read_parts(join->path, &join->parts, visitors, n_threads, NULL, error);
     for (int t = 0; t < n_threads && rc == 0; t++) {

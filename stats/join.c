@@ -367,5 +367,10 @@ int join_measure(struct join *join, const struct analysis_spec *spec,
         *error = join->error.code != ERROR_NONE ? join->error : reading;
     }
     end_evidence(join);
+    /* Nothing is read any more. */
+    id_seen_free(join->seen);
+    free(join->is_busy);
+    join->seen = NULL;
+    join->is_busy = NULL;
     return rc;
 }

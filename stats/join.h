@@ -79,9 +79,11 @@ MUST_CHECK int join_measure(struct join *join, const struct analysis_spec *spec,
 const struct evidence *join_evidence(const struct join *join);
 
 /* The rows of one experiment of the measured spec. The ids in the table point into the
- * join. The caller releases it with unit_table_free. Fails with ERROR_NOMEM. */
-MUST_CHECK int join_table(const struct join *join, int experiment,
-                          struct unit_table *table, struct error *error);
+ * join. The values move: the join gives back the memory of what the table has taken, so
+ * there is one table of an experiment. The caller releases it with unit_table_free.
+ * Fails with ERROR_NOMEM, or ERROR_INVALID the second time. */
+MUST_CHECK int join_table(struct join *join, int experiment, struct unit_table *table,
+                          struct error *error);
 
 /* The arm that each unit of `table` (rows of `experiment`) has in another experiment of
  * the measured spec, for looking at two that ran at once: group (n_units) is filled

@@ -69,11 +69,11 @@ struct join_value {
     bool has_before;
 };
 
-/* One value of a quantile metric. */
+/* One value of a quantile metric; there may be millions, so nothing pads them. */
 struct join_single {
     int32_t unit;
     double value;
-};
+} __attribute__((packed, aligned(4)));
 
 /* Records of a bounded number of units: those whose hash has `shift` 0 bits. Every kind
  * of record begins with its int32_t unit; one sample holds one kind. */
@@ -117,6 +117,7 @@ struct join_experiment {
     const struct analysis_experiment *spec; /* NULL when nobody asks for it */
     struct join_metric *metrics;            /* (n_metrics) */
     int n_metrics; /* of the spec, or of the state that is gone on from */
+    bool is_taken; /* its values went into a table */
     int64_t n_early, n_late;
     struct join_lists lists;
 };

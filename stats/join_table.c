@@ -155,44 +155,62 @@ static int fill_units(const struct join *join, const struct join_experiment *exp
     return 0;
 }
 
+/* Whether an event of any unit came before its first exposure. */
+static bool knows_before(const struct join_metric *from, const struct row *rows, int n)
+{
+    bool has_before = false;
+    for (int i = 0; i < n && !has_before; i++) {
+        has_before = from->counts ? from->counts[rows[i].unit].before > 0
+                                  : from->values[rows[i].unit].has_before;
+    }
+    return has_before;
+}
+
 static int fill_values(const struct join_metric *from, const struct row *rows, int n,
                        struct unit_metric *to)
 {
-    bool has_before = false;
+    const bool has_before = knows_before(from, rows, n);
     to->value = calloc((size_t)n + 1, sizeof *to->value);
-    to->before = calloc((size_t)n + 1, sizeof *to->before);
+    to->before = has_before ? calloc((size_t)n + 1, sizeof *to->before) : NULL;
     to->days = calloc((size_t)n + 1, sizeof *to->days);
     to->denominator = from->denominators ? calloc((size_t)n + 1, sizeof(double)) : NULL;
-    if (!to->value || !to->before || !to->days ||
+    if (!to->value || (has_before && !to->before) || !to->days ||
         (from->denominators && !to->denominator)) {
         return -1;
     }
     for (int i = 0; i < n && from->counts; i++) {
         const struct join_count *count = &from->counts[rows[i].unit];
         to->value[i] = count->sum;
-        to->before[i] = count->before;
         to->days[i] = count->days;
-        has_before |= count->before > 0;
+        if (has_before) {
+            to->before[i] = count->before;
+        }
     }
     for (int i = 0; i < n && from->values; i++) {
         const struct join_value *value = &from->values[rows[i].unit];
         to->value[i] = exact_sum_value(value->sum);
-        to->before[i] = exact_sum_value(value->before);
         to->days[i] = value->days;
-        has_before |= value->has_before;
+        if (has_before) {
+            to->before[i] = exact_sum_value(value->before);
+        }
         if (to->denominator) {
             to->denominator[i] = exact_sum_value(from->denominators[rows[i].unit]);
         }
     }
-    if (!has_before) {
-        free(to->before);
-        to->before = NULL;
-    }
     return 0;
 }
 
-static int fill_metrics(const struct join *join,
-                        const struct join_experiment *experiment,
+/* What a table has taken of a metric. */
+static void release(struct join_metric *metric)
+{
+    free(metric->counts);
+    free(metric->values);
+    free(metric->denominators);
+    free(metric->singles.records);
+    *metric = (struct join_metric){0};
+}
+
+static int fill_metrics(const struct join *join, struct join_experiment *experiment,
                         const struct row *rows, struct unit_table *table)
 {
     const int32_t n_users = id_map_count(join->users);
@@ -210,7 +228,7 @@ static int fill_metrics(const struct join *join,
         row_of[rows[i].unit] = i;
     }
     for (int m = 0; m < n; m++) {
-        const struct join_metric *from = &experiment->metrics[m];
+        struct join_metric *from = &experiment->metrics[m];
         const int failed =
             from->values || from->counts
                 ? fill_values(from, rows, table->n_units, &table->metrics[m])
@@ -219,6 +237,7 @@ static int fill_metrics(const struct join *join,
         if (failed) {
             goto out;
         }
+        release(from);
     }
     if (!join->wants_items || join_lists_fill(experiment, row_of, table->n_units,
                                               arm_of, &table->lists) == 0) {
@@ -253,7 +272,7 @@ int join_other_arms(const struct join *join, int other, const struct unit_table 
     return 0;
 }
 
-int join_table(const struct join *join, int index, struct unit_table *result,
+int join_table(struct join *join, int index, struct unit_table *result,
                struct error *error)
 {
     struct unit_table table = {0};
@@ -268,13 +287,20 @@ int join_table(const struct join *join, int index, struct unit_table *result,
         rc = table.metrics ? 0 : -1;
         goto out;
     }
-    const struct join_experiment *experiment = &join->experiments[at];
+    struct join_experiment *experiment = &join->experiments[at];
+    if (experiment->is_taken) {
+        error_set(error, ERROR_INVALID, "%s: the table of %s was made before",
+                  join->path, join->spec->experiments[index].name);
+        return -1;
+    }
+    experiment->is_taken = true;
     table.n_feedback_early = experiment->n_early;
     table.n_feedback_late = experiment->n_late;
-    rows = malloc(((size_t)id_map_count(join->users) + 1) * sizeof *rows);
+    rows = calloc((size_t)id_map_count(join->users) + 1, sizeof *rows);
+    /* Metrics first: they give back more than the rest of the table takes. */
     if (!rows || pick_rows(join, experiment, rows, &table) != 0 ||
-        fill_units(join, experiment, rows, &table) != 0 ||
-        fill_metrics(join, experiment, rows, &table) != 0) {
+        fill_metrics(join, experiment, rows, &table) != 0 ||
+        fill_units(join, experiment, rows, &table) != 0) {
         goto out;
     }
     rc = 0;

@@ -34,22 +34,36 @@ static double value_of(uint64_t key)
     return value;
 }
 
+static uint64_t get_key(const char *keys, size_t i)
+{
+    uint64_t key;
+    memcpy(&key, keys + i * sizeof key, sizeof key);
+    return key;
+}
+
+static void put_key(char *keys, size_t i, uint64_t key)
+{
+    memcpy(keys + i * sizeof key, &key, sizeof key);
+}
+
 /* Radix sort from the least digit on; digits that all keys share are passed over, which
- * are most of them when the values are whole numbers. False when there is no memory. */
+ * are most of them when the values are whole numbers. The keys take the place of the
+ * values meanwhile. False when there is no memory. */
 static bool sort_by_radix(double *values, size_t n)
 {
-    uint64_t *from = malloc(n * sizeof *from), *to = malloc(n * sizeof *to);
-    const bool has_room = from && to;
+    void *const room = malloc(n * sizeof(uint64_t));
+    char *from = (char *)values, *to = room;
+    const bool has_room = room != NULL;
     for (size_t i = 0; has_room && i < n; i++) {
-        from[i] = key_of(values[i]);
+        put_key(from, i, key_of(values[i]));
     }
     for (int pass = 0; has_room && pass < N_PASSES; pass++) {
         size_t start[RADIX_SIZE] = {0};
         const int shift = pass * RADIX_BITS;
         for (size_t i = 0; i < n; i++) {
-            start[from[i] >> shift & (RADIX_SIZE - 1)]++;
+            start[get_key(from, i) >> shift & (RADIX_SIZE - 1)]++;
         }
-        if (start[from[0] >> shift & (RADIX_SIZE - 1)] == n) {
+        if (start[get_key(from, 0) >> shift & (RADIX_SIZE - 1)] == n) {
             continue;
         }
         size_t sum = 0;
@@ -59,17 +73,17 @@ static bool sort_by_radix(double *values, size_t n)
             sum += count;
         }
         for (size_t i = 0; i < n; i++) {
-            to[start[from[i] >> shift & (RADIX_SIZE - 1)]++] = from[i];
+            const uint64_t key = get_key(from, i);
+            put_key(to, start[key >> shift & (RADIX_SIZE - 1)]++, key);
         }
-        uint64_t *const sorted = to;
+        char *const sorted = to;
         to = from;
         from = sorted;
     }
     for (size_t i = 0; has_room && i < n; i++) {
-        values[i] = value_of(from[i]);
+        values[i] = value_of(get_key(from, i));
     }
-    free(from);
-    free(to);
+    free(room);
     return has_room;
 }
 

@@ -51,6 +51,67 @@ static int read_both(const json_t *problem, struct either_arm *c, struct either_
     return 0;
 }
 
+/* The effect in the group at `key`: control and treatment in it, variances added; df as
+ * Welch and Satterthwaite would have it, infinite for proportions. */
+static int read_group(const json_t *problem, const char *key, bool *is_proportion,
+                      struct estimate *effect, struct error *error)
+{
+    struct either_arm c, t;
+    const json_t *group = json_object_get(problem, key);
+    if (!json_is_object(group)) {
+        error_set(error, ERROR_INVALID, "%s must be {\"control\":, \"treatment\":}",
+                  key);
+        return -1;
+    }
+    if (read_both(group, &c, &t, error) != 0) {
+        return -1;
+    }
+    const double v = c.estimate.variance, w = t.estimate.variance;
+    *is_proportion = c.is_proportion;
+    *effect = (struct estimate){
+        t.estimate.value - c.estimate.value, v + w,
+        c.is_proportion
+            ? (double)INFINITY
+            : (v + w) * (v + w) / (v * v / c.estimate.df + w * w / t.estimate.df)};
+    return 0;
+}
+
+static int solve_interaction(const json_t *problem, struct buffer *answer,
+                             struct error *error)
+{
+    struct stat_common common;
+    struct estimate first, second;
+    bool is_proportion = false, is_second_proportion = false;
+    if (stat_common(problem, &common, error) != 0 ||
+        read_group(problem, "first", &is_proportion, &first, error) != 0 ||
+        read_group(problem, "second", &is_second_proportion, &second, error) != 0) {
+        return -1;
+    }
+    if (is_proportion != is_second_proportion) {
+        error_set(error, ERROR_INVALID,
+                  "give first and second both as [successes, trials] or both as "
+                  "{\"n\":, \"mean\":, \"variance\":}");
+        return -1;
+    }
+    const struct effect r =
+        effect_compare(first, second, common.level, common.alternative);
+    answer_text(answer, "method",
+                is_proportion ? "difference of effects, z"
+                              : "difference of effects, Welch t");
+    answer_number(answer, "statistic", r.statistic);
+    if (!is_proportion) {
+        answer_number(answer, "df", r.df);
+    }
+    answer_p(answer, r.p_value, r.log10_p_value);
+    answer_number(answer, "effect_in_first", first.value);
+    answer_number(answer, "effect_in_second", second.value);
+    answer_number(answer, "effect", r.effect_size);
+    answer_number(answer, "standard_error", r.standard_error);
+    answer_interval(answer, "ci", r.ci_lower, r.ci_upper);
+    answer_common(answer, &common);
+    return 0;
+}
+
 static int solve_noninferiority(const json_t *problem, struct buffer *answer,
                                 struct error *error)
 {
@@ -296,6 +357,7 @@ const struct stat_kind stat_kinds_adjusted[] = {
     {"noninferiority", "control treatment margin relative direction level",
      solve_noninferiority},
     {"equivalence", "control treatment margin level", solve_equivalence},
+    {"interaction", "first second alternative level", solve_interaction},
     {"cuped", "control treatment alternative level", solve_cuped},
     {"poststratification", "strata alternative level", solve_poststratification},
     {"power", POWER_PROBLEM_KEYS, solve_power},

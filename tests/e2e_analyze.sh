@@ -135,6 +135,24 @@ grep -q 'bad.csv:2: 3 cells' err.txt || fail "a bad covariates file is not expla
 printf 'arm,metric,units,sum\ncontrol,satisfied,294,132\ntreatment,satisfied,316,226\n' >sums.csv
 expect 0 --summary sums.csv
 says "z = 6.672140, p = 2.521e-11"
+# Means and ratios from sums: R 4.2.2's t.test (Welch) on the 57 and 71 values that these are the sums of, and
+# for the ratio var(x - R y) / n / mean(y)^2 an arm with Satterthwaite's degrees of freedom, in R too.
+cat >means.csv <<'CSV'
+arm,metric,kind,units,sum,sum_squares,denominator,denominator_squares,product
+control,minutes,mean,57,243.932,2299.27066,,,
+treatment,minutes,mean,71,442.564,4792.668016,,,
+control,rate,ratio,57,76,156,246,1412,408
+treatment,rate,ratio,71,152,520,368,2412,1020
+CSV
+"$abtest" analyze --summary means.csv --json >means.json || fail "--summary of means"
+jq -e 'def near($a; $b): ($a - $b | fabs) <= 1e-9 * ($b | fabs);
+    [.experiments[0].metrics[].contrasts[0].fixed] as [$mean, $ratio]
+    | near($mean.statistic; 2.18093207537687) and near($mean.df; 124.947747948198) and near($mean.p_value; 0.0310611427980254)
+    and near($mean.ci_lower; 0.1807823272713958) and near($mean.ci_upper; 3.7267916781647288)
+    and near($ratio.effect_size; 0.104100388829975) and near($ratio.standard_error; 0.0362796187361125)
+    and near($ratio.statistic; 2.86939037554864) and near($ratio.df; 124.750108008381) and near($ratio.p_value; 0.00483171592109181)
+    and near($ratio.ci_lower; 0.0322971149353861) and near($ratio.ci_upper; 0.175903662724564)' means.json >/dev/null ||
+    fail "sums of means and ratios: not what R says: $(jq -c '[.experiments[0].metrics[].contrasts[0].fixed]' means.json)"
 "$abtest" analyze --summary sums.csv --json >summary.json || fail "--summary --json"
 "$abtest" analyze wins --json --lists --aa 50 --covariates users.csv >all.json || fail "all at once"
 for log in same loses damaged lost; do "$abtest" analyze "$log" --json >"$log.json" || true; done

@@ -70,7 +70,7 @@ static int read_group(const json_t *problem, const char *key, bool *is_proportio
     *is_proportion = c.is_proportion;
     *effect = (struct estimate){
         t.estimate.value - c.estimate.value, v + w,
-        c.is_proportion
+        c.is_proportion || !(v + w > 0)
             ? (double)INFINITY
             : (v + w) * (v + w) / (v * v / c.estimate.df + w * w / t.estimate.df)};
     return 0;

@@ -158,7 +158,7 @@ static void *compress(void *context)
             pthread_cond_wait(&log->compressor_wakes, &log->lock);
         }
         struct segment *segment = log->compressible;
-        if (log->stop_compressing) {
+        if (!segment || log->stop_compressing) {
             pthread_mutex_unlock(&log->lock);
             return NULL;
         }

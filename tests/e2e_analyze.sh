@@ -2,21 +2,14 @@
 # abtest analyze as a user meets it: verdicts, exit statuses, formats, the same bytes for
 # the same events.
 set -euo pipefail
-here=$(realpath "$(dirname "$0")")
-abtest=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+. "$(dirname "$0")/lib.sh" "$1"
 
-fail() { echo "e2e_analyze: $1" >&2; exit 1; }
-# expect STATUS ARGUMENTS...: runs analyze, keeps its output in out.txt
-expect() {
-    local want=$1 got=0
+analyze() { # analyze STATUS ARGUMENTS...
+    local wanted=$1
     shift
-    "$abtest" analyze "$@" >out.txt 2>err.txt || got=$?
-    [ "$got" = "$want" ] || { cat out.txt err.txt; fail "analyze $*: exit $got, not $want"; }
+    exits "$wanted" "$abtest" analyze "$@"
 }
-says() { grep -qF -- "$1" out.txt || { cat out.txt; fail "\"$1\" is not in the report"; }; }
+has() { grep -qF -- "$1" out || fail "\"$1\" is not in the report: $(cat out)"; }
 
 cat >trial.ini <<'INI'
 [model als]
@@ -46,60 +39,60 @@ trial() { # trial DIRECTORY RATES USERS
 }
 
 trial wins control=0.45,treatment=0.72 800
-expect 0 wins
-says "SHIP"
-says "treatment wins over control on satisfied"
-says "Newcombe hybrid score"
-says "guardrail latency holds"
-expect 0 wins --gate
+analyze 0 wins
+has "SHIP"
+has "treatment wins over control on satisfied"
+has "Newcombe hybrid score"
+has "guardrail latency holds"
+analyze 0 wins --gate
 
 # The report does not depend on threads, on the order of lines or on copies of them; only
 # the section on the evidence tells how the events came.
-expect 0 wins --json --threads 1
-cp out.txt one.json
-expect 0 wins --json --threads 3
-cmp -s out.txt one.json || fail "other threads, other bytes"
+analyze 0 wins --json --threads 1
+cp out one.json
+analyze 0 wins --json --threads 3
+cmp -s out one.json || fail "other threads, other bytes"
 mkdir shuffled
 cat wins/*.jsonl wins/*.jsonl | sort -R --random-source=trial.ini >lines
 head -n 900 lines >shuffled/0a1b2c3d-20260101T000000-1.jsonl
 tail -n +901 lines >shuffled/0a1b2c3d-20260101T000000-2.jsonl
 printf '{"type":"feedback","ts":17' >>shuffled/0a1b2c3d-20260101T000000-2.jsonl
-expect 0 shuffled --json
+analyze 0 shuffled --json
 sed '/"evidence"/,$d' one.json >one.findings
-sed '/"evidence"/,$d' out.txt >shuffled.findings
+sed '/"evidence"/,$d' out >shuffled.findings
 cmp -s one.findings shuffled.findings || { diff one.findings shuffled.findings | head; fail "shuffled, doubled, torn: other bytes"; }
-[ "$(grep fingerprint one.json)" = "$(grep fingerprint out.txt)" ] || fail "another fingerprint"
+[ "$(grep fingerprint one.json)" = "$(grep fingerprint out)" ] || fail "another fingerprint"
 
 trial loses control=0.72,treatment=0.45 800
-expect 0 loses
-says "ROLL BACK"
-expect 4 loses --gate
+analyze 0 loses
+has "ROLL BACK"
+analyze 4 loses --gate
 
 trial same control=0.5,treatment=0.5 800
-expect 0 same --gate --aa 200
-says "KEEP RUNNING"
-says "more day"
-says "A/A self-check"
+analyze 0 same --gate --aa 200
+has "KEEP RUNNING"
+has "more day"
+has "A/A self-check"
 
 # A changed byte: the rest is read, the verdict withheld.
 cp -r wins damaged
 file=$(ls damaged/*.jsonl | head -n 1)
 printf 'X' | dd of="$file" bs=1 seek=$(($(stat -c %s "$file") / 2)) conv=notrunc status=none
-expect 3 damaged
-says "DO NOT TRUST"
-says "damage: $(basename "$file")"
+analyze 3 damaged
+has "DO NOT TRUST"
+has "damage: $(basename "$file")"
 
 # Half of one arm's lines lost: the shares are wrong.
 cp -r wins lost
 for file in lost/*.jsonl; do
     awk '!/"treatment"/ || (n++ % 2)' "$file" >kept && mv kept "$file"
 done
-expect 3 lost
-says "sample ratio"
-says "DO NOT TRUST"
+analyze 3 lost
+has "sample ratio"
+has "DO NOT TRUST"
 
 for format in text json csv markdown html; do
-    expect 0 wins --format "$format" -o "report.$format"
+    analyze 0 wins --format "$format" -o "report.$format"
     [ -s "report.$format" ] || fail "no report.$format"
     grep -qiE '(^|[^a-z])-?nan([^a-z]|$)' "report.$format" && fail "nan in report.$format"
 done
@@ -125,16 +118,16 @@ grep -qE '(src|href)="(http:|//|file:)' report.html && fail "report.html loads s
 
 printf 'user,age,plan\n' >users.csv
 for user in $(seq 1 800); do echo "$user,$((user % 50)),$([ $((user % 3)) = 0 ] && echo paid || echo free)"; done >>users.csv
-expect 0 wins --covariates users.csv
-says "CUPED"
-says "Segment plan"
+analyze 0 wins --covariates users.csv
+has "CUPED"
+has "Segment plan"
 printf 'user,age\n1,2,3\n' >bad.csv
-expect 1 wins --covariates bad.csv
-grep -q 'bad.csv:2: 3 cells' err.txt || fail "a bad covariates file is not explained"
+analyze 1 wins --covariates bad.csv
+grep -q 'bad.csv:2: 3 cells' err || fail "a bad covariates file is not explained"
 
 printf 'arm,metric,units,sum\ncontrol,satisfied,294,132\ntreatment,satisfied,316,226\n' >sums.csv
-expect 0 --summary sums.csv
-says "z = 6.672140, p = 2.521e-11"
+analyze 0 --summary sums.csv
+has "z = 6.672140, p = 2.521e-11"
 # Means and ratios from sums: R 4.2.2's t.test (Welch) on the 57 and 71 values that these are the sums of, and
 # for the ratio var(x - R y) / n / mean(y)^2 an arm with Satterthwaite's degrees of freedom, in R too.
 cat >means.csv <<'CSV'
@@ -158,10 +151,10 @@ jq -e 'def near($a; $b): ($a - $b | fabs) <= 1e-9 * ($b | fabs);
 for log in same loses damaged lost; do "$abtest" analyze "$log" --json >"$log.json" || true; done
 python3 "$here/check_schema.py" "$here/../docs/report.schema.json" ./*.json || fail "a report breaks its schema"
 printf 'arm,metric,units,sum\ncontrol,satisfied,294,500\n' >sums.csv
-expect 1 --summary sums.csv
-grep -q 'sums.csv:2: sum "500"' err.txt || fail "a bad sum is not explained"
+analyze 1 --summary sums.csv
+grep -q 'sums.csv:2: sum "500"' err || fail "a bad sum is not explained"
 
-expect 2
-expect 2 wins --format xml
-expect 1 nowhere
-expect 1 wins --experiment other
+analyze 2
+analyze 2 wins --format xml
+analyze 1 nowhere
+analyze 1 wins --experiment other

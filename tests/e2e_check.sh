@@ -1,11 +1,7 @@
 #!/usr/bin/env bash
 # `check` and `assign` as their users meet them.
 set -euo pipefail
-abtest=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-fail() { echo "FAILED: $1" >&2; exit 1; }
-cd "$work"
+. "$(dirname "$0")/lib.sh" "$1"
 
 config() { # config [lines of the experiment]
     cat <<INI

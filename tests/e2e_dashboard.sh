@@ -2,21 +2,15 @@
 # The pages in Debian's chromium: tests/browser/dashboard.mjs against a server with small models.
 # usage: tests/e2e_dashboard.sh PATH/TO/abtest; screenshots stay in $SCREENSHOTS (build/screenshots).
 set -euo pipefail
-abtest=$(realpath "${1:?path of abtest}")
-here=$(realpath "$(dirname "$0")")
+. "$(dirname "$0")/lib.sh" "$1"
+
 screenshots=${SCREENSHOTS:-$here/../build/screenshots}
 for tool in chromium node npm; do
-    command -v "$tool" >/dev/null || {
-        echo "e2e_dashboard: skipped, there is no $tool (scripts/install-deps --tests)"
-        exit 77
-    }
+    command -v "$tool" >/dev/null || skip "there is no $tool (scripts/install-deps --tests)"
 done
 [ -d "$here/browser/node_modules/axe-core" ] ||
     (cd "$here/browser" && npm ci --no-audit --no-fund --ignore-scripts >/dev/null)
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
 "$abtest" synth data --users 300 --items 400 --ratings 12000 --seed 3 >/dev/null
 "$abtest" split data/ratings.csv --train train.csv --test test.csv --seed 3 >/dev/null
 cp data/movies.csv .

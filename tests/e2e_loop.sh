@@ -3,40 +3,13 @@
 # analyze. What the analysis says is held against what the simulation printed.
 # usage: tests/e2e_loop.sh PATH/TO/abtest
 set -euo pipefail
-abtest=$(realpath "${1:?path of abtest}")
-example=$(realpath "$(dirname "$0")/../examples/item-bias.ini")
-work=$(mktemp -d)
-server=''
-cleanup() {
-    [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
-    rm -rf "$work"
-}
-trap cleanup EXIT
-cd "$work"
+. "$(dirname "$0")/lib.sh" "$1"
 
-fail() { echo "e2e_loop: $*" >&2 && exit 1; }
-# equal WHAT ACTUAL EXPECTED
-equal() { [ "$2" = "$3" ] || fail "$1: got $2, not $3"; }
-# status_is EXPECTED COMMAND...: output goes to out.txt and err.txt
-status_is() {
-    local expected=$1 status=0
-    shift
-    "$@" >out.txt 2>err.txt || status=$?
-    [ "$status" -eq "$expected" ] || { cat err.txt >&2 && fail "status $status, not $expected: $*"; }
-}
+example=$here/../examples/item-bias.ini
 
-# start DIR: serves DIR/item-bias.ini; sets $url.
-start() {
-    coproc SERVER { cd "$1" && exec "$abtest" serve item-bias.ini --port 0 2>server.txt; }
-    server=$SERVER_PID
-    read -r _ _ url <&"${SERVER[0]}" || { cat "$1/server.txt" >&2 && fail 'the server did not start'; }
-}
-stop() {
-    local status=0
-    kill -TERM "$server"
-    wait "$server" || status=$?
-    server=''
-    equal 'exit status of the server after SIGTERM' "$status" 0
+serve() { # serve DIR: DIR/item-bias.ini
+    launch=(env -C "$1") config=item-bias.ini
+    start "$1" --port 0
 }
 
 # ---- data and models: the same seed gives the same bytes
@@ -56,15 +29,15 @@ cmp run1/bpr.model run2/bpr.model || fail 'the same seed gave another BPR model'
 
 # ---- the trial of rates 0.45 and 0.72, twice
 trial() {
-    start "$1"
+    serve "$1"
     "$abtest" simulate "$1/item-bias.ini" --url "$url" --users 600 --seed 7 --threads "$2" \
         --rates control=0.45,treatment=0.72 --json >"$1/simulated.json"
     stop
-    status_is 0 "$abtest" logs verify "$1/logs"
-    status_is 0 "$abtest" analyze "$1/logs" --json
-    cp out.txt "$1/report.json"
-    status_is 0 "$abtest" analyze "$1/logs" --json
-    cmp out.txt "$1/report.json" || fail 'the same log gave another report'
+    exits 0 "$abtest" logs verify "$1/logs"
+    exits 0 "$abtest" analyze "$1/logs" --json
+    cp out "$1/report.json"
+    exits 0 "$abtest" analyze "$1/logs" --json
+    cmp out "$1/report.json" || fail 'the same log gave another report'
 }
 trial run1 1
 trial run2 4
@@ -100,9 +73,9 @@ cmp same1 same2 || fail 'the same seed gave other numbers'
 "$abtest" simulate run1/item-bias.ini --to-log direct --users 600 --seed 7 --threads 2 \
     --rates control=0.45,treatment=0.72 --json >direct.json
 equal 'arms without a server' "$(jq -c .arms direct.json)" "$(said '.arms | tojson')"
-status_is 0 "$abtest" analyze direct --json
+exits 0 "$abtest" analyze direct --json
 equal 'analysis without a server' \
-    "$(jq -c '[.experiments[0].metrics[] | select(.name == "satisfied") | .arms[].successes]' out.txt)" \
+    "$(jq -c '[.experiments[0].metrics[] | select(.name == "satisfied") | .arms[].successes]' out)" \
     "$(jq -c '[.arms[].satisfied]' direct.json)"
 
 # The same seed once more: the same bytes of report in every format.
@@ -115,7 +88,7 @@ for format in text json html csv markdown; do
 done
 
 # ---- held-out truth and clicks, several visits, onto the same log
-start run2
+serve run2
 "$abtest" simulate run2/item-bias.ini --url "$url" --truth test.csv --users-from train.csv --json \
     >truth.json
 "$abtest" simulate run2/item-bias.ini --url "$url" --truth test.csv --clicks --eta 0.5 --visits 2 \
@@ -126,18 +99,18 @@ jq -e '.users == 200 and .requests == 200 and ([.arms[].satisfied] | add) > 0' t
 jq -e '.requests == 400 and .positions[0].examined == 400 and .positions[3].examined < 400 and
     ([.arms[].clicks] | add) == ([.positions[].clicks] | add) and .feedback.duplicates == 0' \
     clicks.json >/dev/null || fail 'clicks do not add up'
-status_is 0 "$abtest" logs verify run2/logs
+exits 0 "$abtest" logs verify run2/logs
 
 # ---- what goes wrong is said
-status_is 1 "$abtest" simulate run1/item-bias.ini --url "$url" --users 3 --truth test.csv
-grep -q "$url/v1/recommend.*(after 0 of 3 users)" err.txt || fail 'a server that is gone is not named'
-status_is 2 "$abtest" simulate run1/item-bias.ini --users 3 --truth test.csv
-status_is 1 "$abtest" simulate run1/item-bias.ini --url "$url" --rates control=0.45 --users 3
-grep -q 'gives none for arm treatment' err.txt || fail 'a missing rate is not named'
+exits 1 "$abtest" simulate run1/item-bias.ini --url "$url" --users 3 --truth test.csv
+grep -q "$url/v1/recommend.*(after 0 of 3 users)" err || fail 'a server that is gone is not named'
+exits 2 "$abtest" simulate run1/item-bias.ini --users 3 --truth test.csv
+exits 1 "$abtest" simulate run1/item-bias.ini --url "$url" --rates control=0.45 --users 3
+grep -q 'gives none for arm treatment' err || fail 'a missing rate is not named'
 
 # A changed byte is damage: found, named, and no verdict is given.
 segment=$(ls direct/*.jsonl | head -n 1)
 sed -i '3s/"user":"\(.\)/"user":"x/' "$segment"
-status_is 3 "$abtest" logs verify direct
-status_is 3 "$abtest" analyze direct
+exits 3 "$abtest" logs verify direct
+exits 3 "$abtest" analyze direct
 echo 'e2e_loop: all holds'

@@ -3,19 +3,10 @@
 # experiment (pause, ramp, what is refused).
 # usage: tests/e2e_pages.sh PATH/TO/abtest
 set -euo pipefail
-abtest=$(realpath "${1:?path of abtest}")
-example=$(realpath "$(dirname "$0")/../examples/item-bias.ini")
-work=$(mktemp -d)
-server=''
-cleanup() {
-    [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true
-    rm -rf "$work"
-}
-trap cleanup EXIT
-cd "$work"
+. "$(dirname "$0")/lib.sh" "$1"
 
-fail() { echo "e2e_pages: $*" >&2 && exit 1; }
-equal() { [ "$2" = "$3" ] || fail "$1: got $2, not $3"; }
+example=$here/../examples/item-bias.ini
+
 status() { curl -s -o answer -w '%{http_code}' "$@"; }
 
 "$abtest" synth data --users 50 --items 80 --ratings 1500 --seed 3 >/dev/null
@@ -26,9 +17,8 @@ for kind in als bpr; do
 done
 sed -e 's/^\[server\]/[server]\nadmin_token = env:ABTEST_TOKEN/' \
     -e 's/^status = running/status = running ; kept\ncoverage = 0.5/' "$example" >item-bias.ini
-coproc SERVER { ABTEST_TOKEN=secret exec "$abtest" serve item-bias.ini --port 0; }
-server=$SERVER_PID
-read -r _ _ url <&"${SERVER[0]}" || fail 'the server did not start'
+launch=(env ABTEST_TOKEN=secret) config=item-bias.ini
+start pages --port 0
 
 # ---- pages and assets
 for path in / /try /experiments/item-bias /assets/common.js /assets/chart.js /assets/dashboard.css; do
@@ -44,7 +34,7 @@ done
 etag=$(sed -n 's/^etag: \(.*\)\r$/\1/Ip' headers)
 equal 'status with the ETag' "$(status -H "If-None-Match: $etag" "$url/assets/dashboard.css")" 304
 equal 'status of no asset' "$(status "$url/assets/..%2Fitem-bias.ini")" 404
-! grep -lE '(href|src)="https?:|<script>|style="|onclick' <(cat "$(dirname "$example")"/../serve/assets/*.html) ||
+! grep -lE '(href|src)="https?:|<script>|style="|onclick' <(cat "$here"/../serve/assets/*.html) ||
     fail 'a page uses another host, or inline script or style'
 
 # ---- try
@@ -136,8 +126,6 @@ equal 'change of an edited file' "$(change '{"status":"paused"}' -H "$token")" 4
 grep -q 'reload' answer || fail 'the remedy is not named'
 
 curl -s "$url/v1/recommend?user=1" >/dev/null
-kill -TERM "$server"
-wait "$server" || fail 'the server did not end cleanly'
-server=''
+stop
 equal 'configs in the log' "$("$abtest" logs cat logs | jq -r 'select(.type == "config") | .config' | sort -u | wc -l | awk '{print ($1 >= 2)}')" 1
 echo 'e2e_pages: all holds'

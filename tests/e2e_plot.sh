@@ -2,20 +2,9 @@
 # --plot of every command that has it: a file of each kind, the terminal, and without gnuplot
 # the data as TSV. usage: tests/e2e_plot.sh PATH/TO/abtest
 set -euo pipefail
-abtest=$(realpath "${1:?path of abtest}")
-example=$(realpath "$(dirname "$0")/../examples/item-bias.ini")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+. "$(dirname "$0")/lib.sh" "$1"
 
-fail() { echo "e2e_plot: $*" >&2 && exit 1; }
-# expect STATUS COMMAND...: standard output in out, standard error in err
-expect() {
-    local want=$1 got=0
-    shift
-    "$@" >out 2>err || got=$?
-    [ "$got" = "$want" ] || fail "$*: exit $got, not $want: $(cat err)"
-}
+example=$here/../examples/item-bias.ini
 
 "$abtest" synth data --users 60 --items 240 --ratings 4000 --seed 4 >/dev/null
 train=(--ratings data/ratings.csv --test-fraction 0.1 --quiet --model)
@@ -45,35 +34,35 @@ tested=$(printf '%s\n' "${commands[@]}" | awk '{print $1}' | sort -u | paste -sd
 mkdir empty # no gnuplot in it
 for entry in "${commands[@]}"; do
     read -ra command <<<"${entry%%|*}"
-    PATH=$work/empty expect 0 "$abtest" "${command[@]}" --plot picture.svg
+    PATH=empty exits 0 "$abtest" "${command[@]}" --plot picture.svg
     grep -q "^abtest ${command[0]}: cannot run gnuplot: .*apt-get install gnuplot" err ||
         fail "${command[*]}: a missing gnuplot is not named: $(cat err)"
     [ ! -e picture.svg ] || fail "${command[*]}: a picture without gnuplot"
     grep -q $'^panel\tseries\tx\ty\tlow\thigh\tlabel$' out || fail "${command[*]}: no TSV"
     grep -qP "${entry#*|}" out || fail "${command[*]}: not in the TSV: ${entry#*|}"
-    expect 2 "$abtest" "${command[@]}" --plot picture.jpeg
+    exits 2 "$abtest" "${command[@]}" --plot picture.jpeg
     grep -q 'must end in .svg, .png or .pdf' err || fail "${command[*]}: the suffix is not explained"
 done
 
 # What programs read stays what it was: the TSV goes elsewhere, and nothing draws into it.
 for entry in 'profile data/ratings.csv' 'power --baseline 0.1 --effect 0.02' 'analyze logs'; do
     read -ra command <<<"$entry"
-    PATH=$work/empty expect 0 "$abtest" "${command[@]}" --json --plot picture.svg
+    PATH=empty exits 0 "$abtest" "${command[@]}" --json --plot picture.svg
     jq -e . out >/dev/null || fail "${command[*]} --json without gnuplot is not JSON"
     grep -q $'^panel\tseries' err || fail "${command[*]} --json without gnuplot: no TSV"
-    expect 2 "$abtest" "${command[@]}" --json --plot -
+    exits 2 "$abtest" "${command[@]}" --json --plot -
 done
 
 # One part of a picture.
-PATH=$work/empty expect 0 "$abtest" analyze logs --plot - --panel 2
+PATH=empty exits 0 "$abtest" analyze logs --plot - --panel 2
 [ "$(grep '^item-bias' out | cut -f1 | sort -u)" = 'item-bias: satisfied over time, treatment against control' ] ||
     fail '--panel 2 holds another part'
-expect 2 "$abtest" analyze logs --plot p.svg --panel 3
+exits 2 "$abtest" analyze logs --plot p.svg --panel 3
 grep -q 'the picture has 2 parts' err || fail "too high a panel: $(cat err)"
-expect 2 "$abtest" analyze logs --panel 1
+exits 2 "$abtest" analyze logs --panel 1
 
 # The forest in numbers: one row a metric, within its interval; the series ends at the report's.
-PATH=$work/empty expect 0 "$abtest" analyze logs --plot -
+PATH=empty exits 0 "$abtest" analyze logs --plot -
 awk -F'\t' '/all metrics against/ { n++; if (!($5 <= $3 && $3 <= $6)) exit 1 } END { exit n != 2 }' out ||
     fail "the forest: $(grep 'all metrics' out)"
 "$abtest" analyze logs --json >report.json
@@ -88,7 +77,7 @@ for entry in "${commands[@]}"; do
     read -ra command <<<"${entry%%|*}"
     for suffix in svg png pdf; do
         rm -f "picture.$suffix"
-        expect 0 "$abtest" "${command[@]}" --plot "picture.$suffix"
+        exits 0 "$abtest" "${command[@]}" --plot "picture.$suffix"
         [ -s "picture.$suffix" ] || fail "${command[*]}: no $suffix"
         ! grep -q 'gnuplot\|line [0-9]' err || fail "${command[*]}: gnuplot said: $(cat err)"
     done
@@ -98,19 +87,19 @@ for entry in "${commands[@]}"; do
         fail "${command[*]}: not a PNG"
     [ "$(head -c 5 picture.pdf)" = %PDF- ] || fail "${command[*]}: not a PDF"
     [ ! -e picture.svg.part ] || fail "${command[*]}: a half-written file stays"
-    expect 0 "$abtest" "${command[@]}" --plot -
+    exits 0 "$abtest" "${command[@]}" --plot -
     grep -q '+-------' out || fail "${command[*]}: nothing drawn on the terminal"
     ! awk 'length > 200' out | grep -q $'\t' || fail "${command[*]}: data on the terminal"
     ! grep -q $'\033' out || fail "${command[*]}: colours into a pipe"
 done
-expect 0 "$abtest" analyze logs --plot picture.svg
+exits 0 "$abtest" analyze logs --plot picture.svg
 for words in 'all metrics against control' 'satisfied over time' 'valid at every look' 'better'; do
     grep -q "$words" picture.svg || fail "\"$words\" is not in the picture of analyze"
 done
-expect 1 "$abtest" power --baseline 0.1 --effect 0.02 --plot none/p.svg
+exits 1 "$abtest" power --baseline 0.1 --effect 0.02 --plot none/p.svg
 
 # A log without two arms in it has nothing to draw, and says so.
 "$abtest" simulate "$example" --to-log alone --users 1 --rates control=0.4,treatment=0.6 --seed 7 >/dev/null 2>&1
-expect 1 "$abtest" analyze alone --plot p.svg
+exits 1 "$abtest" analyze alone --plot p.svg
 grep -q 'nothing to draw' err || fail "nothing to draw is not said: $(cat err)"
 echo ok

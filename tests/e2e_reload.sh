@@ -1,16 +1,7 @@
 #!/usr/bin/env bash
 # A new config under load: taken up without a failed request, or refused with the reason.
 set -euo pipefail
-abtest=$1
-work=$(mktemp -d)
-server= load=
-cleanup() {
-    for process in $server $load; do kill "$process" 2>/dev/null || true; done
-    [ -n "${KEEP:-}" ] || rm -rf "$work"
-}
-trap cleanup EXIT
-fail() { echo "FAILED: $1" >&2; cat "$work"/err >&2 || true; exit 1; }
-cd "$work"
+. "$(dirname "$0")/lib.sh" "$1"
 
 { echo userId,movieId,rating; for u in $(seq 1 30); do for i in $(seq 1 30); do
     [ $(((u * 7 + i * 3) % 4)) -eq 0 ] && echo "$u,$i,$(((u + i) % 5 + 1))"; done; done; } >ratings.csv || true
@@ -47,10 +38,9 @@ INI
 
 export ABTEST_RELOAD_TOKEN=t0ken
 config running 0.5 0.5 one >exp.ini
-"$abtest" serve exp.ini >out 2>err &
-server=$!
-for _ in $(seq 1 200); do [ -s out ] && break; kill -0 "$server" || fail "no start"; sleep 0.05; done
-url=$(sed -n '1s/^listening on //p' out)
+load=
+at_end() { [ -z "$load" ] || kill "$load" 2>/dev/null || true; }
+start reload
 
 # reload WANTED-STATUS WORDS
 reload() {
@@ -115,7 +105,7 @@ config running 1 0.3 two 'audience = country in (NL, ZA) and age >= 18' \
 kill -HUP "$server"
 for _ in $(seq 1 100); do [ "$(hash_of)" != "$second" ] && break; sleep 0.05; done
 [ "$(hash_of)" != "$second" ] || fail "SIGHUP changes nothing"
-grep -q '"level":"info","event":"reload","message":"serving config' err || fail "SIGHUP is not told"
+grep -q '"level":"info","event":"reload","message":"serving config' err.reload || fail "SIGHUP is not told"
 arm() { curl -s "$url/v1/assignments?user=$1" | jq -r '.assignments.e // "-"'; }
 for u in $(seq 1 10); do
     there="$u&attr.country=NL&attr.age=30"
@@ -133,9 +123,7 @@ curl -s "$url/v1/recommend?user=u1&attr.country=NL&attr.age=30" >/dev/null
 touch stop
 wait "$load" || true
 load=
-kill -TERM "$server"
-wait "$server" || fail "exit status $? after SIGTERM"
-server=
+stop
 [ "$(sort -u statuses)" = 200 ] || fail "requests failed during reloads: $(sort statuses | uniq -c)"
 n_ok=$(wc -l <statuses)
 [ "$n_ok" -ge 200 ] || fail "only $n_ok requests were made"

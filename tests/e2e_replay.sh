@@ -3,13 +3,6 @@
 # changed model do not go unnoticed.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh" "$1"
-replays() { # replays STATUS command...: runs it, output in got
-    local status=0 wanted=$1
-    shift
-    "$@" >got 2>>err || status=$?
-    [ "$status" -eq "$wanted" ] || fail "exit status $status, not $wanted: $*: $(cat got)"
-}
-says() { grep -qE "$1" got || fail "it does not say: $1, but: $(cat got)"; }
 mkdir home
 small_ratings >ratings.csv
 train als
@@ -49,37 +42,37 @@ config=home/exp.ini start replay
 "$build"/tests/crash_client "$port" r acknowledged 400 >/dev/null || fail "strange answers"
 stop
 
-replays 0 "$abtest" replay home/logs --directory home/
+exits 0 "$abtest" replay home/logs --directory home/
 says '^2[0-9]{2} exposures: 2[0-9]{2} lists made again, 0 not, 0 reported by clients; 0 different$'
-replays 0 "$abtest" replay home/logs --directory home/ --json
+exits 0 "$abtest" replay home/logs --directory home/ --json
 says '"lists_unchecked":0,"different":0,"damaged":0}$'
 
 "$build"/tests/forge_log home/logs forged 7
-replays 3 "$abtest" replay forged --directory home/
+exits 3 "$abtest" replay forged --directory home/
 says '^first difference: forged/[^ ]*\.jsonl:[0-9]+: user "7", '
 
 small_ratings 1 >other.csv
 mv home/ratings.csv ratings.csv
 mv other.csv home/ratings.csv
-replays 3 "$abtest" replay home/logs --directory home/
+exits 3 "$abtest" replay home/logs --directory home/
 says '^first difference: .*, place [0-9]: the log says item '
 mv ratings.csv home/ratings.csv
 
 "$abtest" train als --ratings home/ratings.csv --model home/als.model --factors 3 --epochs 1 --quiet >/dev/null
-replays 0 "$abtest" replay home/logs --directory home/
+exits 0 "$abtest" replay home/logs --directory home/
 says '^first list not made again: the list was made by als:[0-9a-f]{16}, here is als:[0-9a-f]{16}$'
 says '; 0 different$'
 
 rm home/bpr.model
-replays 0 "$abtest" replay home/logs --directory home/
+exits 0 "$abtest" replay home/logs --directory home/
 says ' 0 lists made again, '
 says '^first list not made again: .*bpr.model'
 
 # A byte that no line holds, so that it does change one.
 segment=$(ls -d home/logs/*.jsonl | head -1)
 printf '\377' | dd of="$segment" bs=1 seek=$(($(stat -c %s "$segment") / 2)) conv=notrunc 2>/dev/null
-replays 3 "$abtest" replay home/logs --directory home/
-replays 3 "$abtest" logs verify home/logs
-replays 1 "$abtest" replay nowhere
-replays 2 "$abtest" replay
+exits 3 "$abtest" replay home/logs --directory home/
+exits 3 "$abtest" logs verify home/logs
+exits 1 "$abtest" replay nowhere
+exits 2 "$abtest" replay
 echo "replay holds a served log and names what differs"

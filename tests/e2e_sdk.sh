@@ -3,32 +3,25 @@
 # arm may differ; and the snippets of docs/clients. Skipped (77) where there is no npm,
 # or where it cannot reach a registry and installed nothing before.
 set -euo pipefail
-abtest=$1
-here=$(cd "$(dirname "$0")" && pwd)
-n_users=${SDK_USERS:-10000}
-work=$(mktemp -d)
-server=
-cleanup() { [ -z "$server" ] || kill "$server" 2>/dev/null || true; [ -n "${KEEP:-}" ] || rm -rf "$work"; }
-trap cleanup EXIT
-fail() { echo "FAILED: $1" >&2; tail -20 "$work"/err >&2 || true; exit 1; }
+. "$(dirname "$0")/lib.sh" "$1"
 
-command -v npm >/dev/null && command -v node >/dev/null || { echo "skipped: no npm (apt-get install npm)"; exit 77; }
+n_users=${SDK_USERS:-10000}
+
+command -v npm >/dev/null && command -v node >/dev/null || skip "no npm (apt-get install npm)"
 
 # The packages are kept beside the build, and installed again when their list changes.
 sdk=$(cd "$(dirname "$abtest")/.." && pwd)/sdk
 mkdir -p "$sdk"
 if ! cmp -s "$here/sdk/package-lock.json" "$sdk/installed-lock.json"; then
     cp "$here/sdk/package.json" "$here/sdk/package-lock.json" "$sdk"
-    if ! (cd "$sdk" && npm ci --no-audit --no-fund --ignore-scripts >"$work/npm" 2>&1); then
-        tail -5 "$work/npm"
-        echo "skipped: npm cannot install the SDKs"
-        exit 77
+    if ! (cd "$sdk" && npm ci --no-audit --no-fund --ignore-scripts >npm 2>&1); then
+        tail -5 npm
+        skip "npm cannot install the SDKs"
     fi
     cp "$sdk/package-lock.json" "$sdk/installed-lock.json"
 fi
 cp "$here/sdk/check.mjs" "$sdk"
 
-cd "$work"
 { echo userId,movieId,rating; for u in $(seq 1 30); do for i in $(seq 1 40); do
     [ $(((u * 7 + i * 3) % 4)) -ne 0 ] || echo "$u,$i,$(((u + i) % 5 + 1))"; done; done; } >ratings.csv
 "$abtest" train als --ratings ratings.csv --model als.model --factors 2 --epochs 2 --quiet >/dev/null
@@ -113,10 +106,7 @@ explore = 0
 weight = 0.5
 explore = 0.1
 INI
-"$abtest" serve exp.ini >out 2>err &
-server=$!
-for _ in $(seq 1 200); do [ -s out ] && break; kill -0 "$server" || fail "no start"; sleep 0.05; done
-url=$(sed -n '1s/^listening on //p' out)
+start sdk
 
 (cd "$sdk" && node check.mjs "$url" "$n_users") || fail "the SDKs"
 
@@ -183,9 +173,7 @@ for page in "$here"/../docs/clients/*.md; do
     echo "docs/clients/$name.md: $(tail -1 "snippet-$name")"
 done
 
-kill -TERM "$server"
-wait "$server" || fail "exit status $? after SIGTERM"
-server=
+stop
 "$abtest" logs verify logs >/dev/null || fail "the log is damaged"
 "$abtest" logs cat logs >events
 jq -es 'map(select(.user == "sdk-user" and .type == "exposure")) | length == 1 and .[0].assignments == {"item-bias": ["control", 0.5]}

@@ -2,7 +2,6 @@
 # Segments by what requests say of their user, from the request to the report: words, numbers and
 # booleans, the value of the first exposure, rare words together, what [log] attributes keeps out of
 # the log; shuffled, compressed and with --state the same bytes.
-here=$(realpath "$(dirname "$0")")
 . "$(dirname "$0")/lib.sh" "$1"
 small_ratings >ratings.csv
 train als

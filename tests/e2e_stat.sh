@@ -3,27 +3,25 @@
 # the documented ones: text exactly, numbers to the digits shown. Then the contract of
 # the stream: order, ids, errors on their line, exit status. Then `abtest power`.
 set -euo pipefail
-abtest=$1
-doc=$(dirname "$0")/../docs/stat.md
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-fail() { echo "FAILED: $*" >&2; exit 1; }
+. "$(dirname "$0")/lib.sh" "$1"
 
-awk -v problems="$dir/problems" -v answers="$dir/expected" '
+doc=$here/../docs/stat.md
+
+awk -v problems=problems -v answers=expected '
     /^```json$/ { line = 1; next }
     /^```$/ { line = 0; next }
     line == 1 { print > problems; line = 2; next }
     line == 2 { print > answers; line = 3 }' "$doc"
-n=$(wc -l < "$dir/problems")
+n=$(wc -l < problems)
 [ "$n" -ge 40 ] || fail "only $n examples found in $doc"
 
 status=0
-"$abtest" stat < "$dir/problems" > "$dir/answers" || status=$?
+"$abtest" stat < problems > answers || status=$?
 [ "$status" -eq 1 ] || fail "exit status $status with bad problems among them, not 1"
-[ "$(wc -l < "$dir/answers")" -eq "$n" ] || fail "answers and problems differ in number"
+[ "$(wc -l < answers)" -eq "$n" ] || fail "answers and problems differ in number"
 
 # Cuts a line into numbers and what stands between them.
-awk -v expected="$dir/expected" '
+awk -v expected=expected '
     function pieces(text, list,    n) {
         n = 0
         while (match(text, /-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?/)) {
@@ -50,17 +48,17 @@ awk -v expected="$dir/expected" '
         }
         if (bad) { print "line " NR ":\n  got    " $0 "\n  wanted " wanted; failed = 1 }
     }
-    END { exit failed }' "$dir/answers" || fail "an answer is not as documented"
+    END { exit failed }' answers || fail "an answer is not as documented"
 
 for test in $(grep -o '^### [a-z-]*' "$doc" | cut -c5-); do
-    grep -q "\"test\":\"$test\"" "$dir/problems" || fail "$test has no example"
+    grep -q "\"test\":\"$test\"" problems || fail "$test has no example"
 done
 
 # Only good problems: exit 0; blank lines are not problems.
-printf '\n%s\n\n' '{"test":"tail","statistic":2,"id":[1,"a"]}' | "$abtest" stat > "$dir/one" ||
+printf '\n%s\n\n' '{"test":"tail","statistic":2,"id":[1,"a"]}' | "$abtest" stat > one ||
     fail "a good problem made the exit status $?"
-grep -q '^{"id":\[1,"a"\],"test":"tail","method":"normal tail",' "$dir/one" ||
-    fail "the id did not come back: $(cat "$dir/one")"
+grep -q '^{"id":\[1,"a"\],"test":"tail","method":"normal tail",' one ||
+    fail "the id did not come back: $(cat one)"
 
 # Nothing that a line holds may break the stream.
 bad=0
@@ -88,7 +86,7 @@ printf '{"test":"tail","statistic":1e999}\n\0\n' | "$abtest" stat > /dev/null &&
     "$(echo '{"test":"power","metric":"mean","sd":2,"n_control":100}' | "$abtest" stat |
         sed 's/"test":"power",//')" ] || fail "power --json differs from stat"
 status=0
-"$abtest" power --baseline 0.1 2> "$dir/err" || status=$?
+"$abtest" power --baseline 0.1 2> err || status=$?
 [ "$status" -eq 2 ] || fail "power without a question: exit status $status"
-grep -q 'give an effect' "$dir/err" || fail "power does not say what is missing"
+grep -q 'give an effect' err || fail "power does not say what is missing"
 echo "$n examples of docs/stat.md hold"

@@ -2,12 +2,8 @@
 # abtest analyze --state: a log that grows, analysed step by step, against a full reading
 # of it each time: the same bytes. And what a state that does not fit is answered.
 set -euo pipefail
-abtest=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+. "$(dirname "$0")/lib.sh" "$1"
 
-fail() { echo "e2e_state: $1" >&2; exit 1; }
 cat >trial.ini <<'INI'
 [model als]
 file = als.model

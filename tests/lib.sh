@@ -1,11 +1,12 @@
 # shellcheck shell=bash
-# lib.sh - what the end-to-end tests of the server share: a scratch directory to work in, small
-# data, a server that is started and stopped, failures that show what it said. Sourced with the
-# path of the program as the first argument:
+# lib.sh - what the end-to-end tests share: a scratch directory to work in, small data, commands
+# whose exit status counts, a server that is started and stopped, failures that show what was said.
+# Sourced with the path of the program as the first argument:
 #
 #     . "$(dirname "$0")/lib.sh" "$1"
 #
-# Sets abtest, build, work; goes to $work.
+# Sets abtest, build, here (the folder of the tests), work; goes to $work.
+here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 abtest=$(realpath "${1:?path of abtest}")
 build=$(dirname "$(dirname "$abtest")")
 work=$(mktemp -d)
@@ -27,6 +28,19 @@ skip() { # what the test needs is not there
     exit 77
 }
 cd "$work" || exit 1
+
+exits() { # exits STATUS command...: what it prints goes to out, what it complains of to err
+    local status=0 wanted=$1
+    shift
+    "$@" >out 2>err || status=$?
+    [ "$status" -eq "$wanted" ] || fail "exit status $status, not $wanted: $*: $(head -n 20 out err)"
+}
+says() { # says REGEX [FILE]: out, or FILE, has such a line
+    grep -qE -- "$1" "${2:-out}" || fail "it does not say \"$1\": $(head -n 20 "${2:-out}")"
+}
+equal() { # equal WHAT ACTUAL EXPECTED
+    [ "$2" = "$3" ] || fail "$1: got $2, not $3"
+}
 
 # Not grep -q: it would close the pipe on nm, which pipefail takes for a failure.
 is_sanitized() { nm "$abtest" 2>/dev/null | grep -E '__asan_init|__tsan_init' >/dev/null; }

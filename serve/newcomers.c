@@ -7,13 +7,13 @@
 
 #include "common/bytes.h"
 
-struct rated {
+struct rated_item {
     int32_t item; /* in newcomers.items */
     float value;
 };
 
 struct newcomer {
-    struct rated *rated;
+    struct rated_item *rated;
     int32_t n, capacity;
 };
 
@@ -84,7 +84,7 @@ static void rate(struct newcomer *newcomer, int32_t item, float value)
     }
     if (newcomer->n == newcomer->capacity) {
         const int32_t capacity = newcomer->capacity ? 2 * newcomer->capacity : 8;
-        struct rated *rated =
+        struct rated_item *rated =
             newcomer->n < NEWCOMERS_MAX_RATINGS
                 ? realloc(newcomer->rated, (size_t)capacity * sizeof *rated)
                 : NULL;
@@ -95,7 +95,7 @@ static void rate(struct newcomer *newcomer, int32_t item, float value)
         newcomer->capacity = capacity;
     }
     if (newcomer->n < NEWCOMERS_MAX_RATINGS) {
-        newcomer->rated[newcomer->n++] = (struct rated){item, value};
+        newcomer->rated[newcomer->n++] = (struct rated_item){item, value};
     }
 }
 

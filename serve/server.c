@@ -58,6 +58,14 @@ int server_new(const struct server_options *options, const struct config *config
     return 0;
 }
 
+/* Says what came up though the state was loaded. */
+static void tell_notice(struct server *server, const struct serve_state *state)
+{
+    if (state->notice.code != ERROR_NONE) {
+        server_trouble(server, "ratings", &state->notice);
+    }
+}
+
 int server_open(struct server *server, struct serve_state *state, struct error *error)
 {
     struct http_options http = server->options.http;
@@ -65,6 +73,7 @@ int server_open(struct server *server, struct serve_state *state, struct error *
     for (int i = 0; i < http.n_workers; i++) {
         server->desks[i].state = serve_state_ref(state);
     }
+    tell_notice(server, state);
     http.hooks = server_hooks(server);
     if (open_access_log(server, &http, error) != 0 ||
         http_workers_open(&http, &server->workers, error) != 0 ||
@@ -152,6 +161,7 @@ void server_free(struct server *server)
 
 void server_replace_state(struct server *server, struct serve_state *state)
 {
+    tell_notice(server, state);
     pthread_mutex_lock(&server->state_lock);
     struct serve_state *old = server->state;
     server->state = state;

@@ -40,34 +40,43 @@ static int compare_items(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-/* Item indices of the ratings in the model's numbering: *map (ratings->n_items), -1 for
- * an item that the model does not know. *is_identity: nothing to translate. */
-static int32_t *map_items(const struct ratings *ratings, const struct model *model,
-                          bool *is_identity)
+/* Whether the model numbers its items as the ratings do, as it does when it learned
+ * from them or from what they were before more was appended: items that only one of the
+ * two knows come last. */
+static bool is_numbered_alike(const struct rated *rated, const struct model *model)
 {
-    int32_t *map = malloc(((size_t)ratings->n_items + 1) * sizeof *map);
-    *is_identity = true;
-    for (int32_t i = 0; map && i < ratings->n_items; i++) {
-        map[i] = model_find_item(model, id_map_id(ratings->items, i));
-        *is_identity = *is_identity && map[i] == i;
+    const int32_t n = rated->n_items < model->n_items ? rated->n_items : model->n_items;
+    for (int32_t i = 0; i < n; i++) {
+        if (!slice_equal(id_index_at(&rated->items, i), model_item_id(model, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Item indices of the ratings in the model's numbering: (rated->n_items), -1 for an
+ * item that the model does not know. */
+static int32_t *map_items(const struct rated *rated, const struct model *model)
+{
+    int32_t *map = malloc(((size_t)rated->n_items + 1) * sizeof *map);
+    for (int32_t i = 0; map && i < rated->n_items; i++) {
+        map[i] = model_find_item(model, id_index_at(&rated->items, i));
     }
     return map;
 }
 
-static int translate_seen(struct serve_model *served, const struct ratings *ratings,
+static int translate_seen(struct serve_model *served, const struct rated *rated,
                           struct error *error)
 {
     struct seen_items *seen = &served->seen;
-    bool is_identity = false;
-    int32_t *map = map_items(ratings, served->model, &is_identity);
-    if (map && is_identity) {
-        seen->start = ratings->user_start;
-        seen->item = ratings->user_item;
-        free(map);
+    if (is_numbered_alike(rated, served->model)) {
+        seen->start = rated->start;
+        seen->item = rated->item;
         return 0;
     }
-    seen->own_start = malloc(((size_t)ratings->n_users + 1) * sizeof *seen->own_start);
-    seen->own_item = malloc(((size_t)ratings->n_ratings + 1) * sizeof *seen->own_item);
+    int32_t *map = map_items(rated, served->model);
+    seen->own_start = malloc(((size_t)rated->n_users + 1) * sizeof *seen->own_start);
+    seen->own_item = malloc(((size_t)rated->n_ratings + 1) * sizeof *seen->own_item);
     seen->start = seen->own_start;
     seen->item = seen->own_item;
     if (!map || !seen->own_start || !seen->own_item) {
@@ -76,11 +85,11 @@ static int translate_seen(struct serve_model *served, const struct ratings *rati
         return -1;
     }
     int64_t n = 0;
-    for (int32_t u = 0; u < ratings->n_users; u++) {
+    for (int32_t u = 0; u < rated->n_users; u++) {
         const int64_t start = n;
         seen->own_start[u] = n;
-        for (int64_t i = ratings->user_start[u]; i < ratings->user_start[u + 1]; i++) {
-            const int32_t item = map[ratings->user_item[i]];
+        for (int64_t i = rated->start[u]; i < rated->start[u + 1]; i++) {
+            const int32_t item = map[rated->item[i]];
             if (item >= 0) {
                 seen->own_item[n++] = item;
             }
@@ -88,7 +97,7 @@ static int translate_seen(struct serve_model *served, const struct ratings *rati
         qsort(seen->own_item + start, (size_t)(n - start), sizeof *seen->own_item,
               compare_items);
     }
-    seen->own_start[ratings->n_users] = n;
+    seen->own_start[rated->n_users] = n;
     free(map);
     return 0;
 }
@@ -177,8 +186,7 @@ static int complete_model(struct serve_state *state, int i, struct error *error)
 {
     struct serve_model *served = &state->models[i];
     return write_pieces(served, state->titles, error) == 0 &&
-                   (!state->ratings ||
-                    translate_seen(served, state->ratings, error) == 0)
+                   (!state->rated || translate_seen(served, state->rated, error) == 0)
                ? 0
                : -1;
 }
@@ -196,13 +204,7 @@ struct reading {
 static int read_ratings(struct serve_state *state, struct error *error)
 {
     const char *path = state->config->data.ratings;
-    if (path && ratings_load(path, &state->ratings, error) != 0) {
-        return -1;
-    }
-    if (state->ratings) {
-        ratings_drop_items(state->ratings);
-    }
-    return 0;
+    return path ? rated_load(path, NULL, &state->rated, &state->notice, error) : 0;
 }
 
 static int read_titles(struct serve_state *state, struct error *error)
@@ -272,7 +274,7 @@ static void free_state(struct serve_state *state)
         free(served->seen.own_item);
     }
     free(state->models);
-    ratings_free(state->ratings);
+    rated_free(state->rated);
     titles_free(state->titles);
 }
 
@@ -323,18 +325,39 @@ void serve_state_unref(struct serve_state *state)
     }
 }
 
+/* How many of the ascending `items` are below `end`. */
+static int32_t count_below(const int32_t *items, int32_t n, int32_t end)
+{
+    int32_t low = 0;
+    if (n == 0 || items[n - 1] < end) {
+        return n;
+    }
+    for (int32_t high = n; low < high;) {
+        const int32_t middle = low + (high - low) / 2;
+        if (items[middle] < end) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 const int32_t *serve_state_seen(const struct serve_state *state, int model,
                                 struct slice user, int32_t *n)
 {
-    const struct seen_items *seen = &state->models[model].seen;
+    const struct serve_model *served = &state->models[model];
+    const struct seen_items *seen = &served->seen;
     *n = 0;
-    if (!state->ratings) {
+    if (!state->rated) {
         return NULL;
     }
-    const int32_t index = id_map_find(state->ratings->users, user);
+    const int32_t index = id_index_find(&state->rated->users, user);
     if (index < 0) {
         return NULL;
     }
-    *n = (int32_t)(seen->start[index + 1] - seen->start[index]);
-    return seen->item + seen->start[index];
+    const int32_t *items = seen->item + seen->start[index];
+    *n = count_below(items, (int32_t)(seen->start[index + 1] - seen->start[index]),
+                     served->model->n_items);
+    return items;
 }

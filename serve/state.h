@@ -17,8 +17,9 @@
 
 /* Who has rated what, in a model's item indices. */
 struct seen_items {
-    const int64_t *start; /* (n_users + 1); users as in serve_state.ratings */
-    const int32_t *item;  /* ascending within a user */
+    const int64_t *start; /* (n_users + 1); users as in serve_state.rated */
+    const int32_t *item;  /* ascending within a user; may end in items that the model
+                             does not know */
     int64_t *own_start;   /* NULL where start and item are the ratings' own */
     int32_t *own_item;
 };
@@ -44,8 +45,10 @@ struct serve_state {
     struct config *config;      /* owned */
     int64_t loaded_us;          /* wall time */
     struct serve_model *models; /* (config->n_models) */
-    struct ratings *ratings;    /* by user only; NULL when the config names none */
-    struct titles *titles;      /* NULL when the config names none */
+    struct rated *rated;        /* NULL when the config names no ratings */
+    struct error
+        notice; /* what an operator should know though it loaded; code 0: none */
+    struct titles *titles; /* NULL when the config names none */
 };
 
 /* Loads the models, ratings and titles that `config` names, and takes `config` over

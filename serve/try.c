@@ -67,15 +67,15 @@ static int append_arm(struct http_exchange *x, const struct trial *trial, int ar
     return 0;
 }
 
-struct rated {
+struct opinion {
     int32_t item;
     float rating;
 };
 
 /* The best first; what is rated the same in the order of the ratings file. */
-static int compare_rated(const void *a, const void *b)
+static int compare_opinions(const void *a, const void *b)
 {
-    const struct rated *p = a, *q = b;
+    const struct opinion *p = a, *q = b;
     return p->rating != q->rating ? (p->rating < q->rating) - (p->rating > q->rating)
                                   : (p->item > q->item) - (p->item < q->item);
 }
@@ -83,31 +83,31 @@ static int compare_rated(const void *a, const void *b)
 static void append_rated(struct http_exchange *x, struct slice user,
                          struct buffer *body)
 {
-    const struct ratings *ratings = x->state->ratings;
-    const int32_t u = ratings ? id_map_find(ratings->users, user) : ID_NONE;
-    const int64_t start = u == ID_NONE ? 0 : ratings->user_start[u];
-    const int64_t n = u == ID_NONE ? 0 : ratings->user_start[u + 1] - start;
-    struct rated *rated = malloc((size_t)(n + 1) * sizeof *rated);
+    const struct rated *rated = x->state->rated;
+    const int32_t u = rated ? id_index_find(&rated->users, user) : ID_NONE;
+    const int64_t start = u == ID_NONE ? 0 : rated->start[u];
+    const int64_t n = u == ID_NONE ? 0 : rated->start[u + 1] - start;
+    struct opinion *opinions = malloc((size_t)(n + 1) * sizeof *opinions);
     buffer_append_text(body, ",\"n_rated\":");
     buffer_append_int(body, n);
     buffer_append_text(body, ",\"rated\":[");
-    body->failed |= rated == NULL;
-    for (int64_t i = 0; rated && i < n; i++) {
-        rated[i].item = ratings->user_item[start + i];
-        rated[i].rating = ratings->user_rating[start + i];
+    body->failed |= opinions == NULL;
+    for (int64_t i = 0; opinions && i < n; i++) {
+        opinions[i].item = rated->item[start + i];
+        opinions[i].rating = rated_rating(rated, start + i);
     }
-    if (rated) {
-        qsort(rated, (size_t)n, sizeof *rated, compare_rated);
+    if (opinions) {
+        qsort(opinions, (size_t)n, sizeof *opinions, compare_opinions);
     }
-    for (int64_t i = 0; rated && i < n && i < RATED_MAX; i++) {
+    for (int64_t i = 0; opinions && i < n && i < RATED_MAX; i++) {
         buffer_append_text(body, i ? "," : "");
-        append_item(body, x, id_map_id(ratings->items, rated[i].item));
+        append_item(body, x, id_index_at(&rated->items, opinions[i].item));
         buffer_append_text(body, ",\"rating\":");
-        json_append_double(body, (double)rated[i].rating);
+        json_append_double(body, (double)opinions[i].rating);
         buffer_append_char(body, '}');
     }
     buffer_append_char(body, ']');
-    free(rated);
+    free(opinions);
 }
 
 static void answer_trial(struct http_exchange *x, const struct trial *trial)

@@ -13,13 +13,7 @@
 #include "common/crc32c.h"
 #include "common/hash.h"
 #include "trainer/format.h"
-
-struct id_index {
-    const uint64_t *start;
-    const char *bytes;
-    const uint32_t *slots;
-    size_t n_slots;
-};
+#include "trainer/id_index.h"
 
 /* What a loaded model is; callers see the `public` part. */
 struct loaded_model {
@@ -230,30 +224,9 @@ static int take_ids(const char *path, const struct model_header *h, const char *
     ids->start = (const uint64_t *)(const void *)(file + start->offset);
     ids->bytes = file + bytes->offset;
     ids->slots = (const uint32_t *)(const void *)(file + slots->offset);
-    ids->n_slots = slots->len / sizeof *ids->slots;
-    if (ids->start[0] != 0 || ids->start[n] != bytes->len) {
-        return damaged(path, start->offset, "the ids' offsets are wrong", error);
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (ids->start[i] > ids->start[i + 1]) {
-            return damaged(path, start->offset + i * sizeof *ids->start,
-                           "the ids' offsets are wrong", error);
-        }
-    }
-    if (ids->n_slots <= n || (ids->n_slots & (ids->n_slots - 1)) != 0 ||
-        slots->len % sizeof *ids->slots != 0) {
-        return damaged(path, slots->offset, "the ids' table has a wrong size", error);
-    }
-    size_t n_used = 0;
-    for (size_t i = 0; i < ids->n_slots; i++) {
-        n_used += ids->slots[i] != 0;
-        if (ids->slots[i] > n) {
-            return damaged(path, slots->offset + i * sizeof *ids->slots,
-                           "the ids' table points outside", error);
-        }
-    }
-    if (n_used != n) {
-        return damaged(path, slots->offset, "the ids' table misses some", error);
+    struct id_index_fault fault;
+    if (id_index_check(ids, n, bytes->len, slots->len, &fault) != 0) {
+        return damaged(path, start[fault.section].offset + fault.at, fault.what, error);
     }
     return 0;
 }
@@ -379,42 +352,24 @@ void model_free(struct model *model)
     }
 }
 
-static struct slice id_at(const struct id_index *ids, int32_t index)
-{
-    return (struct slice){ids->bytes + ids->start[index],
-                          ids->start[index + 1] - ids->start[index]};
-}
-
-static int32_t find(const struct id_index *ids, struct slice id)
-{
-    size_t at = hash_bytes(id.data, id.len) & (ids->n_slots - 1);
-    for (; ids->slots[at]; at = (at + 1) & (ids->n_slots - 1)) {
-        const int32_t index = (int32_t)(ids->slots[at] - 1);
-        if (slice_equal(id_at(ids, index), id)) {
-            return index;
-        }
-    }
-    return -1;
-}
-
 int32_t model_find_user(const struct model *model, struct slice id)
 {
-    return find(&loaded(model)->users, id);
+    return id_index_find(&loaded(model)->users, id);
 }
 
 int32_t model_find_item(const struct model *model, struct slice id)
 {
-    return find(&loaded(model)->items, id);
+    return id_index_find(&loaded(model)->items, id);
 }
 
 struct slice model_user_id(const struct model *model, int32_t user)
 {
-    return id_at(&loaded(model)->users, user);
+    return id_index_at(&loaded(model)->users, user);
 }
 
 struct slice model_item_id(const struct model *model, int32_t item)
 {
-    return id_at(&loaded(model)->items, item);
+    return id_index_at(&loaded(model)->items, item);
 }
 
 double model_score(const struct model *model, int32_t user, int32_t item,

@@ -8,61 +8,8 @@
 #include "common/file.h"
 #include "common/hash.h"
 #include "trainer/format.h"
+#include "trainer/id_index.h"
 #include "trainer/model.h"
-
-/* The three sections that hold one kind of ids. */
-struct id_sections {
-    uint64_t *start;
-    struct buffer bytes;
-    uint32_t *slots;
-    size_t n_slots;
-};
-
-static void id_sections_free(struct id_sections *ids)
-{
-    free(ids->start);
-    buffer_free(&ids->bytes);
-    free(ids->slots);
-}
-
-/* Power of two above twice n: half of the slots stay empty, so probes are short. */
-static size_t slots_for(int32_t n)
-{
-    size_t n_slots = 2;
-    while (n_slots <= 2 * (size_t)n) {
-        n_slots *= 2;
-    }
-    return n_slots;
-}
-
-static int id_sections_make(struct slice (*id_of)(const void *, int32_t),
-                            const void *context, int32_t n, struct id_sections *ids,
-                            struct error *error)
-{
-    ids->n_slots = slots_for(n);
-    ids->start = malloc(((size_t)n + 1) * sizeof *ids->start);
-    ids->slots = calloc(ids->n_slots, sizeof *ids->slots);
-    if (!ids->start || !ids->slots) {
-        error_set(error, ERROR_NOMEM, "model: no memory for %d ids", n);
-        return -1;
-    }
-    ids->start[0] = 0;
-    for (int32_t i = 0; i < n; i++) {
-        const struct slice id = id_of(context, i);
-        size_t at = hash_bytes(id.data, id.len) & (ids->n_slots - 1);
-        while (ids->slots[at]) {
-            at = (at + 1) & (ids->n_slots - 1);
-        }
-        ids->slots[at] = (uint32_t)i + 1;
-        buffer_append(&ids->bytes, id.data, id.len);
-        ids->start[i + 1] = ids->bytes.len;
-    }
-    if (ids->bytes.failed) {
-        error_set(error, ERROR_NOMEM, "model: no memory for %d ids", n);
-        return -1;
-    }
-    return 0;
-}
 
 static void append_section(struct buffer *file, enum model_section section,
                            const void *data, size_t len)

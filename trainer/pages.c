@@ -1,4 +1,4 @@
-#define _DEFAULT_SOURCE /* madvise */
+#define _DEFAULT_SOURCE /* madvise, MAP_POPULATE */
 
 #include "trainer/pages.h"
 
@@ -23,4 +23,10 @@ void *pages_alloc(size_t bytes, size_t alignment)
         (void)madvise(memory, bytes, MADV_HUGEPAGE); /* only a hint */
     }
     return memory;
+}
+
+void *pages_map(int fd, size_t len)
+{
+    void *map = mmap(NULL, len, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+    return map == MAP_FAILED ? NULL : map;
 }

@@ -1,4 +1,4 @@
-/* pages.h - memory for arrays that are read or written at random.
+/* pages.h - memory for arrays that are read or written at random, and files as memory.
  *
  * Every access to another small page may need a walk through the page tables; a block
  * of some megabytes gets large pages where the system has them.
@@ -13,5 +13,10 @@
 /* Uninitialised; at least one byte; aligned to `alignment`, a power of two, 0 meaning
  * what malloc gives. Freed with free. NULL when memory ran out. */
 MUST_CHECK void *pages_alloc(size_t bytes, size_t alignment);
+
+/* Maps the first `len` (> 0) bytes of a file to be read, all of them present from the
+ * start: for files of which every byte is checked. Unmapped with munmap. NULL and errno
+ * when that fails. */
+MUST_CHECK void *pages_map(int fd, size_t len);
 
 #endif

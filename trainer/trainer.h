@@ -22,6 +22,7 @@
 #include "trainer/power_law.h"     /* IWYU pragma: export */
 #include "trainer/profile.h"       /* IWYU pragma: export */
 #include "trainer/ranking.h"       /* IWYU pragma: export */
+#include "trainer/rated.h"         /* IWYU pragma: export */
 #include "trainer/rating_reader.h" /* IWYU pragma: export */
 #include "trainer/ratings.h"       /* IWYU pragma: export */
 #include "trainer/split.h"         /* IWYU pragma: export */

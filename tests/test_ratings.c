@@ -463,6 +463,59 @@ static void plain_numbers_read_like_quoted_ones(void **state)
     buffer_free(&quoted);
 }
 
+/* The shortest way through the reader computes these: each must be the nearest float.
+ */
+static void tenths_are_read_exactly(void **state)
+{
+    (void)state;
+    struct buffer text = {0};
+    for (int i = 0; i < 100; i++) {
+        buffer_printf(&text, "7,%d,%d.%d,1260759144\n", i, i / 10, i % 10);
+    }
+    buffer_append_char(&text, '\0');
+    assert_false(text.failed);
+    struct ratings *r = load(text.data);
+    assert_int_equal(r->n_ratings, 100);
+    for (int i = 0; i < 100; i++) {
+        char rating[8];
+        snprintf(rating, sizeof rating, "%d.%d", i / 10, i % 10);
+        assert_close((double)r->user_rating[i], (double)strtof(rating, NULL), 0);
+    }
+    ratings_free(r);
+    buffer_free(&text);
+}
+
+/* Numbers above what an array is indexed by, many of them, and users that come back: an
+ * id is the same wherever and however it is met. */
+static void large_numbers_and_returning_users_keep_their_index(void **state)
+{
+    (void)state;
+    enum { N_USERS = 1500, N_ITEMS = 2000 };
+    struct buffer text = {0};
+    for (int32_t i = 0; i < 6000; i++) {
+        const int u = i / 3 % N_USERS, n = 7 * i % N_ITEMS;
+        const char *const quote = i % 11 ? "" : "\"";
+        buffer_printf(&text, "%d,%s%d%s,%d.5,1260759144\n", 4194000 + 13 * u, quote,
+                      90000000 + 4999 * n, quote, i % 5);
+    }
+    buffer_append_char(&text, '\0');
+    assert_false(text.failed);
+    struct ratings *r = load(text.data);
+    check_matrices(r);
+    assert_int_equal(r->n_users, N_USERS);
+    assert_int_equal(r->n_items, N_ITEMS);
+    for (int32_t i = 0; i < 6000; i++) {
+        char user_id[16], item_id[16];
+        snprintf(user_id, sizeof user_id, "%d", 4194000 + 13 * (i / 3 % N_USERS));
+        snprintf(item_id, sizeof item_id, "%d", 90000000 + 4999 * (7 * i % N_ITEMS));
+        const int32_t u = id_map_find(r->users, slice_of(user_id));
+        assert_int_equal(u, i / 3 % N_USERS);
+        assert_true(ratings_get(r, u, item(r, item_id)) >= 0.5F);
+    }
+    ratings_free(r);
+    buffer_free(&text);
+}
+
 /* Users with few and with many ratings, some of them twice, in the order of users and
  * shuffled: two ways to sort, one result. */
 static void order_of_lines_does_not_matter(void **state)
@@ -516,6 +569,8 @@ int main(void)
         cmocka_unit_test(load_maps_ids_in_order_and_sorts_both_ways),
         cmocka_unit_test(load_keeps_the_last_rating_of_a_pair),
         cmocka_unit_test(plain_numbers_read_like_quoted_ones),
+        cmocka_unit_test(tenths_are_read_exactly),
+        cmocka_unit_test(large_numbers_and_returning_users_keep_their_index),
         cmocka_unit_test(order_of_lines_does_not_matter),
         cmocka_unit_test(load_takes_every_way_to_write_the_same),
         cmocka_unit_test(ids_are_compared_as_written),

@@ -10,25 +10,18 @@
 #include <strings.h>
 
 #include "trainer/input.h"
+#include "trainer/number_lines.h"
 
-#define BLOCK_CAPACITY ((size_t)1 << 19)
-#define SLACK          16 /* bytes behind the block that may be read */
+#define BLOCK_CAPACITY ((size_t)1 << 17) /* a share of a second-level cache */
 #define MAX_FIELDS     4
 #define MAX_NUMBER_LEN 64
-
-/* The id of the last line's user, if it was a short number: its first bytes with the
- * separator. */
-struct last_user {
-    uint64_t word, mask; /* mask 0: there is none */
-    size_t len;
-    int32_t number;
-};
 
 struct rating_reader {
     struct input *input;
     char *path;
-    char *block; /* (BLOCK_CAPACITY + SLACK): whole lines, then the start of the next */
-    char *at;    /* the next line */
+    char *
+        block; /* (BLOCK_CAPACITY and slack): whole lines, then the start of the next */
+    char *at;  /* the next line */
     char *lines_end; /* behind the last newline in the block */
     char *data_end;
     bool at_end;
@@ -36,7 +29,7 @@ struct rating_reader {
     char separator;  /* ',', '\t' or ':' (twice); 0 until the first line was seen */
     int64_t n_lines; /* lines handed out or passed over */
     int64_t n_bad;
-    struct last_user last_user;
+    struct number_lines numbers;
     char *header;
     size_t header_len;
     struct error first_bad;
@@ -49,7 +42,7 @@ int rating_reader_open(const char *path, bool skip_bad, struct rating_reader **r
     struct rating_reader *made = calloc(1, sizeof *made);
     if (made) {
         made->path = strdup(path);
-        made->block = calloc(BLOCK_CAPACITY + SLACK, 1);
+        made->block = calloc(BLOCK_CAPACITY + NUMBER_LINES_SLACK, 1);
     }
     if (!made || !made->path || !made->block) {
         error_set(error, ERROR_NOMEM, "%s: no memory to read it", path);
@@ -58,6 +51,7 @@ int rating_reader_open(const char *path, bool skip_bad, struct rating_reader **r
     }
     made->at = made->lines_end = made->data_end = made->block;
     made->skip_bad = skip_bad;
+    made->numbers.word = UINT64_MAX;
     if (input_open(path, &made->input, error) != 0) {
         rating_reader_close(made);
         return -1;
@@ -170,146 +164,6 @@ static int32_t id_number(struct slice id)
         value = value * 10 + (id.data[i] - '0');
     }
     return value;
-}
-
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "the digits of a number are taken from a little-endian word"
-#endif
-
-#define DIGITS    8 /* that a word holds */
-#define HIGH_BITS 0x8080808080808080U
-
-/* The high bit of each byte that is no digit. */
-static inline uint64_t no_digits(uint64_t word)
-{
-    word ^= 0x3030303030303030U; /* a digit is now 0 to 9, and nothing else is */
-    return (((word & ~HIGH_BITS) + 0x7676767676767676U) | word) & HIGH_BITS;
-}
-
-static inline bool are_digits(uint64_t word)
-{
-    return no_digits(word) == 0;
-}
-
-/* The digits at p: how many, up to DIGITS, and their value. Reads DIGITS bytes. No loop
- * over digits and no branch, which lengths that change from line to line would have
- * the processor mispredict. Source: D. Lemire, "Quickly parsing eight digits", 2018. */
-static inline size_t take_digits(const char *p, uint32_t *value)
-{
-    uint64_t word;
-    memcpy(&word, p, sizeof word);
-    const uint64_t others = no_digits(word);
-    const size_t n = others ? (size_t)__builtin_ctzll(others) / 8 : DIGITS;
-    word &= 0x0F0F0F0F0F0F0F0FU;
-    word = n ? word << (DIGITS - n) * 8 : 0; /* leading zeros */
-    word = word * 10 + (word >> 8);
-    word = ((word & 0x000000FF000000FFU) * 0x000F424000000064U +
-            (word >> 16 & 0x000000FF000000FFU) * 0x0000271000000001U) >>
-           32;
-    *value = (uint32_t)word;
-    return n;
-}
-
-/* An id of 1 to DIGITS digits without leading zeros, and the separator. Returns what
- * follows, or NULL. */
-static inline const char *take_id(const char *p, char separator, struct slice *id,
-                                  int32_t *number)
-{
-    uint32_t value;
-    const size_t n = take_digits(p, &value);
-    if (p[n] != separator || n == 0 || (*p == '0' && n > 1)) {
-        return NULL;
-    }
-    *id = (struct slice){p, n};
-    *number = (int32_t)value;
-    return p + n + 1;
-}
-
-/* The same for a user, who is mostly the one of the line before. */
-static inline const char *take_user(struct rating_reader *reader, const char *p,
-                                    struct rating_line *line)
-{
-    struct last_user *last = &reader->last_user;
-    uint64_t word;
-    memcpy(&word, p, sizeof word);
-    if ((word & last->mask) == last->word && last->mask) {
-        line->user = (struct slice){p, last->len};
-        line->user_number = last->number;
-        return p + last->len + 1;
-    }
-    const char *next = take_id(p, reader->separator, &line->user, &line->user_number);
-    last->mask = 0;
-    if (next && line->user.len < DIGITS) {
-        last->len = line->user.len;
-        last->number = line->user_number;
-        last->mask = UINT64_MAX >> (DIGITS - 1 - last->len) * 8;
-        last->word = word & last->mask;
-    }
-    return next;
-}
-
-/* A rating with up to four digits before and behind the point. */
-static inline const char *take_rating(const char *p, float *rating)
-{
-    static const double power_of_ten[] = {1, 1e1, 1e2, 1e3, 1e4};
-    uint32_t value, decimals = 0;
-    if (is_digit(p[0]) && p[1] == '.' && is_digit(p[2]) && !is_digit(p[3])) {
-        *rating = (float)(((p[0] - '0') * 10 + (p[2] - '0')) / power_of_ten[1]);
-        return p + 3;
-    }
-    const size_t n = take_digits(p, &value);
-    size_t n_decimals = 0;
-    if (n == 0 || n > 4) {
-        return NULL;
-    }
-    p += n;
-    if (*p == '.') {
-        n_decimals = take_digits(p + 1, &decimals);
-        if (n_decimals == 0 || n_decimals > 4) {
-            return NULL;
-        }
-        p += 1 + n_decimals;
-    }
-    const double power = power_of_ten[n_decimals];
-    *rating = (float)((value * power + decimals) / power);
-    return p;
-}
-
-/* Any number of digits; seconds since 1970 have had ten since 2001. */
-static inline const char *pass_digits(const char *p)
-{
-    uint64_t word;
-    memcpy(&word, p, sizeof word);
-    if (are_digits(word) && is_digit(p[8]) && is_digit(p[9]) && !is_digit(p[10])) {
-        return p + 10;
-    }
-    while (is_digit(*p)) {
-        p++;
-    }
-    return p;
-}
-
-/* The common line, digits only: 1,31,2.5,1260759144. Returns its end (the newline), or
- * NULL when anything is unusual and the careful parser must look. Never runs past the
- * newline, because no part here steps over one; but up to DIGITS bytes behind it are
- * read, for which the block has SLACK.
- *
- * Where the next field begins is guessed by a branch wherever it is the same on most
- * lines: then the processor is some lines ahead, instead of waiting for each length. */
-static const char *parse_common(struct rating_reader *reader, const char *p,
-                                struct rating_line *line)
-{
-    p = take_user(reader, p, line);
-    p = p ? take_id(p, reader->separator, &line->item, &line->item_number) : NULL;
-    p = p ? take_rating(p, &line->rating) : NULL;
-    if (!p) {
-        return NULL;
-    }
-    if (*p == reader->separator) {
-        p = pass_digits(p + 1);
-    }
-    p += *p == '\r';
-    return *p == '\n' ? p : NULL;
 }
 
 static int bad_line(struct rating_reader *reader, struct error *error,
@@ -477,6 +331,7 @@ static int first_line(struct rating_reader *reader, const char *p, const char *e
     } else if (!memchr(p, ',', len) && memchr(p, ':', len)) {
         reader->separator = ':';
     }
+    reader->numbers.separator = reader->separator;
     if (split_fields(reader, p, end, fields, &n_fields) || n_fields < 3 ||
         fields[2].len == 0 || !isalpha((unsigned char)fields[2].data[0]) ||
         (fields[2].len >= 3 && (strncasecmp(fields[2].data, "nan", 3) == 0 ||
@@ -545,7 +400,7 @@ int rating_reader_next(struct rating_reader *reader, struct rating_line *line,
         }
         line->number = ++reader->n_lines;
         if (reader->separator && reader->separator != ':') {
-            const char *end = parse_common(reader, reader->at, line);
+            const char *end = number_line(&reader->numbers, reader->at, line);
             if (end) {
                 line->text = (struct slice){reader->at, (size_t)(end - reader->at)};
                 line->text.len -= line->text.len && end[-1] == '\r';
@@ -558,4 +413,19 @@ int rating_reader_next(struct rating_reader *reader, struct rating_line *line,
             return got;
         }
     }
+}
+
+int rating_reader_take_numbers(struct rating_reader *reader, int32_t *user,
+                               int32_t *item, float *rating, int capacity)
+{
+    const char *at = reader->at;
+    const struct number_columns to = {user, item, rating};
+    if (!reader->separator || reader->separator == ':') {
+        return 0;
+    }
+    const size_t n = number_lines_take(&reader->numbers, &at, reader->lines_end, &to,
+                                       (size_t)capacity);
+    reader->at += at - reader->at;
+    reader->n_lines += (int64_t)n;
+    return (int)n;
 }

@@ -40,6 +40,12 @@ void rating_reader_close(struct rating_reader *reader);
 MUST_CHECK int rating_reader_next(struct rating_reader *reader,
                                   struct rating_line *line, struct error *error);
 
+/* Takes many lines at once while they hold numbers only, ids of up to 8 digits: the
+ * ids' values and the ratings, (capacity) each. Returns how many it took. Where that is
+ * 0 the next line is another or the file ends: rating_reader_next knows. */
+int rating_reader_take_numbers(struct rating_reader *reader, int32_t *user,
+                               int32_t *item, float *rating, int capacity);
+
 /* The header line without its newline, or an empty slice; known after the first
  * rating_reader_next. Valid while the reader lives. */
 struct slice rating_reader_header(const struct rating_reader *reader);

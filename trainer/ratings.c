@@ -3,92 +3,33 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "trainer/rating_ids.h"
 #include "trainer/rating_reader.h"
 #include "trainer/ratings_build.h"
 
-#define PROGRESS_LINES   ((int64_t)1 << 18)
-#define MAX_DIRECT_INDEX ((int32_t)1 << 22)
+#define PROGRESS_LINES ((int64_t)1 << 18)
+#define LINES_AT_ONCE  2048
 
-/* From small numbers straight to indices: a load instead of a hash and a comparison. */
-struct direct_index {
-    int32_t *index; /* (capacity): index + 1, or 0 */
-    int32_t capacity;
-};
-
-/* Both id maps, and the shortcuts into them, while files are read. */
+/* What is shared by the files that are read into the same indices. */
 struct indexer {
-    struct id_map *users, *items;
-    struct direct_index direct_users, direct_items;
+    struct rating_ids users, items;
 };
-
-static int triples_grow(struct ratings_triples *triples)
-{
-    const int64_t capacity =
-        triples->capacity ? triples->capacity + triples->capacity / 2 : 1 << 16;
-    int32_t *user = realloc(triples->user, (size_t)capacity * sizeof *user);
-    triples->user = user ? user : triples->user;
-    int32_t *item = realloc(triples->item, (size_t)capacity * sizeof *item);
-    triples->item = item ? item : triples->item;
-    float *rating = realloc(triples->rating, (size_t)capacity * sizeof *rating);
-    triples->rating = rating ? rating : triples->rating;
-    if (!user || !item || !rating) {
-        return -1;
-    }
-    triples->capacity = capacity;
-    return 0;
-}
-
-static int direct_grow(struct direct_index *direct, int32_t number)
-{
-    int32_t capacity = direct->capacity ? direct->capacity : 1024;
-    while (capacity <= number) {
-        capacity *= 2;
-    }
-    int32_t *index = realloc(direct->index, (size_t)capacity * sizeof *index);
-    if (!index) {
-        return -1;
-    }
-    direct->index = index;
-    memset(direct->index + direct->capacity, 0,
-           (size_t)(capacity - direct->capacity) * sizeof(int32_t));
-    direct->capacity = capacity;
-    return 0;
-}
-
-/* Index of an id that is perhaps the number `number`; ID_NONE without memory. */
-static int32_t index_of(struct id_map *map, struct direct_index *direct,
-                        struct slice id, int32_t number)
-{
-    if (number < 0 || number >= MAX_DIRECT_INDEX) {
-        return id_map_add(map, id);
-    }
-    if (number >= direct->capacity && direct_grow(direct, number) != 0) {
-        return ID_NONE;
-    }
-    if (direct->index[number] == 0) {
-        direct->index[number] = id_map_add(map, id) + 1;
-    }
-    return direct->index[number] - 1;
-}
 
 static int indexer_init(struct indexer *indexer, struct error *error)
 {
-    *indexer = (struct indexer){.users = id_map_new(), .items = id_map_new()};
-    if (!indexer->users || !indexer->items) {
+    if (rating_ids_init(&indexer->users) != 0 ||
+        rating_ids_init(&indexer->items) != 0) {
         error_set(error, ERROR_NOMEM, "ratings: no memory for the ids");
         return -1;
     }
     return 0;
 }
 
-static void indexer_free(struct indexer *indexer)
+static void indexer_release(struct indexer *indexer)
 {
-    free(indexer->direct_users.index);
-    free(indexer->direct_items.index);
-    id_map_free(indexer->users);
-    id_map_free(indexer->items);
+    rating_ids_release(&indexer->users);
+    rating_ids_release(&indexer->items);
 }
 
 static int no_memory(const char *path, int64_t n, struct error *error)
@@ -98,25 +39,55 @@ static int no_memory(const char *path, int64_t n, struct error *error)
     return -1;
 }
 
-static int take_line(const char *path, const struct rating_line *line,
-                     struct indexer *indexer, struct ratings_triples *triples,
-                     struct error *error)
+/* How many ratings the file will have in all, as far as it was read; 0: not known. */
+static int64_t expected_ratings(const struct rating_reader *reader, int64_t n)
 {
-    if (triples->n == triples->capacity && triples_grow(triples) != 0) {
-        return no_memory(path, triples->n, error);
-    }
-    const int32_t user =
-        index_of(indexer->users, &indexer->direct_users, line->user, line->user_number);
-    const int32_t item =
-        index_of(indexer->items, &indexer->direct_items, line->item, line->item_number);
+    const double position = (double)rating_reader_position(reader);
+    const double size = (double)rating_reader_size(reader);
+    const double n_expected = size > 0 ? 1.01 * (double)n * size / position : 0;
+    return position > 0 && n_expected < (double)(INT64_MAX / 64) ? (int64_t)n_expected
+                                                                 : 0;
+}
+
+static int take_line(const struct rating_line *line, struct indexer *indexer,
+                     struct ratings_triples *triples)
+{
+    const int32_t user = rating_ids_of(&indexer->users, line->user, line->user_number);
+    const int32_t item = rating_ids_of(&indexer->items, line->item, line->item_number);
     if (user == ID_NONE || item == ID_NONE) {
-        return no_memory(path, triples->n, error);
+        return -1;
     }
-    triples->user[triples->n] = user;
     triples->item[triples->n] = item;
     triples->rating[triples->n] = line->rating;
-    triples->n++;
-    return 0;
+    return ratings_triples_add(triples, &user, 1);
+}
+
+/* Takes lines of numbers, or one of another kind. Returns 1, 0 at the end, or -1. */
+static int take_lines(const char *path, struct rating_reader *reader,
+                      struct indexer *indexer, struct ratings_triples *triples,
+                      struct error *error)
+{
+    int32_t user[LINES_AT_ONCE];
+    struct rating_line line;
+    if (ratings_triples_reserve(triples, LINES_AT_ONCE,
+                                expected_ratings(reader, triples->n)) != 0) {
+        return no_memory(path, triples->n, error);
+    }
+    int32_t *item = triples->item + triples->n;
+    const int n = rating_reader_take_numbers(
+        reader, user, item, triples->rating + triples->n, LINES_AT_ONCE);
+    if (n == 0) {
+        const int got = rating_reader_next(reader, &line, error);
+        return got > 0 && take_line(&line, indexer, triples) != 0
+                   ? no_memory(path, triples->n, error)
+                   : got;
+    }
+    if (rating_ids_of_numbers(&indexer->users, user, (size_t)n) != 0 ||
+        rating_ids_of_numbers(&indexer->items, item, (size_t)n) != 0 ||
+        ratings_triples_add(triples, user, n) != 0) {
+        return no_memory(path, triples->n, error);
+    }
+    return 1;
 }
 
 static void note_progress(const struct ratings_options *options,
@@ -133,17 +104,15 @@ static int read_triples(const char *path, struct ratings_options *options,
                         struct error *error)
 {
     struct rating_reader *reader = NULL;
-    struct rating_line line;
+    int64_t n_noted = 0;
     int rc = -1, got = 0;
     if (rating_reader_open(path, options && options->skip_bad, &reader, error) != 0) {
         return -1;
     }
-    while ((got = rating_reader_next(reader, &line, error)) > 0) {
-        if (take_line(path, &line, indexer, triples, error) != 0) {
-            goto out;
-        }
-        if (triples->n % PROGRESS_LINES == 0) {
-            note_progress(options, reader, triples->n);
+    while ((got = take_lines(path, reader, indexer, triples, error)) > 0) {
+        if (triples->n - n_noted >= PROGRESS_LINES) {
+            n_noted = triples->n;
+            note_progress(options, reader, n_noted);
         }
     }
     if (got < 0) {
@@ -179,10 +148,11 @@ int ratings_load_with(const char *path, struct ratings_options *options,
     }
     if (indexer_init(&indexer, error) != 0 ||
         read_triples(path, options, &indexer, &triples, error) != 0 ||
-        ratings_take(&triples, indexer.users, indexer.items, ratings, error) != 0) {
+        ratings_take(&triples, indexer.users.map, indexer.items.map, ratings, error) !=
+            0) {
         goto out;
     }
-    indexer.users = indexer.items = NULL;
+    indexer.users.map = indexer.items.map = NULL;
     if (options) {
         options->n_duplicates = triples.n - (*ratings)->n_ratings;
     }
@@ -190,7 +160,7 @@ int ratings_load_with(const char *path, struct ratings_options *options,
 
 out:
     ratings_triples_free(&triples);
-    indexer_free(&indexer);
+    indexer_release(&indexer);
     return rc;
 }
 
@@ -228,8 +198,8 @@ int ratings_load_pair(const char *train_path, const char *test_path,
         read_triples(test_path, options, &indexer, &triples[1], error) != 0) {
         goto out;
     }
-    users = copy_map(indexer.users);
-    items = copy_map(indexer.items);
+    users = copy_map(indexer.users.map);
+    items = copy_map(indexer.items.map);
     if (!users || !items) {
         error_set(error, ERROR_NOMEM, "%s: no memory for the ids", test_path);
         goto out;
@@ -238,10 +208,11 @@ int ratings_load_pair(const char *train_path, const char *test_path,
         goto out;
     }
     users = items = NULL;
-    if (ratings_take(&triples[0], indexer.users, indexer.items, &made, error) != 0) {
+    if (ratings_take(&triples[0], indexer.users.map, indexer.items.map, &made, error) !=
+        0) {
         goto out;
     }
-    indexer.users = indexer.items = NULL;
+    indexer.users.map = indexer.items.map = NULL;
     if (options) {
         options->n_duplicates =
             triples[0].n + triples[1].n - made->n_ratings - made_test->n_ratings;
@@ -257,7 +228,7 @@ out:
     id_map_free(items);
     ratings_triples_free(&triples[0]);
     ratings_triples_free(&triples[1]);
-    indexer_free(&indexer);
+    indexer_release(&indexer);
     return rc;
 }
 

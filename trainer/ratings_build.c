@@ -11,15 +11,6 @@
 #define RADIX        (1 << RADIX_BITS)
 #define STORES_AHEAD 16
 
-void ratings_triples_free(struct ratings_triples *triples)
-{
-    free(triples->user);
-    free(triples->item);
-    free(triples->rating);
-    triples->user = triples->item = NULL;
-    triples->rating = NULL;
-}
-
 /* Counts how often each value in [0, n_values) occurs and turns the counts into starts:
  * start[v] is where the first v goes, start[n_values] = n. */
 static void count_starts(const int32_t *value, int64_t n, int64_t *start,
@@ -221,14 +212,6 @@ static void *array_of(int64_t n, size_t size)
     return malloc(n ? (size_t)n * size : size);
 }
 
-/* Gives back what growing reserved too much; a smaller block cannot fail to be had, but
- * if it does the larger one serves. */
-static void *trimmed(void *array, int64_t n, size_t size)
-{
-    void *smaller = realloc(array, (size_t)n * size);
-    return smaller ? smaller : array;
-}
-
 /* Users in ascending order, as in the files of MovieLens. */
 static bool is_grouped_by_user(const int32_t *user, int64_t n)
 {
@@ -283,13 +266,33 @@ static int build_unsorted(const struct rating_triples *triples, struct ratings *
     return 0;
 }
 
+/* Gives back what growing reserved too much; a smaller block cannot fail to be had, but
+ * if it does the larger one serves. */
+static void *trimmed(void *array, int64_t n, size_t size)
+{
+    void *smaller = realloc(array, (size_t)n * size);
+    return smaller ? smaller : array;
+}
+
+static void starts_of_runs(const struct ratings_triples *t, struct ratings *r)
+{
+    int32_t user = 0;
+    for (int64_t i = 0; i < t->n_runs; i++) {
+        while (user <= t->run[i].user) {
+            r->user_start[user++] = t->run[i].start;
+        }
+    }
+    while (user <= r->n_users) {
+        r->user_start[user++] = t->n;
+    }
+}
+
 static int take_grouped(struct ratings_triples *t, struct ratings *r)
 {
-    count_starts(t->user, t->n, r->user_start, r->n_users);
-    free(t->user);
+    starts_of_runs(t, r);
     r->user_item = trimmed(t->item, t->n, sizeof *r->user_item);
     r->user_rating = trimmed(t->rating, t->n, sizeof *r->user_rating);
-    t->user = t->item = NULL;
+    t->item = NULL;
     t->rating = NULL;
     return build_grouped(r);
 }
@@ -316,7 +319,7 @@ static int build(struct ratings_triples *own, const struct rating_triples *tripl
     if (allocate_starts(r) != 0) {
         return -1;
     }
-    if (own && is_grouped_by_user(own->user, own->n)) {
+    if (own && !own->user) {
         return take_grouped(own, r);
     }
     if (own) {

@@ -12,15 +12,34 @@
 #include "common/error.h"
 #include "trainer/ratings.h"
 
-/* Ratings in file order; all arrays (capacity), owned. */
+/* Ratings of one user in the places from `start` to the next run's. */
+struct rating_run {
+    int64_t start;
+    int32_t user;
+};
+
+/* Ratings in file order, owned. While users ascend, which a file that is grouped by
+ * user has them do, only the places are kept at which they change. */
 struct ratings_triples {
-    int32_t *user;
-    int32_t *item;
-    float *rating;
+    struct rating_run *run; /* (run_capacity); NULL once `user` is there */
+    int64_t n_runs, run_capacity;
+    int32_t *user; /* (capacity), or NULL while there are runs */
+    int32_t *item; /* (capacity) */
+    float *rating; /* (capacity) */
     int64_t n, capacity;
 };
 
 void ratings_triples_free(struct ratings_triples *triples);
+
+/* Makes room for n_more ratings behind those there are. `expected`: how many there will
+ * be in all, if that is known, or 0. Fails without memory. */
+MUST_CHECK int ratings_triples_reserve(struct ratings_triples *triples, int64_t n_more,
+                                       int64_t expected);
+
+/* Takes in n ratings whose items and ratings stand behind those there are already, in
+ * the room reserved; their users are given. Fails without memory. */
+MUST_CHECK int ratings_triples_add(struct ratings_triples *triples, const int32_t *user,
+                                   int64_t n);
 
 /* Makes *ratings of n > 0 triples whose indices are within the maps; of a pair that
  * appears twice the last one stays. Takes or frees the arrays, also when it fails (n

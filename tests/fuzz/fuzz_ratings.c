@@ -1,10 +1,13 @@
-/* Any bytes at all as a ratings file: read or refused, and what is read is in order. */
+/* Any bytes at all as a ratings file: read or refused, what is read is in order, and
+ * the same whether lines of numbers are taken many at once or each by itself. */
 #include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "trainer/rating_reader.h"
 #include "trainer/trainer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -19,6 +22,26 @@ static void check(const struct ratings *r)
             assert(i == r->user_start[u] || r->user_item[i] > r->user_item[i - 1]);
         }
     }
+}
+
+/* Every line's rating is in `r`, or was replaced by that of a later line. */
+static void check_lines(const char *path, bool skip_bad, const struct ratings *r)
+{
+    struct rating_reader *reader = NULL;
+    struct rating_line line;
+    struct error error = {0};
+    int64_t n = 0, n_same = 0;
+    int got = rating_reader_open(path, skip_bad, &reader, &error);
+    assert(got == 0);
+    while ((got = rating_reader_next(reader, &line, &error)) > 0) {
+        const int32_t u = id_map_find(r->users, line.user);
+        const int32_t i = id_map_find(r->items, line.item);
+        assert(u != ID_NONE && i != ID_NONE);
+        n_same += ratings_get(r, u, i) == line.rating;
+        n++;
+    }
+    assert(got == 0 && n >= r->n_ratings && n_same >= r->n_ratings);
+    rating_reader_close(reader);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -39,6 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct ratings_options options = {.skip_bad = len % 2};
     if (ratings_load_with(path, &options, &r, &error) == 0) {
         check(r);
+        check_lines(path, options.skip_bad, r);
         ratings_free(r);
     } else {
         assert(error.message[0] && !r);

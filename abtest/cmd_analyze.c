@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -111,6 +112,17 @@ static int exit_status_of(const struct analysis *analysis, bool is_gate)
     return is_gate && analysis_is_gated(analysis) ? EXIT_GATE : EXIT_DONE;
 }
 
+/* Arrays as long as the users are many come and go in turn. The allocator would soon
+ * keep such sizes on its heap, where what is freed below something else stays ours:
+ * an eighth of all memory. */
+static void give_memory_back(void)
+{
+#if defined(__GLIBC__)
+    enum { LARGE = 1 << 20 };
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE); /* 0 would mean that nothing changed */
+#endif
+}
+
 int cmd_analyze(int argc, char **argv)
 {
     struct analyze_options options = {.format = "text", .seed = 1};
@@ -134,6 +146,7 @@ int cmd_analyze(int argc, char **argv)
         return checked;
     }
 
+    give_memory_back();
     struct analyze_result result = {0};
     struct buffer out = {0};
     struct error error = {0};

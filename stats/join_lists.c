@@ -187,12 +187,12 @@ static int fill_shown(const struct join_sample *sample, const int32_t *row_of,
     return 0;
 }
 
-int join_lists_fill(const struct join_experiment *experiment, const int32_t *row_of,
-                    int n_rows, const int *arm_of, struct unit_lists *to)
+int join_lists_fill(struct join_experiment *experiment, const int32_t *row_of,
+                    const int *arm_of, struct unit_lists *to)
 {
     return fill_items(experiment, arm_of, &to->items) != 0 ||
                    fill_shown(&experiment->lists.shown, row_of, to) != 0 ||
-                   join_singles_fill(&experiment->lists.latency, row_of, n_rows,
+                   join_singles_take(&experiment->lists.latency, row_of,
                                      &to->latency) != 0
                ? -1
                : 0;

@@ -306,8 +306,8 @@ int join_second_reading(void *context, const struct event *event)
     if (repeat == ID_NONE) {
         return join_count_event(worker, event, line);
     }
-    pthread_mutex_lock(&join->repeat_lock);
+    pthread_mutex_lock(&join->shared_lock);
     const int rc = join_keep_repeat(join, &join->repeats[repeat], event, line);
-    pthread_mutex_unlock(&join->repeat_lock);
+    pthread_mutex_unlock(&join->shared_lock);
     return rc;
 }

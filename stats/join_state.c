@@ -30,7 +30,7 @@ struct join *join_new(const char *path)
     if (!join) {
         return NULL;
     }
-    pthread_mutex_init(&join->repeat_lock, NULL);
+    pthread_mutex_init(&join->shared_lock, NULL);
     join->path = arena_text(&join->arena, slice_of(path));
     join->seen = id_seen_new();
     join->users = id_map_new();
@@ -432,6 +432,7 @@ void join_free(struct join *join)
         free(experiment->metrics);
         join_lists_free(&experiment->lists);
         free(experiment->units);
+        free(experiment->unit_arms);
         free(experiment->attributes);
         id_map_free(experiment->arms);
     }
@@ -439,7 +440,7 @@ void join_free(struct join *join)
     log_parts_free(&join->parts);
     free(join->extents);
     free(join->past);
-    pthread_mutex_destroy(&join->repeat_lock);
+    pthread_mutex_destroy(&join->shared_lock);
     free(join->experiments);
     free(join->configs);
     free(join->user_hash);

@@ -31,6 +31,7 @@
 #define JOIN_ARM_FORCED    (-3)      /* forced into an arm at least once */
 #define JOIN_ITEM_ARMS     8         /* items are counted in the first so many arms */
 #define JOIN_MAX_VALUES    (4 << 20) /* records kept in one sample */
+#define JOIN_SAMPLE_PART   4096      /* records that a thread gathers for it */
 
 /* One unit in one experiment. */
 struct join_unit {
@@ -110,6 +111,8 @@ struct join_experiment {
     struct join_unit
         *units; /* (n_units) of the join, but perhaps fewer: see capacity */
     int32_t capacity;
+    int16_t *unit_arms; /* (n users) their arms, in place of `units`, once the table was
+                           made */
     /* Of each unit what was said at its first exposure: index of join.attribute_sets,
      * or ID_NONE. Fewer than units, or NULL, where less was said. */
     int32_t *attributes;
@@ -214,7 +217,8 @@ struct join {
     struct join_shape shapes[JOIN_SHAPES]; /* of this part of the first reading, */
     struct join_batch batch;               /* and its exposures that wait */
     atomic_uchar *is_busy;                 /* (n users) while a thread changes a unit */
-    pthread_mutex_t repeat_lock;           /* of repeats, the arena and the evidence */
+    pthread_mutex_t
+        shared_lock; /* of repeats, the arena, the evidence and samples of metrics */
 };
 
 /* What a thread of the second reading counts by itself. */
@@ -310,7 +314,7 @@ static inline struct slice join_fact_user(const struct join_fact *fact)
 }
 
 /* Takes in a copy of an event whose id came more than once; `line` is the hash of its
- * line. The caller holds the repeat_lock. */
+ * line. The caller holds the shared_lock. */
 MUST_CHECK int join_keep_repeat(struct join *join, struct join_repeat *repeat,
                                 const struct event *event, uint64_t line);
 
@@ -359,6 +363,12 @@ MUST_CHECK int join_add_to_targets(struct join_worker *worker, int at, int32_t u
 MUST_CHECK int join_sample_add(const struct join *join, struct join_sample *sample,
                                const void *record, size_t size);
 
+/* The same for a sample that all threads fill: `part` is what this thread has gathered
+ * for it. A sample each would take as much memory as there are threads. */
+MUST_CHECK int join_sample_put(struct join *join, struct join_sample *part,
+                               struct join_sample *shared, const void *record,
+                               size_t size);
+
 /* Moves the records of `from` into `into`. -1 when memory ran out. */
 MUST_CHECK int join_sample_merge(const struct join *join, struct join_sample *into,
                                  struct join_sample *from, size_t size);
@@ -374,16 +384,16 @@ MUST_CHECK int join_lists_merge(const struct join *join, struct join_lists *into
                                 struct join_lists *from);
 void join_lists_free(struct join_lists *lists);
 
-/* The lists as a table of n_rows has them; row_of: (n users) row of each of the join's
- * units, -1 for those that do not count; arm_of: (n logged arms) index in the spec or
- * -1. -1 when memory ran out. */
-MUST_CHECK int join_lists_fill(const struct join_experiment *experiment,
-                               const int32_t *row_of, int n_rows, const int *arm_of,
+/* The lists as a table has them, which takes the latencies over; row_of: (n users) row
+ * of each of the join's units, -1 for those that do not count; arm_of: (n logged arms)
+ * index in the spec or -1. -1 when memory ran out. */
+MUST_CHECK int join_lists_fill(struct join_experiment *experiment,
+                               const int32_t *row_of, const int *arm_of,
                                struct unit_lists *to);
 
-/* The single values of `sample` by row of the table. -1 when memory ran out. */
-MUST_CHECK int join_singles_fill(const struct join_sample *sample,
-                                 const int32_t *row_of, int n_rows,
+/* The single values of `sample` by row of the table, in whose memory they stay: it is
+ * empty after. -1 when memory ran out. */
+MUST_CHECK int join_singles_take(struct join_sample *sample, const int32_t *row_of,
                                  struct unit_metric *to);
 
 #endif

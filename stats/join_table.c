@@ -4,6 +4,7 @@
 
 #include "stats/join.h"
 #include "stats/join_state.h"
+#include "stats/radix.h"
 
 struct row {
     uint64_t hash;
@@ -19,13 +20,18 @@ static bool is_before(const struct join *join, const struct row *a, const struct
                          id_map_id(join->users, b->unit)) < 0;
 }
 
-/* Canonical order, in place: by digits of the hash from its upper end (P. McIlroy, K.
- * Bostic, M. McIlroy, "Engineering radix sort", Computing Systems 6 (1993) 5), few rows
- * by insertion. Rows that share a whole hash go by id. */
+static uint64_t row_key(const void *record)
+{
+    struct row row;
+    memcpy(&row, record, sizeof row);
+    return row.hash;
+}
+
+/* Canonical order, in place; rows that share a whole hash go by id. */
 static void sort_rows(const struct join *join, struct row *rows, size_t n, int shift)
 {
-    size_t next[256], end[256], count[256] = {0};
-    for (size_t i = 1; (n <= 16 || shift < 0) && i < n; i++) {
+    size_t end[RADIX_DIGITS], count[RADIX_DIGITS];
+    for (size_t i = 1; (n <= RADIX_FEW || shift < 0) && i < n; i++) {
         const struct row row = rows[i];
         size_t at = i;
         for (; at > 0 && is_before(join, &row, &rows[at - 1]); at--) {
@@ -33,26 +39,11 @@ static void sort_rows(const struct join *join, struct row *rows, size_t n, int s
         }
         rows[at] = row;
     }
-    if (n <= 16 || shift < 0) {
+    if (n <= RADIX_FEW || shift < 0) {
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        count[rows[i].hash >> shift & 0xFF]++;
-    }
-    for (size_t digit = 0, sum = 0; digit < 256; digit++) {
-        next[digit] = sum;
-        sum += count[digit];
-        end[digit] = sum;
-    }
-    for (size_t digit = 0; digit < 256; digit++) {
-        while (next[digit] < end[digit]) {
-            const struct row row = rows[next[digit]];
-            const size_t to = row.hash >> shift & 0xFF;
-            rows[next[digit]] = rows[next[to]];
-            rows[next[to]++] = row;
-        }
-    }
-    for (size_t digit = 0; digit < 256; digit++) {
+    radix_split(rows, n, sizeof *rows, shift, row_key, end, count);
+    for (size_t digit = 0; digit < RADIX_DIGITS; digit++) {
         sort_rows(join, rows + end[digit] - count[digit], count[digit], shift - 8);
     }
 }
@@ -101,6 +92,23 @@ static int pick_rows(const struct join *join, const struct join_experiment *expe
     return 0;
 }
 
+/* The hashes go into the table, the units to the front of the memory of the rows, which
+ * shrinks to them; NULL without memory. */
+static int32_t *split_rows(struct row *rows, struct unit_table *table)
+{
+    const size_t n = (size_t)table->n_units;
+    table->hash = calloc(n + 1, sizeof *table->hash);
+    if (!table->hash) {
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct row row = rows[i];
+        table->hash[i] = row.hash;
+        memcpy((char *)rows + i * sizeof row.unit, &row.unit, sizeof row.unit);
+    }
+    return realloc(rows, (n + 1) * sizeof(int32_t));
+}
+
 /* Index of each of the join's configs in the spec's weights, -1 where it has none. */
 static int find_weights(const struct analysis_experiment *spec, struct slice hash)
 {
@@ -113,18 +121,17 @@ static int find_weights(const struct analysis_experiment *spec, struct slice has
 }
 
 static int fill_units(const struct join *join, const struct join_experiment *experiment,
-                      const struct row *rows, struct unit_table *table)
+                      const int32_t *unit_of, struct unit_table *table)
 {
     const size_t n = (size_t)table->n_units + 1;
     table->id = calloc(n, sizeof *table->id);
-    table->hash = calloc(n, sizeof *table->hash);
     table->arm = calloc(n, sizeof *table->arm);
     table->config = calloc(n, sizeof *table->config);
     table->first_ts_us = calloc(n, sizeof *table->first_ts_us);
     table->n_exposures = calloc(n, sizeof *table->n_exposures);
     table->n_feedback = calloc(n, sizeof *table->n_feedback);
-    if (!table->id || !table->hash || !table->arm || !table->config ||
-        !table->first_ts_us || !table->n_exposures || !table->n_feedback) {
+    if (!table->id || !table->arm || !table->config || !table->first_ts_us ||
+        !table->n_exposures || !table->n_feedback) {
         return -1;
     }
     int *arm_of = map_arms(experiment);
@@ -134,14 +141,13 @@ static int fill_units(const struct join *join, const struct join_experiment *exp
     table->first_ts_us_min = INT64_MAX;
     int last_config = -1, last_weights = -1;
     for (int i = 0; i < table->n_units; i++) {
-        const struct join_unit *unit = &experiment->units[rows[i].unit];
+        const struct join_unit *unit = &experiment->units[unit_of[i]];
         if (unit->config != last_config) {
             last_config = unit->config;
             last_weights =
                 find_weights(experiment->spec, join->configs[last_config].hash);
         }
-        table->id[i] = id_map_id(join->users, rows[i].unit);
-        table->hash[i] = rows[i].hash;
+        table->id[i] = id_map_id(join->users, unit_of[i]);
         table->arm[i] = (int16_t)arm_of[unit->arm];
         table->config[i] = (int16_t)last_weights;
         table->first_ts_us[i] = unit->first_ts_us;
@@ -156,20 +162,20 @@ static int fill_units(const struct join *join, const struct join_experiment *exp
 }
 
 /* Whether an event of any unit came before its first exposure. */
-static bool knows_before(const struct join_metric *from, const struct row *rows, int n)
+static bool knows_before(const struct join_metric *from, const int32_t *unit_of, int n)
 {
     bool has_before = false;
     for (int i = 0; i < n && !has_before; i++) {
-        has_before = from->counts ? from->counts[rows[i].unit].before > 0
-                                  : from->values[rows[i].unit].has_before;
+        has_before = from->counts ? from->counts[unit_of[i]].before > 0
+                                  : from->values[unit_of[i]].has_before;
     }
     return has_before;
 }
 
-static int fill_values(const struct join_metric *from, const struct row *rows, int n,
+static int fill_values(const struct join_metric *from, const int32_t *unit_of, int n,
                        struct unit_metric *to)
 {
-    const bool has_before = knows_before(from, rows, n);
+    const bool has_before = knows_before(from, unit_of, n);
     to->value = calloc((size_t)n + 1, sizeof *to->value);
     to->before = has_before ? calloc((size_t)n + 1, sizeof *to->before) : NULL;
     to->days = calloc((size_t)n + 1, sizeof *to->days);
@@ -179,7 +185,7 @@ static int fill_values(const struct join_metric *from, const struct row *rows, i
         return -1;
     }
     for (int i = 0; i < n && from->counts; i++) {
-        const struct join_count *count = &from->counts[rows[i].unit];
+        const struct join_count *count = &from->counts[unit_of[i]];
         to->value[i] = count->sum;
         to->days[i] = count->days;
         if (has_before) {
@@ -187,14 +193,14 @@ static int fill_values(const struct join_metric *from, const struct row *rows, i
         }
     }
     for (int i = 0; i < n && from->values; i++) {
-        const struct join_value *value = &from->values[rows[i].unit];
+        const struct join_value *value = &from->values[unit_of[i]];
         to->value[i] = exact_sum_value(value->sum);
         to->days[i] = value->days;
         if (has_before) {
             to->before[i] = exact_sum_value(value->before);
         }
         if (to->denominator) {
-            to->denominator[i] = exact_sum_value(from->denominators[rows[i].unit]);
+            to->denominator[i] = exact_sum_value(from->denominators[unit_of[i]]);
         }
     }
     return 0;
@@ -211,7 +217,7 @@ static void release(struct join_metric *metric)
 }
 
 static int fill_metrics(const struct join *join, struct join_experiment *experiment,
-                        const struct row *rows, struct unit_table *table)
+                        const int32_t *unit_of, struct unit_table *table)
 {
     const int32_t n_users = id_map_count(join->users);
     const int n = experiment->spec->n_metrics;
@@ -225,22 +231,21 @@ static int fill_metrics(const struct join *join, struct join_experiment *experim
     table->n_metrics = n;
     memset(row_of, 0xff, ((size_t)n_users + 1) * sizeof *row_of);
     for (int i = 0; i < table->n_units; i++) {
-        row_of[rows[i].unit] = i;
+        row_of[unit_of[i]] = i;
     }
     for (int m = 0; m < n; m++) {
         struct join_metric *from = &experiment->metrics[m];
         const int failed =
             from->values || from->counts
-                ? fill_values(from, rows, table->n_units, &table->metrics[m])
-                : join_singles_fill(&from->singles, row_of, table->n_units,
-                                    &table->metrics[m]);
+                ? fill_values(from, unit_of, table->n_units, &table->metrics[m])
+                : join_singles_take(&from->singles, row_of, &table->metrics[m]);
         if (failed) {
             goto out;
         }
         release(from);
     }
-    if (!join->wants_items || join_lists_fill(experiment, row_of, table->n_units,
-                                              arm_of, &table->lists) == 0) {
+    if (!join->wants_items ||
+        join_lists_fill(experiment, row_of, arm_of, &table->lists) == 0) {
         rc = 0;
     }
 
@@ -248,6 +253,25 @@ out:
     free(arm_of);
     free(row_of);
     return rc;
+}
+
+/* The table has the rest. */
+static int keep_arms(struct join_experiment *experiment, int32_t n_users)
+{
+    struct join_unit *units = experiment->units;
+    char *to = (char *)units;
+    for (int32_t u = 0; u < n_users; u++) {
+        const int16_t arm = units[u].arm;
+        memcpy(to + (size_t)u * sizeof arm, &arm, sizeof arm);
+    }
+    int16_t *arms = realloc(units, ((size_t)n_users + 1) * sizeof *arms);
+    if (!arms) {
+        return -1;
+    }
+    experiment->unit_arms = arms;
+    experiment->units = NULL;
+    experiment->capacity = 0;
+    return 0;
 }
 
 int join_other_arms(const struct join *join, int other, const struct unit_table *table,
@@ -264,8 +288,9 @@ int join_other_arms(const struct join *join, int other, const struct unit_table 
     }
     for (int i = 0; i < table->n_units; i++) {
         const int32_t user = id_map_find(join->users, table->id[i]);
-        const int arm =
-            experiment && user != ID_NONE ? experiment->units[user].arm : -1;
+        const int arm = !experiment || user == ID_NONE ? JOIN_ARM_NONE
+                        : experiment->unit_arms        ? experiment->unit_arms[user]
+                                                       : experiment->units[user].arm;
         group[i] = arm >= 0 && arm_of ? arm_of[arm] : -1;
     }
     free(arm_of);
@@ -277,6 +302,7 @@ int join_table(struct join *join, int index, struct unit_table *result,
 {
     struct unit_table table = {0};
     struct row *rows = NULL;
+    int32_t *unit_of = NULL;
     int rc = -1;
     const int at = join->spec_experiment[index];
     table.last_ts_us = join->evidence.last_ts_us;
@@ -297,16 +323,25 @@ int join_table(struct join *join, int index, struct unit_table *result,
     table.n_feedback_early = experiment->n_early;
     table.n_feedback_late = experiment->n_late;
     rows = calloc((size_t)id_map_count(join->users) + 1, sizeof *rows);
+    if (!rows || pick_rows(join, experiment, rows, &table) != 0) {
+        goto out;
+    }
+    unit_of = split_rows(rows, &table);
+    if (!unit_of) {
+        goto out;
+    }
+    rows = NULL;
     /* Metrics first: they give back more than the rest of the table takes. */
-    if (!rows || pick_rows(join, experiment, rows, &table) != 0 ||
-        fill_metrics(join, experiment, rows, &table) != 0 ||
-        fill_units(join, experiment, rows, &table) != 0) {
+    if (fill_metrics(join, experiment, unit_of, &table) != 0 ||
+        fill_units(join, experiment, unit_of, &table) != 0 ||
+        keep_arms(experiment, id_map_count(join->users)) != 0) {
         goto out;
     }
     rc = 0;
 
 out:
     free(rows);
+    free(unit_of);
     if (rc != 0) {
         unit_table_free(&table);
         error_set(error, ERROR_NOMEM, "%s: no memory for the units of %s", join->path,

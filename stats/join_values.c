@@ -190,7 +190,8 @@ static int add_value(struct join_worker *worker, const struct join_target *targe
     }
     if (spec->kind == ANALYSIS_QUANTILE) {
         return is_early ? 0
-                        : join_sample_add(join, &tally->singles[target->metric],
+                        : join_sample_put(join, &tally->singles[target->metric],
+                                          &metric->singles,
                                           &(struct join_single){unit, value},
                                           sizeof(struct join_single));
     }

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,27 +40,60 @@ static int check(const struct quantile_events *events, double share,
     return order_check_finite(events->values, events->n_values, error);
 }
 
-/* Variance of the share of events at or below `quantile`; `below` and `all` (n_units
- * each, zeroed) count a unit's events. Units without an event do not count. */
-static double share_variance(const struct quantile_events *events, double quantile,
-                             double *below, double *all)
+/* Whether the events of each unit stand together, in order of unit. */
+static bool is_by_unit(const struct quantile_events *events)
 {
-    struct ratio_sum sum = {0};
-    for (uint64_t i = 0; i < events->n_values; i++) {
-        const double is_below = events->values[i] <= quantile;
-        if (events->units) {
-            below[events->units[i]] += is_below;
-            all[events->units[i]] += 1;
-        } else {
-            ratio_sum_add(&sum, is_below, 1);
+    for (uint64_t i = 1; i < events->n_values; i++) {
+        if (events->units[i] < events->units[i - 1]) {
+            return false;
         }
     }
-    for (uint64_t u = 0; events->units && u < events->n_units; u++) {
+    return true;
+}
+
+/* The same without room for the units, of which there may be as many as events. */
+static double variance_by_unit(const struct quantile_events *events, double quantile)
+{
+    struct ratio_sum sum = {0};
+    double below = 0, all = 0;
+    for (uint64_t i = 0; i < events->n_values; i++) {
+        below += events->values[i] <= quantile;
+        all += 1;
+        if (!events->units || i + 1 == events->n_values ||
+            events->units[i + 1] != events->units[i]) {
+            ratio_sum_add(&sum, below, all);
+            below = all = 0;
+        }
+    }
+    return ratio_estimate(&sum).variance;
+}
+
+/* Variance of the share of events at or below `quantile`: units as clusters. Units
+ * without an event do not count. -1 when memory ran out. */
+static int share_variance(const struct quantile_events *events, double quantile,
+                          double *variance)
+{
+    struct ratio_sum sum = {0};
+    if (!events->units || is_by_unit(events)) {
+        *variance = variance_by_unit(events, quantile);
+        return 0;
+    }
+    double *below = calloc((size_t)events->n_units, sizeof *below);
+    double *all = calloc((size_t)events->n_units, sizeof *all);
+    const int rc = below && all ? 0 : -1;
+    for (uint64_t i = 0; rc == 0 && i < events->n_values; i++) {
+        below[events->units[i]] += events->values[i] <= quantile;
+        all[events->units[i]] += 1;
+    }
+    for (uint64_t u = 0; rc == 0 && u < events->n_units; u++) {
         if (all[u] > 0) {
             ratio_sum_add(&sum, below[u], all[u]);
         }
     }
-    return ratio_estimate(&sum).variance;
+    *variance = rc == 0 ? ratio_estimate(&sum).variance : (double)NAN;
+    free(below);
+    free(all);
+    return rc;
 }
 
 /* Gaussian kernel density at `at`. */
@@ -99,29 +133,33 @@ static double quantile_variance(const double *sorted, uint64_t n_values, double 
     return se * se;
 }
 
+static int no_memory(const struct quantile_events *events, struct error *error)
+{
+    error_set(error, ERROR_NOMEM, "quantile: no memory for %" PRIu64 " events",
+              events->n_values);
+    return -1;
+}
+
 int quantile_estimate(const struct quantile_events *events, double share,
                       enum quantile_method method, struct estimate *result,
                       struct error *error)
 {
-    int rc = -1;
-    double *sorted = NULL, *below = NULL, *all = NULL;
+    double variance = NAN;
 
     if (check(events, share, error) != 0) {
         return -1;
     }
-    const uint64_t n_units = events->units ? events->n_units : 1;
-    sorted = malloc((size_t)events->n_values * sizeof *sorted);
-    below = calloc((size_t)n_units, sizeof *below);
-    all = calloc((size_t)n_units, sizeof *all);
-    if (!sorted || !below || !all) {
-        error_set(error, ERROR_NOMEM, "quantile: no memory for %" PRIu64 " events",
-                  events->n_values);
-        goto out;
+    double *sorted = malloc((size_t)events->n_values * sizeof *sorted);
+    if (!sorted) {
+        return no_memory(events, error);
     }
     memcpy(sorted, events->values, (size_t)events->n_values * sizeof *sorted);
     order_sort(sorted, events->n_values);
     const double quantile = order_quantile(sorted, events->n_values, share);
-    const double variance = share_variance(events, quantile, below, all);
+    if (share_variance(events, quantile, &variance) != 0) {
+        free(sorted);
+        return no_memory(events, error);
+    }
     *result = (struct estimate){
         .value = quantile,
         .variance = isnan(variance) ? (double)NAN
@@ -129,11 +167,6 @@ int quantile_estimate(const struct quantile_events *events, double share,
                                                         method, variance),
         .df = INFINITY,
     };
-    rc = 0;
-
-out:
-    free(all);
-    free(below);
     free(sorted);
-    return rc;
+    return 0;
 }

@@ -3,24 +3,19 @@
  *
  * Three families of questions, each corrected by itself: the items and their repeats,
  * the click rate at each position, the percentiles of the time a list took.
- *
- * Repeats and clicks are ratios of sums over a unit's showings, so their variance is
- * the delta method's with units as clusters (ratio.h): showings of one unit are alike.
+ * The numbers are those of lists.h.
  */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "stats/analysis_parts.h"
-#include "stats/ratio.h"
-
-#define N_POSITIONS 20 /* told apart; deeper ones are not compared */
 
 enum family { FAMILY_ITEMS, FAMILY_POSITIONS, FAMILY_LATENCY, N_FAMILIES };
 
-#define CLUSTERED "delta method with units as clusters, t-test, two-sided"
+#define CLUSTERED LISTS_CLUSTERED ", t-test, two-sided"
+#define JACKKNIFE LISTS_JACKKNIFE ", t-test, two-sided"
 
-struct item_metric *analysis_list_metric(struct analysis *analysis,
+static struct item_metric *add_metric(struct analysis *analysis,
                                          struct experiment_result *result,
                                          const char *name, const char *meaning,
                                          int family)
@@ -53,7 +48,7 @@ struct item_metric *analysis_list_metric(struct analysis *analysis,
     return metric;
 }
 
-int analysis_list_compare(const struct experiment_result *result,
+static int compare(const struct experiment_result *result,
                           struct item_metric *metric, const char *test,
                           struct error *error)
 {
@@ -68,71 +63,49 @@ int analysis_list_compare(const struct experiment_result *result,
     return 0;
 }
 
-/* Sums over the units of one arm. */
-struct arm_sums {
-    struct ratio_sum repeats;
-    struct ratio_sum clicks[N_POSITIONS];
-};
-
-/* One unit's showings. */
-struct unit_count {
-    double shown, distinct;
-    double at[N_POSITIONS], clicked[N_POSITIONS];
-};
-
-static void add_unit(const struct unit_count *count, struct arm_sums *sums)
+/* Coverage, concentration and novelty. */
+static int compare_items(struct analysis *analysis, struct experiment_result *result,
+                         const struct item_counts *items, struct error *error)
 {
-    if (count->shown > 0) {
-        ratio_sum_add(&sums->repeats, count->shown - count->distinct, count->shown);
+    static const char *const texts[LIST_MEASURES][2] = {
+        {"coverage", "share of the items shown in any arm that this arm shows"},
+        {"concentration",
+         "Gini coefficient of showings over items: 0 even, 1 one item"},
+        {"novelty", "mean -log2 of an item's share of all showings, in bits"},
+    };
+    int rc = -1;
+    struct estimate *measures =
+        calloc((size_t)items->n_arms * LIST_MEASURES, sizeof *measures);
+    if (!measures) {
+        return analysis_no_memory(result, error);
     }
-    for (int p = 0; p < N_POSITIONS; p++) {
-        if (count->at[p] > 0) {
-            ratio_sum_add(&sums->clicks[p], count->clicked[p], count->at[p]);
+    if (lists_measure_items(items, measures, error) != 0) {
+        goto out;
+    }
+    for (int m = 0; m < LIST_MEASURES; m++) {
+        struct item_metric *metric =
+            add_metric(analysis, result, texts[m][0], texts[m][1], FAMILY_ITEMS);
+        if (!metric) {
+            analysis_no_memory(result, error);
+            goto out;
+        }
+        for (int a = 0; a < items->n_arms; a++) {
+            metric->arms[a] = measures[a * LIST_MEASURES + m];
+        }
+        if (compare(result, metric, JACKKNIFE, error) != 0) {
+            goto out;
         }
     }
-}
+    rc = 0;
 
-/* Goes through the showings, which are in order of unit, item, request and position, an
- * answer before what it answers to. Returns how many were answered. */
-static int64_t count_shown(const struct unit_table *table, struct arm_sums *sums)
-{
-    const struct unit_lists *lists = &table->lists;
-    struct unit_count count = {0};
-    int64_t n_answered = 0;
-    bool is_answered = false, is_item_shown = false;
-    for (int64_t i = 0; i < lists->n_shown; i++) {
-        const struct shown_item *at = &lists->shown[i];
-        const struct shown_item *last = i > 0 ? at - 1 : NULL;
-        if (last && last->unit != at->unit) {
-            add_unit(&count, &sums[table->arm[last->unit]]);
-            memset(&count, 0, sizeof count);
-        }
-        const bool is_same_item =
-            last && last->unit == at->unit && last->item == at->item;
-        is_item_shown &= is_same_item;
-        is_answered &= is_same_item && last->request == at->request;
-        if (at->position == SHOWN_ANSWER) {
-            is_answered = true;
-            continue;
-        }
-        count.shown++;
-        count.distinct += !is_item_shown;
-        is_item_shown = true;
-        n_answered += is_answered;
-        if (at->position < N_POSITIONS) {
-            count.at[at->position]++;
-            count.clicked[at->position] += is_answered;
-        }
-    }
-    if (lists->n_shown > 0) {
-        add_unit(&count, &sums[table->arm[lists->shown[lists->n_shown - 1].unit]]);
-    }
-    return n_answered;
+out:
+    free(measures);
+    return rc;
 }
 
 /* One metric of the ratios that `sums` + offset holds for each arm. */
 static int add_ratio(const struct unit_table *table, struct experiment_result *result,
-                     struct item_metric *metric, const struct arm_sums *sums,
+                     struct item_metric *metric, const struct list_sums *sums,
                      int position, struct error *error)
 {
     if (!metric) {
@@ -146,11 +119,11 @@ static int add_ratio(const struct unit_table *table, struct experiment_result *r
             metric->arms[a] = ratio_estimate(sum);
         }
     }
-    return analysis_list_compare(result, metric, CLUSTERED, error);
+    return compare(result, metric, CLUSTERED, error);
 }
 
 static bool is_shown_at(const struct experiment_result *result,
-                        const struct arm_sums *sums, int position)
+                        const struct list_sums *sums, int position)
 {
     for (int a = 0; a < result->spec->n_arms; a++) {
         if (sums[a].clicks[position].n_units > 0) {
@@ -160,25 +133,26 @@ static bool is_shown_at(const struct experiment_result *result,
     return false;
 }
 
-int analysis_shown(struct analysis *analysis, struct experiment_result *result,
+static int compare_shown(struct analysis *analysis, struct experiment_result *result,
                    const struct unit_table *table, struct error *error)
 {
     int rc = -1;
-    struct arm_sums *sums = calloc((size_t)result->spec->n_arms, sizeof *sums);
+    struct list_sums *sums = calloc((size_t)result->spec->n_arms, sizeof *sums);
     if (!sums) {
         return analysis_no_memory(result, error);
     }
-    const int64_t n_answered = count_shown(table, sums);
+    const int64_t n_answered =
+        lists_add_shown(table->lists.shown, table->lists.n_shown, sums);
     if (add_ratio(
             table, result,
-            analysis_list_metric(
+            add_metric(
                 analysis, result, "repeat rate",
                 "share of showings of an item that its user had been shown before",
                 FAMILY_ITEMS),
             sums, -1, error) != 0) {
         goto out;
     }
-    for (int p = 0; n_answered > 0 && p < N_POSITIONS; p++) {
+    for (int p = 0; n_answered > 0 && p < LIST_POSITIONS; p++) {
         if (!is_shown_at(result, sums, p)) {
             break;
         }
@@ -194,7 +168,7 @@ int analysis_shown(struct analysis *analysis, struct experiment_result *result,
         }
         if (add_ratio(
                 table, result,
-                analysis_list_metric(analysis, result, name, meaning, FAMILY_POSITIONS),
+                add_metric(analysis, result, name, meaning, FAMILY_POSITIONS),
                 sums, p, error) != 0) {
             goto out;
         }
@@ -218,7 +192,7 @@ static int compare_latency(struct analysis *analysis, struct experiment_result *
         const struct analysis_metric metric = {.name = percentiles[i].name,
                                                .kind = ANALYSIS_QUANTILE,
                                                .quantile = percentiles[i].share};
-        struct item_metric *to = analysis_list_metric(
+        struct item_metric *to = add_metric(
             analysis, result, metric.name,
             "percentile of the microseconds a list took to make", FAMILY_LATENCY);
         if (!to) {
@@ -233,7 +207,7 @@ static int compare_latency(struct analysis *analysis, struct experiment_result *
             }
             to->arms[a] = arm.estimate;
         }
-        if (analysis_list_compare(
+        if (compare(
                 result, to,
                 "delta method, order statistics, units as clusters, z-test, two-sided",
                 error) != 0) {
@@ -285,8 +259,8 @@ int analysis_lists(struct analysis *analysis, struct experiment_result *result,
     const struct unit_lists *lists = &table->lists;
     result->n_items = lists->items.n_items;
     if ((lists->items.n_items > 0 &&
-         (analysis_items(analysis, result, &lists->items, error) != 0 ||
-          analysis_shown(analysis, result, table, error) != 0)) ||
+         (compare_items(analysis, result, &lists->items, error) != 0 ||
+          compare_shown(analysis, result, table, error) != 0)) ||
         (lists->latency.n_values > 0 &&
          compare_latency(analysis, result, table, error) != 0)) {
         return -1;

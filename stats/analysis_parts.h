@@ -101,26 +101,6 @@ MUST_CHECK int analysis_lists(struct analysis *analysis,
                               struct experiment_result *result,
                               const struct unit_table *table, struct error *error);
 
-/* The next of result->item_metrics (LISTS_MAX at most), its estimates NAN; NULL when
- * memory ran out. Metrics of one family are corrected together. */
-struct item_metric *analysis_list_metric(struct analysis *analysis,
-                                         struct experiment_result *result,
-                                         const char *name, const char *meaning,
-                                         int family);
-
-/* Compares the arms of one of them by `test`. */
-MUST_CHECK int analysis_list_compare(const struct experiment_result *result,
-                                     struct item_metric *metric, const char *test,
-                                     struct error *error);
-
-/* Its parts: of item counts, and of single showings. */
-MUST_CHECK int analysis_items(struct analysis *analysis,
-                              struct experiment_result *result,
-                              const struct item_counts *items, struct error *error);
-MUST_CHECK int analysis_shown(struct analysis *analysis,
-                              struct experiment_result *result,
-                              const struct unit_table *table, struct error *error);
-
 /* The Bayesian view alone. */
 MUST_CHECK int analysis_believe(struct experiment_result *result, struct error *error);
 

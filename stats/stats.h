@@ -20,6 +20,7 @@
 #include "stats/interval.h"
 #include "stats/join.h"
 #include "stats/lift.h"
+#include "stats/lists.h"
 #include "stats/mean.h"
 #include "stats/multiple.h"
 #include "stats/noninferiority.h"

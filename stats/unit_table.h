@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/slice.h"
+#include "stats/lists.h"
 
 #define UNIT_DAYS 32 /* days after the first exposure that are told apart */
 
@@ -44,23 +45,6 @@ struct unit_segments {
     int *group;          /* (n_units) index, -1: in none */
     bool is_experiment;  /* the arms of another experiment: no strata to adjust by */
 };
-
-/* How often each item was shown, by arm and by random group of units; the groups are
- * for the variance. Items in byte order of id. */
-#define ITEM_GROUPS 16
-struct item_counts {
-    int n_items;
-    int n_arms;
-    uint32_t *counts; /* (n_items, n_arms, ITEM_GROUPS); NULL when nobody asked */
-};
-
-/* An item of a list that a unit was shown, or that it answered to (clicked). */
-struct shown_item {
-    int32_t unit;
-    int16_t position;       /* from 0, best first; SHOWN_ANSWER: an answer */
-    uint64_t request, item; /* hashes of their ids */
-};
-#define SHOWN_ANSWER (-1)
 
 /* What the lists were like, for whoever asks. Of many lists, those of one unit in so
  * many are here, by hash; 1: all. */

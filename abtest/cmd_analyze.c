@@ -82,9 +82,9 @@ static int check(const struct analyze_request *request)
         complain("analyze", "give a log directory or --summary FILE, one of the two");
         return EXIT_USAGE;
     }
-    if (request->state && (request->summary || request->wants_items)) {
-        complain("analyze", "--state keeps neither lists nor summaries: leave it out "
-                            "with --lists or --summary");
+    if (request->state && request->summary) {
+        complain("analyze", "--state keeps what was read of a log, and --summary reads "
+                            "none: leave one of them out");
         return EXIT_USAGE;
     }
     return OPTIONS_RUN;

@@ -429,9 +429,7 @@ static int attach_other(const struct join *join,
     if (!segment) {
         return no_memory(experiment->name, error);
     }
-    if (join_other_arms(join, other, table, segment->group, error) != 0) {
-        return -1;
-    }
+    join_other_arms(join, other, table, segment->group);
     int n_units = 0;
     for (int i = 0; i < table->n_units; i++) {
         n_units += segment->group[i] >= 0;

@@ -16,9 +16,8 @@ enum family { FAMILY_ITEMS, FAMILY_POSITIONS, FAMILY_LATENCY, N_FAMILIES };
 #define JACKKNIFE LISTS_JACKKNIFE ", t-test, two-sided"
 
 static struct item_metric *add_metric(struct analysis *analysis,
-                                         struct experiment_result *result,
-                                         const char *name, const char *meaning,
-                                         int family)
+                                      struct experiment_result *result,
+                                      const char *name, const char *meaning, int family)
 {
     const size_t n_arms = (size_t)result->spec->n_arms;
     struct arena *arena = &analysis->arena;
@@ -48,9 +47,8 @@ static struct item_metric *add_metric(struct analysis *analysis,
     return metric;
 }
 
-static int compare(const struct experiment_result *result,
-                          struct item_metric *metric, const char *test,
-                          struct error *error)
+static int compare(const struct experiment_result *result, struct item_metric *metric,
+                   const char *test, struct error *error)
 {
     for (int a = 1; a < result->spec->n_arms; a++) {
         if (!isnan(metric->arms[0].value) && !isnan(metric->arms[a].value) &&
@@ -134,7 +132,7 @@ static bool is_shown_at(const struct experiment_result *result,
 }
 
 static int compare_shown(struct analysis *analysis, struct experiment_result *result,
-                   const struct unit_table *table, struct error *error)
+                         const struct unit_table *table, struct error *error)
 {
     int rc = -1;
     struct list_sums *sums = calloc((size_t)result->spec->n_arms, sizeof *sums);
@@ -166,10 +164,9 @@ static int compare_shown(struct analysis *analysis, struct experiment_result *re
             analysis_no_memory(result, error);
             goto out;
         }
-        if (add_ratio(
-                table, result,
-                add_metric(analysis, result, name, meaning, FAMILY_POSITIONS),
-                sums, p, error) != 0) {
+        if (add_ratio(table, result,
+                      add_metric(analysis, result, name, meaning, FAMILY_POSITIONS),
+                      sums, p, error) != 0) {
             goto out;
         }
     }

@@ -88,9 +88,8 @@ MUST_CHECK int join_table(struct join *join, int experiment, struct unit_table *
 /* The arm that each unit of `table` (rows of `experiment`) has in another experiment of
  * the measured spec, for looking at two that ran at once: group (n_units) is filled
  * with indices of that experiment's arms, -1 where the unit is in none or in two. */
-MUST_CHECK int join_other_arms(const struct join *join, int other,
-                               const struct unit_table *table, int *group,
-                               struct error *error);
+void join_other_arms(const struct join *join, int other, const struct unit_table *table,
+                     int *group);
 
 /* What exposures said of their users. Every different thing that was said, all
  * attributes of an exposure together, is a set; sets are in no order that means

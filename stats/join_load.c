@@ -33,8 +33,7 @@ static exact_sum get_sum(struct bytes *from)
     return (exact_sum)high * ((exact_sum)1 << 64) + (exact_sum)low;
 }
 
-/* A copy that lives as long as the join. */
-static int get_slice(struct join *join, struct bytes *from, struct slice *text)
+int join_get_text(struct join *join, struct bytes *from, struct slice *text)
 {
     const struct slice found = bytes_get_slice(from);
     const char *copy = arena_text(&join->arena, found);
@@ -92,7 +91,8 @@ static int get_evidence(struct join *join, struct bytes *from)
     for (size_t i = 0; i < n; i++) {
         struct evidence_damage *damage = &evidence->damage[i];
         struct slice file, reason;
-        if (get_slice(join, from, &file) != 0 || get_slice(join, from, &reason) != 0) {
+        if (join_get_text(join, from, &file) != 0 ||
+            join_get_text(join, from, &reason) != 0) {
             return -1;
         }
         damage->file = file.data;
@@ -133,7 +133,7 @@ static int get_configs(struct join *join, struct bytes *from)
         if (from->failed || (size_t)at != i) {
             return damaged(join);
         }
-        if (get_slice(join, from, &text) != 0) {
+        if (join_get_text(join, from, &text) != 0) {
             return -1;
         }
         if (has_text) {
@@ -202,31 +202,6 @@ static int get_units(struct join *join, struct join_experiment *experiment,
     return 0;
 }
 
-static int get_singles(struct join *join, struct join_sample *sample,
-                       struct bytes *from)
-{
-    sample->shift = (int)bytes_get(from, 1);
-    const size_t n = bytes_get_count(from, 12);
-    if (sample->shift > 30 || n > JOIN_MAX_VALUES) {
-        return damaged(join);
-    }
-    struct join_single *singles = calloc(n + 1, sizeof *singles);
-    if (!singles) {
-        return join_no_memory(join);
-    }
-    sample->records = singles;
-    sample->n = n;
-    sample->capacity = n + 1;
-    for (size_t i = 0; i < n; i++) {
-        singles[i].unit = (int32_t)bytes_get(from, 4);
-        singles[i].value = get_double(from);
-        if (singles[i].unit < 0 || singles[i].unit >= join->n_old_users) {
-            return damaged(join);
-        }
-    }
-    return 0;
-}
-
 static void get_values(struct join_metric *metric, size_t n, struct bytes *from)
 {
     for (size_t u = 0; metric->counts && u < n; u++) {
@@ -263,7 +238,7 @@ static int get_metric(struct join *join, struct join_metric *metric, struct byte
         return join_no_memory(join);
     }
     get_values(metric, n, from);
-    return get_singles(join, &metric->singles, from);
+    return join_get_singles(join, &metric->singles, from);
 }
 
 static int get_experiment(struct join *join, size_t index, struct bytes *from)
@@ -307,18 +282,39 @@ static int get_experiment(struct join *join, size_t index, struct bytes *from)
             return -1;
         }
     }
-    return from->failed ? damaged(join) : 0;
+    return join_get_lists(join, &experiment->lists, from);
 }
 
 static int get_experiments(struct join *join, struct bytes *from)
 {
-    const size_t n = bytes_get_count(from, 56);
+    const size_t n = bytes_get_count(from, 82);
     for (size_t e = 0; e < n; e++) {
         if (get_experiment(join, e, from) != 0) {
             return -1;
         }
     }
     return from->failed ? damaged(join) : 0;
+}
+
+/* The list of an exposure; NULL unless lists are looked at. */
+static int get_event_items(struct join *join, struct event *event, struct bytes *from)
+{
+    const size_t n = bytes_get_count(from, 8);
+    if (n != 0 && n != (size_t)event->n_items) {
+        return damaged(join);
+    }
+    struct event_item *items =
+        n > 0 ? arena_zeroed(&join->arena, n, sizeof *items) : NULL;
+    if (n > 0 && !items) {
+        return join_no_memory(join);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (join_get_text(join, from, &items[i].id) != 0) {
+            return -1;
+        }
+    }
+    event->items = items;
+    return 0;
 }
 
 static int get_event(struct join *join, struct event *event, struct bytes *from)
@@ -330,11 +326,15 @@ static int get_event(struct join *join, struct event *event, struct bytes *from)
     event->n_items = (int)(bytes_get(from, 4) & INT32_MAX);
     event->has_value = bytes_get(from, 1) != 0;
     event->value = get_double(from);
-    if (get_slice(join, from, &event->id) != 0 ||
-        get_slice(join, from, &event->user) != 0 ||
-        get_slice(join, from, &event->event) != 0 ||
-        get_slice(join, from, &event->model) != 0 ||
-        get_slice(join, from, &event->request) != 0) {
+    if (join_get_text(join, from, &event->id) != 0 ||
+        join_get_text(join, from, &event->user) != 0 ||
+        join_get_text(join, from, &event->event) != 0 ||
+        join_get_text(join, from, &event->model) != 0 ||
+        join_get_text(join, from, &event->item) != 0 ||
+        join_get_text(join, from, &event->request) != 0) {
+        return -1;
+    }
+    if (get_event_items(join, event, from) != 0) {
         return -1;
     }
     const size_t n = bytes_get_count(from, 16);
@@ -344,8 +344,8 @@ static int get_event(struct join *join, struct event *event, struct bytes *from)
         return join_no_memory(join);
     }
     for (size_t i = 0; i < n; i++) {
-        if (get_slice(join, from, &assignments[i].experiment) != 0 ||
-            get_slice(join, from, &assignments[i].arm) != 0) {
+        if (join_get_text(join, from, &assignments[i].experiment) != 0 ||
+            join_get_text(join, from, &assignments[i].arm) != 0) {
             return -1;
         }
     }

@@ -29,7 +29,18 @@ static void put_sum(struct buffer *to, exact_sum sum)
     bytes_put(to, (uint64_t)(sum >> 64), 8);
 }
 
-uint64_t join_spec_hash(const struct analysis_spec *spec)
+/* Lists are counted by arm, in the order of the spec. */
+static void put_list_spec(const struct analysis_experiment *experiment,
+                          struct buffer *to)
+{
+    put_text(to, experiment->click);
+    bytes_put(to, (uint64_t)experiment->n_arms, 8);
+    for (int a = 0; a < experiment->n_arms; a++) {
+        put_text(to, experiment->arms[a].name);
+    }
+}
+
+uint64_t join_spec_hash(const struct analysis_spec *spec, bool wants_items)
 {
     struct buffer text = {0};
     for (int e = 0; e < spec->n_experiments; e++) {
@@ -42,6 +53,9 @@ uint64_t join_spec_hash(const struct analysis_spec *spec)
             put_text(&text, metric->event);
             put_text(&text, metric->denominator);
             bytes_put(&text, (uint64_t)metric->window_us, 8);
+        }
+        if (wants_items) {
+            put_list_spec(experiment, &text);
         }
     }
     const uint64_t hash = text.failed ? 0 : hash_bytes(text.data, text.len);
@@ -159,7 +173,6 @@ static void put_units(const struct join_experiment *experiment, int32_t n_users,
 static void put_metric(const struct join_metric *metric, int32_t n_users,
                        struct buffer *to)
 {
-    const struct join_single *singles = metric->singles.records;
     bytes_put(to,
               (metric->counts != NULL) | (metric->values != NULL) << 1 |
                   (metric->denominators != NULL) << 2,
@@ -179,12 +192,7 @@ static void put_metric(const struct join_metric *metric, int32_t n_users,
     for (int32_t u = 0; metric->denominators && u < n_users; u++) {
         put_sum(to, metric->denominators[u]);
     }
-    bytes_put(to, (uint64_t)metric->singles.shift, 1);
-    bytes_put(to, metric->singles.n, 8);
-    for (size_t i = 0; i < metric->singles.n; i++) {
-        bytes_put(to, (uint64_t)singles[i].unit, 4);
-        put_double(to, singles[i].value);
-    }
+    join_put_singles(&metric->singles, to);
 }
 
 static void put_experiments(const struct join *join, struct buffer *to)
@@ -208,11 +216,13 @@ static void put_experiments(const struct join *join, struct buffer *to)
         for (int m = 0; m < n_metrics; m++) {
             put_metric(&experiment->metrics[m], n_users, to);
         }
+        join_put_lists(&experiment->lists, to);
     }
 }
 
-static void put_event(const struct event *event, struct buffer *to)
+static void put_event(const struct event *event, bool has_items, struct buffer *to)
 {
+    const int n_items = has_items && event->items ? event->n_items : 0;
     bytes_put(to, (uint64_t)event->type, 1);
     bytes_put(to, (uint64_t)event->ts_us, 8);
     bytes_put(to, (uint64_t)event->latency_us, 8);
@@ -223,7 +233,12 @@ static void put_event(const struct event *event, struct buffer *to)
     bytes_put_slice(to, event->user);
     bytes_put_slice(to, event->event);
     bytes_put_slice(to, event->model);
+    bytes_put_slice(to, event->item);
     bytes_put_slice(to, event->request);
+    bytes_put(to, (uint64_t)n_items, 8);
+    for (int i = 0; i < n_items; i++) {
+        bytes_put_slice(to, event->items[i].id);
+    }
     bytes_put(to, (uint64_t)event->n_assignments, 8);
     for (int i = 0; i < event->n_assignments; i++) {
         bytes_put_slice(to, event->assignments[i].experiment);
@@ -241,7 +256,7 @@ static void put_repeats(const struct join *join, struct buffer *to)
         if (repeat->is_set) {
             bytes_put(to, repeat->content, 8);
             bytes_put(to, repeat->line, 8);
-            put_event(&repeat->event, to);
+            put_event(&repeat->event, join->wants_items, to);
         }
     }
 }
@@ -250,7 +265,7 @@ int join_encode(const struct join *join, struct buffer *to)
 {
     buffer_append(to, JOIN_FILE_MAGIC, JOIN_FILE_MAGIC_LEN);
     bytes_put(to, JOIN_FILE_VERSION, 4);
-    const uint64_t spec_hash = join_spec_hash(join->spec);
+    const uint64_t spec_hash = join_spec_hash(join->spec, join->wants_items);
     bytes_put(to, spec_hash, 8);
     put_segments(join, to);
     put_evidence(&join->evidence, to);

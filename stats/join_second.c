@@ -38,15 +38,24 @@ static uint64_t hash_slice(struct slice text)
     return hash_bytes(text.data, text.len);
 }
 
+/* The arm that a unit counts in, by the spec; -1: it does not count. */
+static int spec_arm(const struct join_experiment *experiment, int32_t unit)
+{
+    const int arm = experiment->units[unit].arm;
+    return arm < 0 ? -1 : experiment->spec_arm[arm];
+}
+
 /* The list of one exposure, in the arm that the unit counts in. */
 static int count_list(struct join_worker *worker, const struct join_fact *fact, int at)
 {
     const struct event *event = fact->event;
-    struct shown_item shown = {.unit = fact->user, .request = hash_slice(event->id)};
-    if (worker->join->experiments[at].units[fact->user].arm < 0) {
+    const int arm = spec_arm(&worker->join->experiments[at], fact->user);
+    struct shown_item shown = {
+        .unit = fact->user, .arm = (int16_t)arm, .request = hash_slice(event->id)};
+    if (arm < 0) {
         return 0;
     }
-    for (int i = 0; i < event->n_items && i <= INT16_MAX; i++) {
+    for (int i = 0; event->items && i < event->n_items && i <= INT16_MAX; i++) {
         shown.position = (int16_t)i;
         shown.item = hash_slice(event->items[i].id);
         if (join_list_item(worker, at, &shown, event->items[i].id) != 0) {
@@ -58,19 +67,23 @@ static int count_list(struct join_worker *worker, const struct join_fact *fact, 
                : join_list_latency(worker, at, fact->user, event->latency_us);
 }
 
-/* Feedback to an item of a list, where the experiment says what a click is. */
+/* Feedback to an item of a list, where the experiment says what a click is. Like all
+ * feedback it counts from the first exposure on. */
 static int count_answer(struct join_worker *worker, const struct join_fact *fact,
                         int at)
 {
     const struct join_experiment *experiment = &worker->join->experiments[at];
     const struct event *event = fact->event;
-    if (!experiment->spec->click || experiment->units[fact->user].arm < 0 ||
+    const int arm = spec_arm(experiment, fact->user);
+    if (!experiment->spec->click || arm < 0 ||
+        fact->ts_us < experiment->units[fact->user].first_ts_us ||
         event->request.len == 0 || event->item.len == 0 ||
         !slice_is(event->event, experiment->spec->click)) {
         return 0;
     }
-    const struct shown_item answer = {
-        fact->user, SHOWN_ANSWER, hash_slice(event->request), hash_slice(event->item)};
+    const struct shown_item answer = {fact->user, SHOWN_ANSWER, (int16_t)arm,
+                                      hash_slice(event->request),
+                                      hash_slice(event->item)};
     return join_list_item(worker, at, &answer, event->item);
 }
 

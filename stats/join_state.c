@@ -370,8 +370,14 @@ static int merge_experiment(struct join *into, const struct join *from, int inde
             free(arm_of);
             return -1;
         }
+        const bool had_arm = at->arm >= 0;
         join_see_unit(into, at, unit->arm >= 0 ? arm_of[unit->arm] : unit->arm,
                       config_of[unit->config], unit->first_ts_us);
+        if (had_arm && at->arm < 0 && join_lists_are_thinned(&to->lists)) {
+            free(arm_of);
+            return join_set_stale(into, "a unit of which not all lists were kept was "
+                                        "seen in a second arm");
+        }
     }
     free(arm_of);
     return 0;

@@ -6,7 +6,9 @@
  * join_state.c  the memory of it all
  * join_table.c  the rows of an experiment
  * join_attributes.c  what exposures said of their users
- * join_save.c   all of it as a file, for a reading that goes on; join_load.c: back
+ * join_lists.c  what was shown to them
+ * join_save.c   all of it as a file, for a reading that goes on; join_load.c: back;
+ *               join_lists_file.c: the lists in it
  */
 #ifndef STATS_JOIN_STATE_H
 #define STATS_JOIN_STATE_H
@@ -29,7 +31,7 @@
 #define JOIN_ARM_NONE      (-1)      /* never exposed to this experiment */
 #define JOIN_ARM_CROSSOVER (-2)      /* seen in two arms */
 #define JOIN_ARM_FORCED    (-3)      /* forced into an arm at least once */
-#define JOIN_ITEM_ARMS     8         /* items are counted in the first so many arms */
+#define JOIN_ITEM_ARMS     8         /* items are counted in so many arms of the spec */
 #define JOIN_MAX_VALUES    (4 << 20) /* records kept in one sample */
 #define JOIN_SAMPLE_PART   4096      /* records that a thread gathers for it */
 
@@ -118,9 +120,10 @@ struct join_experiment {
     int32_t *attributes;
     int32_t attributes_capacity;
     const struct analysis_experiment *spec; /* NULL when nobody asks for it */
-    struct join_metric *metrics;            /* (n_metrics) */
-    int n_metrics; /* of the spec, or of the state that is gone on from */
-    bool is_taken; /* its values went into a table */
+    int *spec_arm; /* with a spec: (n arms) index in it, -1: it does not have the arm */
+    struct join_metric *metrics; /* (n_metrics) */
+    int n_metrics;               /* of the spec, or of the state that is gone on from */
+    bool is_taken;               /* its values went into a table */
     int64_t n_early, n_late;
     struct join_lists lists;
 };
@@ -325,8 +328,8 @@ MUST_CHECK int join_count_event(struct join_worker *worker, const struct event *
 /* Says why the state cannot be gone on from, and returns -1. */
 PRINTF_LIKE(2, 3) int join_set_stale(struct join *join, const char *format, ...);
 
-/* Identifies what a state counts. */
-uint64_t join_spec_hash(const struct analysis_spec *spec);
+/* Identifies what a state counts; 0 when memory ran out. */
+uint64_t join_spec_hash(const struct analysis_spec *spec, bool wants_items);
 
 /* The whole join as a file; -1 when memory ran out. */
 MUST_CHECK int join_encode(const struct join *join, struct buffer *to);
@@ -384,12 +387,29 @@ MUST_CHECK int join_lists_merge(const struct join *join, struct join_lists *into
                                 struct join_lists *from);
 void join_lists_free(struct join_lists *lists);
 
+/* Takes back what was counted of units that have since been seen in another arm, as a
+ * full reading counts no list of theirs. Of a sample that was thinned that cannot be
+ * done: join_lists_are_thinned. -1 when memory ran out. */
+bool join_lists_are_thinned(const struct join_lists *lists);
+MUST_CHECK int join_lists_take_back(struct join *join,
+                                    struct join_experiment *experiment);
+
 /* The lists as a table has them, which takes the latencies over; row_of: (n users) row
- * of each of the join's units, -1 for those that do not count; arm_of: (n logged arms)
- * index in the spec or -1. -1 when memory ran out. */
+ * of each of the join's units, -1 for those that do not count. -1 when memory ran out.
+ */
 MUST_CHECK int join_lists_fill(struct join_experiment *experiment,
-                               const int32_t *row_of, const int *arm_of,
-                               struct unit_lists *to);
+                               const int32_t *row_of, struct unit_lists *to);
+
+/* The lists, and samples of single values, in the file of a state. */
+void join_put_singles(const struct join_sample *sample, struct buffer *to);
+void join_put_lists(const struct join_lists *lists, struct buffer *to);
+MUST_CHECK int join_get_singles(struct join *join, struct join_sample *sample,
+                                struct bytes *from);
+MUST_CHECK int join_get_lists(struct join *join, struct join_lists *lists,
+                              struct bytes *from);
+
+/* A copy of the text that is next in the file, for as long as the join lives. */
+MUST_CHECK int join_get_text(struct join *join, struct bytes *from, struct slice *text);
 
 /* The single values of `sample` by row of the table, in whose memory they stay: it is
  * empty after. -1 when memory ran out. */

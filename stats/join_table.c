@@ -48,32 +48,12 @@ static void sort_rows(const struct join *join, struct row *rows, size_t n, int s
     }
 }
 
-/* Index in the spec of each arm that exposures name, -1 where the config has none. */
-static int *map_arms(const struct join_experiment *experiment)
-{
-    const int n = id_map_count(experiment->arms);
-    int *map = calloc((size_t)n + 1, sizeof *map);
-    for (int a = 0; map && a < n; a++) {
-        map[a] = -1;
-        for (int s = 0; s < experiment->spec->n_arms; s++) {
-            if (slice_is(id_map_id(experiment->arms, a),
-                         experiment->spec->arms[s].name)) {
-                map[a] = s;
-            }
-        }
-    }
-    return map;
-}
-
 /* Fills `rows` with the units that count, in canonical order; counts the others. */
-static int pick_rows(const struct join *join, const struct join_experiment *experiment,
-                     struct row *rows, struct unit_table *table)
+static void pick_rows(const struct join *join, const struct join_experiment *experiment,
+                      struct row *rows, struct unit_table *table)
 {
+    const int *arm_of = experiment->spec_arm;
     int n = 0;
-    int *arm_of = map_arms(experiment);
-    if (!arm_of) {
-        return -1;
-    }
     for (int32_t u = 0; u < id_map_count(join->users); u++) {
         const int arm = experiment->units[u].arm;
         if (arm == JOIN_ARM_CROSSOVER) {
@@ -86,10 +66,8 @@ static int pick_rows(const struct join *join, const struct join_experiment *expe
             rows[n++] = (struct row){join->user_hash[u], u};
         }
     }
-    free(arm_of);
     sort_rows(join, rows, (size_t)n, 56);
     table->n_units = n;
-    return 0;
 }
 
 /* The hashes go into the table, the units to the front of the memory of the rows, which
@@ -134,10 +112,7 @@ static int fill_units(const struct join *join, const struct join_experiment *exp
         !table->n_exposures || !table->n_feedback) {
         return -1;
     }
-    int *arm_of = map_arms(experiment);
-    if (!arm_of) {
-        return -1;
-    }
+    const int *arm_of = experiment->spec_arm;
     table->first_ts_us_min = INT64_MAX;
     int last_config = -1, last_weights = -1;
     for (int i = 0; i < table->n_units; i++) {
@@ -157,7 +132,6 @@ static int fill_units(const struct join *join, const struct join_experiment *exp
             table->first_ts_us_min = unit->first_ts_us;
         }
     }
-    free(arm_of);
     return 0;
 }
 
@@ -223,9 +197,8 @@ static int fill_metrics(const struct join *join, struct join_experiment *experim
     const int n = experiment->spec->n_metrics;
     int rc = -1;
     int32_t *row_of = malloc(((size_t)n_users + 1) * sizeof *row_of);
-    int *arm_of = map_arms(experiment);
     table->metrics = calloc((size_t)n + 1, sizeof *table->metrics);
-    if (!row_of || !arm_of || !table->metrics) {
+    if (!row_of || !table->metrics) {
         goto out;
     }
     table->n_metrics = n;
@@ -244,110 +217,87 @@ static int fill_metrics(const struct join *join, struct join_experiment *experim
         }
         release(from);
     }
-    if (!join->wants_items ||
-        join_lists_fill(experiment, row_of, arm_of, &table->lists) == 0) {
+    if (!join->wants_items || join_lists_fill(experiment, row_of, &table->lists) == 0) {
         rc = 0;
     }
 
 out:
-    free(arm_of);
     free(row_of);
     return rc;
 }
 
-/* The table has the rest. */
-static int keep_arms(struct join_experiment *experiment, int32_t n_users)
-{
-    struct join_unit *units = experiment->units;
-    char *to = (char *)units;
-    for (int32_t u = 0; u < n_users; u++) {
-        const int16_t arm = units[u].arm;
-        memcpy(to + (size_t)u * sizeof arm, &arm, sizeof arm);
-    }
-    int16_t *arms = realloc(units, ((size_t)n_users + 1) * sizeof *arms);
-    if (!arms) {
-        return -1;
-    }
-    experiment->unit_arms = arms;
-    experiment->units = NULL;
-    experiment->capacity = 0;
-    return 0;
-}
+        join_lists_fill(experiment, row_of, &table->lists) == 0)
+        {
+            {
+                const int at = join->spec_experiment[other];
+                const struct join_experiment *experiment =
+                    at == ID_NONE ? NULL : &join->experiments[at];
+                for (int i = 0; i < table->n_units; i++) {
+                    const int32_t user = id_map_find(join->users, table->id[i]);
+        join_lists_fill(experiment, row_of, &table->lists) == 0)
+        {
+        }
+                }
 
-int join_other_arms(const struct join *join, int other, const struct unit_table *table,
-                    int *group, struct error *error)
-{
-    const int at = join->spec_experiment[other];
-    const struct join_experiment *experiment =
-        at == ID_NONE ? NULL : &join->experiments[at];
-    int *arm_of = experiment ? map_arms(experiment) : NULL;
-    if (experiment && !arm_of) {
-        error_set(error, ERROR_NOMEM, "%s: no memory for the arms of %s", join->path,
-                  join->spec->experiments[other].name);
-        return -1;
-    }
-    for (int i = 0; i < table->n_units; i++) {
-        const int32_t user = id_map_find(join->users, table->id[i]);
-        const int arm = !experiment || user == ID_NONE ? JOIN_ARM_NONE
-                        : experiment->unit_arms        ? experiment->unit_arms[user]
-                                                       : experiment->units[user].arm;
-        group[i] = arm >= 0 && arm_of ? arm_of[arm] : -1;
-    }
-    free(arm_of);
-    return 0;
-}
+                int join_table(struct join * join, int index, struct unit_table *result,
+                               struct error *error)
+                {
+                    struct unit_table table = {0};
+                    struct row *rows = NULL;
+                    int32_t *unit_of = NULL;
+                    int rc = -1;
+                    const int at = join->spec_experiment[index];
+                    table.last_ts_us = join->evidence.last_ts_us;
+                    if (at == ID_NONE ||
+                        id_map_count(join->experiments[at].arms) == 0) {
+                        /* Nobody was exposed to it yet. */
+                        table.n_metrics = join->spec->experiments[index].n_metrics;
+                        table.metrics =
+                            calloc((size_t)table.n_metrics + 1, sizeof *table.metrics);
+                        rc = table.metrics ? 0 : -1;
+                        goto out;
+                    }
+                    struct join_experiment *experiment = &join->experiments[at];
+                    if (experiment->is_taken) {
+                        error_set(error, ERROR_INVALID,
+                                  "%s: the table of %s was made before", join->path,
+                                  join->spec->experiments[index].name);
+                        return -1;
+                    }
+                    experiment->is_taken = true;
+                    table.n_feedback_early = experiment->n_early;
+                    table.n_feedback_late = experiment->n_late;
+                    rows = calloc((size_t)id_map_count(join->users) + 1, sizeof *rows);
+                    if (!rows || pick_rows(join, experiment, rows, &table) != 0) {
+                        goto out;
+                    }
+                    unit_of = split_rows(rows, &table);
+                    if (!unit_of) {
+                        goto out;
+                    }
+                    rows = NULL;
+                    /* Metrics first: they give back more than the rest of the table
+                     * takes. */
+        join_lists_fill(experiment, row_of, &table->lists) == 0)
+        {
+            goto out;
+        }
+        pick_rows(join, experiment, rows, &table);
+        if (fill_metrics(join, experiment, rows, &table) == 0 &&
+            fill_units(join, experiment, rows, &table) == 0) {
+            rc = 0;
+        }
 
-int join_table(struct join *join, int index, struct unit_table *result,
-               struct error *error)
-{
-    struct unit_table table = {0};
-    struct row *rows = NULL;
-    int32_t *unit_of = NULL;
-    int rc = -1;
-    const int at = join->spec_experiment[index];
-    table.last_ts_us = join->evidence.last_ts_us;
-    if (at == ID_NONE || id_map_count(join->experiments[at].arms) == 0) {
-        /* Nobody was exposed to it yet. */
-        table.n_metrics = join->spec->experiments[index].n_metrics;
-        table.metrics = calloc((size_t)table.n_metrics + 1, sizeof *table.metrics);
-        rc = table.metrics ? 0 : -1;
-        goto out;
-    }
-    struct join_experiment *experiment = &join->experiments[at];
-    if (experiment->is_taken) {
-        error_set(error, ERROR_INVALID, "%s: the table of %s was made before",
-                  join->path, join->spec->experiments[index].name);
-        return -1;
-    }
-    experiment->is_taken = true;
-    table.n_feedback_early = experiment->n_early;
-    table.n_feedback_late = experiment->n_late;
-    rows = calloc((size_t)id_map_count(join->users) + 1, sizeof *rows);
-    if (!rows || pick_rows(join, experiment, rows, &table) != 0) {
-        goto out;
-    }
-    unit_of = split_rows(rows, &table);
-    if (!unit_of) {
-        goto out;
-    }
-    rows = NULL;
-    /* Metrics first: they give back more than the rest of the table takes. */
-    if (fill_metrics(join, experiment, unit_of, &table) != 0 ||
-        fill_units(join, experiment, unit_of, &table) != 0 ||
-        keep_arms(experiment, id_map_count(join->users)) != 0) {
-        goto out;
-    }
-    rc = 0;
-
-out:
-    free(rows);
-    free(unit_of);
-    if (rc != 0) {
-        unit_table_free(&table);
-        error_set(error, ERROR_NOMEM, "%s: no memory for the units of %s", join->path,
-                  join->spec->experiments[index].name);
-        return -1;
-    }
-    *result = table;
-    return 0;
-}
+                out:
+                    free(rows);
+                    free(unit_of);
+                    if (rc != 0) {
+                        unit_table_free(&table);
+                        error_set(error, ERROR_NOMEM,
+                                  "%s: no memory for the units of %s", join->path,
+                                  join->spec->experiments[index].name);
+                        return -1;
+                    }
+                    *result = table;
+                    return 0;
+                }

@@ -99,6 +99,27 @@ static int prepare_metrics(struct join *join, int index,
     return 0;
 }
 
+/* Index in the spec of each arm that exposures name, -1 where the config has none. */
+static int map_arms(struct join *join, struct join_experiment *experiment)
+{
+    const struct analysis_experiment *spec = experiment->spec;
+    const int n = id_map_count(experiment->arms);
+    experiment->spec_arm =
+        arena_zeroed(&join->arena, (size_t)n, sizeof *experiment->spec_arm);
+    if (!experiment->spec_arm) {
+        return join_no_memory(join);
+    }
+    for (int a = 0; a < n; a++) {
+        experiment->spec_arm[a] = -1;
+        for (int s = 0; s < spec->n_arms; s++) {
+            if (slice_is(id_map_id(experiment->arms, a), spec->arms[s].name)) {
+                experiment->spec_arm[a] = s;
+            }
+        }
+    }
+    return 0;
+}
+
 /* Of an experiment that nobody was exposed to a state keeps what came before, too. */
 static int prepare_experiment(struct join *join, int index, int n_targets)
 {
@@ -119,7 +140,11 @@ static int prepare_experiment(struct join *join, int index, int n_targets)
     if (n_users > 0 && !join_find_unit(&join->experiments[at], n_users - 1)) {
         return join_no_memory(join);
     }
-    return prepare_metrics(join, at, spec, n_targets);
+    return prepare_metrics(join, at, spec, n_targets) == 0 &&
+                   map_arms(join, &join->experiments[at]) == 0 &&
+                   join_lists_take_back(join, &join->experiments[at]) == 0
+               ? 0
+               : -1;
 }
 
 int join_prepare(struct join *join, const struct analysis_spec *spec)
@@ -130,7 +155,7 @@ int join_prepare(struct join *join, const struct analysis_spec *spec)
         n_targets += 2 * spec->experiments[e].n_metrics;
     }
     join->spec = spec;
-    if (join->spec_hash && join->spec_hash != join_spec_hash(spec)) {
+    if (join->spec_hash && join->spec_hash != join_spec_hash(spec, join->wants_items)) {
         return join_set_stale(join, "it was made for other experiments or metrics");
     }
     join->spec_experiment =

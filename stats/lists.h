@@ -1,5 +1,5 @@
-/* lists.h - what the lists of each arm were like: which items they reach, how often they
- * repeat themselves, what was clicked at which position.
+/* lists.h - what the lists of each arm were like: which items they reach, how often
+ * they repeat themselves, what was clicked at which position.
  *
  * Coverage (share of the items shown in any arm that this arm shows), concentration
  * (Gini coefficient of showings over those items) and novelty (mean of -log2 of an
@@ -58,8 +58,8 @@ MUST_CHECK int lists_measure_items(const struct item_counts *items,
 
 /* Sums over the units of one arm, of those that were shown something there. */
 struct list_sums {
-    struct ratio_sum repeats; /* showings of an item that its unit had been shown before,
-                                 over showings */
+    struct ratio_sum repeats; /* showings of an item that its unit had been shown
+                                 before, over showings */
     struct ratio_sum clicks[LIST_POSITIONS]; /* answered showings over showings */
 };
 

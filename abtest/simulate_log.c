@@ -10,6 +10,7 @@
 #include "logs/logs.h"
 
 #define N_CATALOGUE   10000 /* item ids "0" ... "9999" */
+#define RANDOM_LISTS  "random:0000000000000000" /* a list comes with a model */
 #define COMMIT_EVENTS 4096  /* events of a batch: one system call for them all */
 #define REACTION_US   60000000.0
 #define SEGMENT_AGE_US                                                                 \
@@ -125,6 +126,7 @@ static int write_visit(struct scribe *scribe, const struct encounter *encounter,
         .n_assignments = n_assignments,
         .hash_version = ASSIGNMENT_HASH_VERSION,
         .config = slice_of(options->config->hash),
+        .model = slice_of(options->n_items > 0 ? RANDOM_LISTS : ""),
         .items = scribe->items,
         .n_items = options->n_items,
         .latency_us = (int64_t)exp(5.3 + 0.5 * rng_normal(rng)),

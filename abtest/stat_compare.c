@@ -148,10 +148,9 @@ static int answer_lift(const json_t *problem, struct estimate c, struct estimate
     return 0;
 }
 
-/* Compares two estimates and appends everything about it. */
-static int answer_estimates(const json_t *problem, struct estimate c, struct estimate t,
-                            const struct stat_common *common, struct buffer *answer,
-                            struct error *error)
+int answer_estimates(const json_t *problem, struct estimate c, struct estimate t,
+                     const struct stat_common *common, struct buffer *answer,
+                     struct error *error)
 {
     const struct effect effect =
         effect_compare(c, t, common->level, common->alternative);

@@ -9,6 +9,7 @@
 static const struct stat_kind *const tables[] = {
     stat_kinds_compare,
     stat_kinds_events,
+    stat_kinds_lists,
     stat_kinds_designs,
     stat_kinds_adjusted,
 };

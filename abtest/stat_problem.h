@@ -26,6 +26,7 @@ struct stat_kind {
 /* The kinds, each table in its own file, ended by a kind without a name. */
 extern const struct stat_kind stat_kinds_compare[];
 extern const struct stat_kind stat_kinds_events[];
+extern const struct stat_kind stat_kinds_lists[];
 extern const struct stat_kind stat_kinds_designs[];
 extern const struct stat_kind stat_kinds_adjusted[];
 
@@ -79,6 +80,13 @@ void answer_numbers(struct buffer *answer, const char *key, const double *values
                     size_t n_values);
 void answer_p(struct buffer *answer, double p_value, double log10_p_value);
 void answer_common(struct buffer *answer, const struct stat_common *common);
+
+/* Compares two estimates and appends everything about it: answer_effect, the lift by
+ * the method that the problem names, and answer_common. */
+MUST_CHECK int answer_estimates(const json_t *problem, struct estimate control,
+                                struct estimate treatment,
+                                const struct stat_common *common, struct buffer *answer,
+                                struct error *error);
 
 /* statistic, p, the arms, the effect and its interval. */
 void answer_effect(struct buffer *answer, const struct effect *effect);

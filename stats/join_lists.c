@@ -45,7 +45,15 @@ static int count_item(struct join_items *items, struct slice id, int arm, int gr
     return 0;
 }
 
-static int merge_items(struct join_items *into, const struct join_items *from)
+static void free_items(struct join_items *items)
+{
+    id_map_free(items->ids);
+    free(items->counts);
+    *items = (struct join_items){0};
+}
+
+/* Moves the counts of `from`, which begins anew. */
+static int merge_items(struct join_items *into, struct join_items *from)
 {
     const int32_t n = from->ids ? id_map_count(from->ids) : 0;
     for (int32_t i = 0; i < n; i++) {
@@ -62,6 +70,7 @@ static int merge_items(struct join_items *into, const struct join_items *from)
             }
         }
     }
+    free_items(from);
     return 0;
 }
 
@@ -100,8 +109,7 @@ int join_lists_merge(const struct join *join, struct join_lists *into,
 
 void join_lists_free(struct join_lists *lists)
 {
-    id_map_free(lists->items.ids);
-    free(lists->items.counts);
+    free_items(&lists->items);
     free(lists->shown.records);
     free(lists->latency.records);
     *lists = (struct join_lists){0};

@@ -55,7 +55,7 @@ int join_sample_add(const struct join *join, struct join_sample *sample,
         sample->capacity = capacity;
     }
     memcpy((char *)sample->records + sample->n++ * size, record, size);
-    while (sample->n > JOIN_MAX_VALUES && sample->shift < 30) {
+    while (sample->n > join->n_records_max && sample->shift < 30) {
         sample->shift++;
         shrink(join, sample, size);
     }

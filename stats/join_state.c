@@ -32,6 +32,7 @@ struct join *join_new(const char *path)
     }
     pthread_mutex_init(&join->shared_lock, NULL);
     join->path = arena_text(&join->arena, slice_of(path));
+    join->n_records_max = JOIN_MAX_VALUES;
     join->seen = id_seen_new();
     join->users = id_map_new();
     join->experiment_names = id_map_new();

@@ -217,6 +217,7 @@ struct join {
     struct error error; /* of the reading under way, or code ERROR_NONE */
     int n_threads;
     bool wants_items;
+    size_t n_records_max; /* of a sample: JOIN_MAX_VALUES, less in tests */
     struct join_shape shapes[JOIN_SHAPES]; /* of this part of the first reading, */
     struct join_batch batch;               /* and its exposures that wait */
     atomic_uchar *is_busy;                 /* (n users) while a thread changes a unit */

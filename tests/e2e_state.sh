@@ -101,6 +101,22 @@ cp lines precious
 "$abtest" analyze log --state precious >out.txt 2>err.txt && fail "another file was taken for a state"
 grep -q 'precious: not a state of analyze' err.txt || { cat err.txt; fail "no word of what the file is not"; }
 cmp -s lines precious || fail "another file was overwritten"
-"$abtest" analyze log --state state.bin --lists >/dev/null 2>&1 && fail "--state with --lists"
-[ "$?" = 0 ] || true
+
+# With lists, which are kept, too.
+"$abtest" simulate trial.ini --to-log listed --rates control=0.4,treatment=0.6 --users 200 --visits 4 -k 5 --seed 8 \
+    >/dev/null 2>&1 || fail "simulate lists"
+rm -r log state.bin && mkdir log
+cat listed/*.jsonl | sort -t: -k3,3 -s >lines
+total=$(wc -l <lines)
+n=0
+for step in 1 2 3; do
+    to=$((total * step / 3))
+    sed -n "$((n + 1)),${to}p" lines >>"log/0a1b2c3d-20260101T000000-00000$(((step + 1) / 2)).jsonl"
+    n=$to
+    same --lists
+    [ ! -s note.txt ] || { cat note.txt; fail "lists, step $step: the state was not gone on from"; }
+done
+grep -q '"repeat rate"' with.json || fail "no lists in the report"
+same
+grep -q 'other experiments or metrics' note.txt || fail "a state with lists was taken for one without"
 "$abtest" analyze --help | grep -q -- '--state FILE' || fail "--help does not know --state"

@@ -2,6 +2,9 @@
 # Runs every example of docs/stat.md through `abtest stat` and holds the answers against
 # the documented ones: text exactly, numbers to the digits shown. Then the contract of
 # the stream: order, ids, errors on their line, exit status. Then `abtest power`.
+# Where the documented answers were checked against R, scipy or statsmodels stands in the
+# unit test of each statistic; those of "lists" are numpy's and scipy 1.10.1's, written out
+# from the definitions, with the units' groups by python3-xxhash.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh" "$1"
 

@@ -3,7 +3,10 @@
  * (Cochran, Sampling Techniques, 1977, 2.11) written out. */
 #include "tests/analysis_testing.h"
 
+#include <math.h>
 #include <stdlib.h>
+
+#include "common/hash.h"
 
 #define N_UNITS    90
 #define N_VISITS   3
@@ -110,6 +113,69 @@ static void count(int unit, int position, double *x, double *y)
     }
 }
 
+/* Showings of each item to the units of `arm`, of both when it is 2, but not to those
+ * of group `without`; items are numbered, of which N_ITEMS are never reached. */
+#define N_ITEMS 32
+static void count_items(int arm, int without, double counts[N_ITEMS])
+{
+    memset(counts, 0, N_ITEMS * sizeof *counts);
+    for (int u = 0; u < N_UNITS; u++) {
+        char user[16];
+        const int len = snprintf(user, sizeof user, "u%d", u);
+        const bool is_left_out = (int)(hash_bytes(user, (size_t)len) % 16) == without;
+        for (int v = 0; v < N_VISITS; v++) {
+            for (int p = 0; p < list_length(u, v); p++) {
+                counts[item_at(u, v, p)] += !is_left_out && (arm == 2 || u % 2 == arm);
+            }
+        }
+    }
+}
+
+/* Coverage, Gini (as the mean absolute difference of all pairs over twice the mean) or
+ * novelty, straight from their definitions. */
+static double describe_items(char what, int arm, int without)
+{
+    double counts[N_ITEMS], all[N_ITEMS], total = 0, sum = 0, n = 0, value = 0;
+    count_items(arm, without, counts);
+    count_items(2, -1, all);
+    for (int i = 0; i < N_ITEMS; i++) {
+        n += all[i] > 0;
+        total += all[i];
+        sum += counts[i];
+    }
+    for (int i = 0; i < N_ITEMS; i++) {
+        if (what == 'c') {
+            value += counts[i] > 0 ? 1 / n : 0;
+        } else if (what == 'n' && counts[i] > 0) {
+            value -= counts[i] / sum * log2(all[i] / total);
+        }
+        for (int j = 0; j < N_ITEMS && what == 'g'; j++) {
+            value += all[i] > 0 && all[j] > 0
+                         ? fabs(counts[i] - counts[j]) / (2 * n * sum)
+                         : 0;
+        }
+    }
+    return value;
+}
+
+/* Wolter (2007), 4.3: groups of equal chance, deviations from the groups' mean. */
+static void expect_items(const struct item_metric *metric, char what)
+{
+    for (int a = 0; a < 2; a++) {
+        double parts[16], mean = 0, squares = 0;
+        for (int g = 0; g < 16; g++) {
+            parts[g] = describe_items(what, a, g);
+            mean += parts[g] / 16;
+        }
+        for (int g = 0; g < 16; g++) {
+            squares += (parts[g] - mean) * (parts[g] - mean);
+        }
+        assert_close(metric->arms[a].value, describe_items(what, a, -1), 1e-12);
+        assert_close(metric->arms[a].variance, squares * 15 / 16, 1e-12);
+        assert_close(metric->arms[a].df, 15, 0);
+    }
+}
+
 static void expect_ratio(const struct item_metric *metric, int position)
 {
     for (int a = 0; a < 2; a++) {
@@ -194,6 +260,9 @@ static void lists_tell_repeats_clicks_and_latency(void **state)
         assert_int_equal(analysis_run(analysis, 0, &spec, &table, &error), 0);
 
         const struct experiment_result *result = &analysis->experiments[0];
+        expect_items(find(result, "coverage"), 'c');
+        expect_items(find(result, "concentration"), 'g');
+        expect_items(find(result, "novelty"), 'n');
         expect_ratio(find(result, "repeat rate"), -1);
         expect_ratio(find(result, "click rate, position 1"), 0);
         expect_ratio(find(result, "click rate, position 3"), 2);

@@ -73,7 +73,7 @@ static int count_item(struct shown_lists *lists, int32_t item, int arm, int grou
                       struct error *error)
 {
     const size_t row = (size_t)N_ARMS * ITEM_GROUPS;
-    if (item >= lists->capacity) {
+    if (item >= lists->capacity || !lists->counts.counts) {
         const int capacity = lists->capacity ? lists->capacity * 2 : 64;
         uint32_t *grown =
             realloc(lists->counts.counts, (size_t)capacity * row * sizeof *grown);

@@ -226,78 +226,92 @@ out:
     return rc;
 }
 
-        join_lists_fill(experiment, row_of, &table->lists) == 0)
-        {
-            {
-                const int at = join->spec_experiment[other];
-                const struct join_experiment *experiment =
-                    at == ID_NONE ? NULL : &join->experiments[at];
-                for (int i = 0; i < table->n_units; i++) {
-                    const int32_t user = id_map_find(join->users, table->id[i]);
-        join_lists_fill(experiment, row_of, &table->lists) == 0)
-        {
-        }
-                }
+/* The table has the rest. */
+static int keep_arms(struct join_experiment *experiment, int32_t n_users)
+{
+    struct join_unit *units = experiment->units;
+    char *to = (char *)units;
+    for (int32_t u = 0; u < n_users; u++) {
+        const int16_t arm = units[u].arm;
+        memcpy(to + (size_t)u * sizeof arm, &arm, sizeof arm);
+    }
+    int16_t *arms = realloc(units, ((size_t)n_users + 1) * sizeof *arms);
+    if (!arms) {
+        return -1;
+    }
+    experiment->unit_arms = arms;
+    experiment->units = NULL;
+    experiment->capacity = 0;
+    return 0;
+}
 
-                int join_table(struct join * join, int index, struct unit_table *result,
-                               struct error *error)
-                {
-                    struct unit_table table = {0};
-                    struct row *rows = NULL;
-                    int32_t *unit_of = NULL;
-                    int rc = -1;
-                    const int at = join->spec_experiment[index];
-                    table.last_ts_us = join->evidence.last_ts_us;
-                    if (at == ID_NONE ||
-                        id_map_count(join->experiments[at].arms) == 0) {
-                        /* Nobody was exposed to it yet. */
-                        table.n_metrics = join->spec->experiments[index].n_metrics;
-                        table.metrics =
-                            calloc((size_t)table.n_metrics + 1, sizeof *table.metrics);
-                        rc = table.metrics ? 0 : -1;
-                        goto out;
-                    }
-                    struct join_experiment *experiment = &join->experiments[at];
-                    if (experiment->is_taken) {
-                        error_set(error, ERROR_INVALID,
-                                  "%s: the table of %s was made before", join->path,
-                                  join->spec->experiments[index].name);
-                        return -1;
-                    }
-                    experiment->is_taken = true;
-                    table.n_feedback_early = experiment->n_early;
-                    table.n_feedback_late = experiment->n_late;
-                    rows = calloc((size_t)id_map_count(join->users) + 1, sizeof *rows);
-                    if (!rows || pick_rows(join, experiment, rows, &table) != 0) {
-                        goto out;
-                    }
-                    unit_of = split_rows(rows, &table);
-                    if (!unit_of) {
-                        goto out;
-                    }
-                    rows = NULL;
-                    /* Metrics first: they give back more than the rest of the table
-                     * takes. */
-        join_lists_fill(experiment, row_of, &table->lists) == 0)
-        {
-            goto out;
-        }
-        pick_rows(join, experiment, rows, &table);
-        if (fill_metrics(join, experiment, rows, &table) == 0 &&
-            fill_units(join, experiment, rows, &table) == 0) {
-            rc = 0;
-        }
+void join_other_arms(const struct join *join, int other, const struct unit_table *table,
+                     int *group)
+{
+    const int at = join->spec_experiment[other];
+    const struct join_experiment *experiment =
+        at == ID_NONE ? NULL : &join->experiments[at];
+    for (int i = 0; i < table->n_units; i++) {
+        const int32_t user = id_map_find(join->users, table->id[i]);
+        const int arm = !experiment || user == ID_NONE ? JOIN_ARM_NONE
+                        : experiment->unit_arms        ? experiment->unit_arms[user]
+                                                       : experiment->units[user].arm;
+        group[i] = arm >= 0 ? experiment->spec_arm[arm] : -1;
+    }
+}
 
-                out:
-                    free(rows);
-                    free(unit_of);
-                    if (rc != 0) {
-                        unit_table_free(&table);
-                        error_set(error, ERROR_NOMEM,
-                                  "%s: no memory for the units of %s", join->path,
-                                  join->spec->experiments[index].name);
-                        return -1;
-                    }
-                    *result = table;
-                    return 0;
-                }
+int join_table(struct join *join, int index, struct unit_table *result,
+               struct error *error)
+{
+    struct unit_table table = {0};
+    struct row *rows = NULL;
+    int32_t *unit_of = NULL;
+    int rc = -1;
+    const int at = join->spec_experiment[index];
+    table.last_ts_us = join->evidence.last_ts_us;
+    if (at == ID_NONE || id_map_count(join->experiments[at].arms) == 0) {
+        /* Nobody was exposed to it yet. */
+        table.n_metrics = join->spec->experiments[index].n_metrics;
+        table.metrics = calloc((size_t)table.n_metrics + 1, sizeof *table.metrics);
+        rc = table.metrics ? 0 : -1;
+        goto out;
+    }
+    struct join_experiment *experiment = &join->experiments[at];
+    if (experiment->is_taken) {
+        error_set(error, ERROR_INVALID, "%s: the table of %s was made before",
+                  join->path, join->spec->experiments[index].name);
+        return -1;
+    }
+    experiment->is_taken = true;
+    table.n_feedback_early = experiment->n_early;
+    table.n_feedback_late = experiment->n_late;
+    rows = calloc((size_t)id_map_count(join->users) + 1, sizeof *rows);
+    if (!rows) {
+        goto out;
+    }
+    pick_rows(join, experiment, rows, &table);
+    unit_of = split_rows(rows, &table);
+    if (!unit_of) {
+        goto out;
+    }
+    rows = NULL;
+    /* Metrics first: they give back more than the rest of the table takes. */
+    if (fill_metrics(join, experiment, unit_of, &table) != 0 ||
+        fill_units(join, experiment, unit_of, &table) != 0 ||
+        keep_arms(experiment, id_map_count(join->users)) != 0) {
+        goto out;
+    }
+    rc = 0;
+
+out:
+    free(rows);
+    free(unit_of);
+    if (rc != 0) {
+        unit_table_free(&table);
+        error_set(error, ERROR_NOMEM, "%s: no memory for the units of %s", join->path,
+                  join->spec->experiments[index].name);
+        return -1;
+    }
+    *result = table;
+    return 0;
+}

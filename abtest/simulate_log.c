@@ -9,9 +9,9 @@
 #include "common/rng.h"
 #include "logs/logs.h"
 
-#define N_CATALOGUE   10000 /* item ids "0" ... "9999" */
+#define N_CATALOGUE   10000                     /* item ids "0" ... "9999" */
 #define RANDOM_LISTS  "random:0000000000000000" /* a list comes with a model */
-#define COMMIT_EVENTS 4096  /* events of a batch: one system call for them all */
+#define COMMIT_EVENTS 4096 /* events of a batch: one system call for them all */
 #define REACTION_US   60000000.0
 #define SEGMENT_AGE_US                                                                 \
     (INT64_C(3650) * 86400 * 1000000) /* segments are closed by size only */

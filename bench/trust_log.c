@@ -23,8 +23,8 @@
 #define N_USERS       400
 #define MAX_VISITS    5
 #define N_LOOKS       100
-#define PER_LOOK      20 /* users that arrive between two readings */
-#define PLANNED_EVERY 10 /* readings between those of the planned looks */
+#define PER_LOOK      10 /* users that arrive between two readings */
+#define PLANNED_EVERY 20 /* readings between those of the planned looks */
 #define N_METRICS     3
 
 /* "aa" plans one look, "monitored" says that it is looked at, "planned" says when. The
@@ -54,9 +54,16 @@ static const char once_config[] =
                      "kind = count\n"
                      "event = satisfied\n"
                      "direction = up\n" EXPERIMENT("aa", "");
+/* Counts, for the credible interval of rates would take most of the time. */
 static const char monitor_config[] =
-    MODEL_AND_METRIC EXPERIMENT("monitored", "sequential = yes\n")
-        EXPERIMENT("planned", "planned_units = 2000\n"
+    "[model m]\n"
+    "file = m\n"
+    "[metric satisfied]\n"
+    "kind = count\n"
+    "event = satisfied\n"
+    "direction = up\n" EXPERIMENT("monitored", "sequential = yes\n"
+                                               "planned_units = 1000\n")
+        EXPERIMENT("planned", "planned_units = 1000\n"
                               "spending = obrien-fleming\n"
                               "looks = 5\n");
 static const char *const experiments[] = {"aa", "monitored", "planned"};
@@ -190,17 +197,25 @@ static void trial_close(struct trial *trial)
     }
 }
 
-/* What `abtest analyze LOGS --experiment E` runs. */
+/* What `abtest analyze LOGS --experiment E` runs, with `--state FILE` where one is
+ * given. */
 static const struct experiment_result *analyze(const struct trial *trial,
                                                const char *experiment,
+                                               const char *state,
                                                struct analyze_result *result)
 {
-    const struct analyze_request request = {
-        .logs = trial->directory, .experiment = experiment, .n_threads = 1};
+    const struct analyze_request request = {.logs = trial->directory,
+                                            .experiment = experiment,
+                                            .state = state,
+                                            .n_threads = 1};
     struct error error = {0};
     *result = (struct analyze_result){0};
     if (analyze_logs(&request, result, &error) != 0) {
         trust_die(trial->directory, &error);
+    }
+    if (result->note[0]) {
+        fprintf(stderr, "bench_trust: %s\n", result->note);
+        exit(1);
     }
     return &result->analysis->experiments[0];
 }
@@ -289,7 +304,7 @@ static void read_once(const char *scratch, int number, void *results)
     struct error error = {0};
     trial_open(scratch, number, once_config, TRUST_SEED, &trial);
     write_users(&trial, N_USERS);
-    const struct experiment_result *r = analyze(&trial, "aa", &result);
+    const struct experiment_result *r = analyze(&trial, "aa", NULL, &result);
     for (int m = 0; m < N_METRICS; m++) {
         const struct finding *finding = &r->metrics[m].contrasts[0].fixed;
         once->p[m] = finding->p_value;
@@ -373,12 +388,14 @@ enum alarm {
 
 struct monitored {
     bool alarms[N_ALARMS];
+    double last_p, last_always_p;
 };
 
-static void look(const struct trial *trial, struct monitored *to)
+/* One more look, which reads what came since the one before. */
+static void look(const struct trial *trial, const char *state, struct monitored *to)
 {
     struct analyze_result result;
-    const struct experiment_result *r = analyze(trial, "monitored", &result);
+    const struct experiment_result *r = analyze(trial, "monitored", state, &result);
     const struct contrast *contrast = &r->metrics[0].contrasts[0];
     const struct check *ratio = find_check(r, "sample ratio");
     to->alarms[LAST] = contrast->fixed.p_value < 0.05;
@@ -391,25 +408,49 @@ static void look(const struct trial *trial, struct monitored *to)
     to->alarms[CHI_SQUARE] |= ratio && ratio->p_value < 0.001;
     to->alarms[ALWAYS_RATIO] |= has_failed(r, "sample ratio at every look");
     to->alarms[UNTRUSTED] |= r->verdict == VERDICT_DO_NOT_TRUST;
+    to->last_p = contrast->fixed.p_value;
+    to->last_always_p = contrast->always.p_value;
     analyze_free(&result);
+}
+
+/* The whole log, read at once, says what the last look said. */
+static bool is_as_read_whole(const struct trial *trial,
+                             const struct monitored *monitored)
+{
+    struct analyze_result result;
+    const struct contrast *contrast =
+        &analyze(trial, "monitored", NULL, &result)->metrics[0].contrasts[0];
+    const bool is_same = contrast->fixed.p_value == monitored->last_p &&
+                         contrast->always.p_value == monitored->last_always_p;
+    analyze_free(&result);
+    return is_same;
 }
 
 static void monitor(const char *scratch, int number, void *results)
 {
     struct monitored *to = &((struct monitored *)results)[number];
     struct trial trial;
+    char state[sizeof trial.directory + 16];
     trial_open(scratch, number, monitor_config, TRUST_SEED + 5, &trial);
+    snprintf(state, sizeof state, "%s.state", trial.directory);
     for (int at = 1; at <= N_LOOKS; at++) {
         write_users(&trial, PER_LOOK);
-        look(&trial, to);
+        look(&trial, state, to);
         if (at % PLANNED_EVERY == 0) {
             struct analyze_result result;
-            const struct experiment_result *r = analyze(&trial, "planned", &result);
+            const struct experiment_result *r =
+                analyze(&trial, "planned", NULL, &result);
             to->alarms[CROSSED] |= r->metrics[0].contrasts[0].planned.crossed_at > 0;
             to->alarms[PLANNED_VERDICT] |= has_decided(r);
             analyze_free(&result);
         }
     }
+    if (!is_as_read_whole(&trial, to)) {
+        fprintf(stderr, "bench_trust: %s: read in 100 steps it says something else\n",
+                trial.directory);
+        exit(1);
+    }
+    remove(state);
     trial_close(&trial);
 }
 

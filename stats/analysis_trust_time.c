@@ -88,7 +88,7 @@ static int check_clocks(struct analysis *analysis, struct experiment_result *res
     return analysis_add_check(analysis, result, check,
                               "%" PRId64
                               " feedback events answer a request but are dated before "
-                              "their user's first exposure, and do not count%s",
+                              "their user's first exposure of all, and do not count%s",
                               evidence->n_skewed,
                               check.status == CHECK_OK || check.status == CHECK_NOTE
                                   ? ""

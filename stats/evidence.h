@@ -28,7 +28,7 @@ struct evidence {
         n_conflicts; /* ids that came with different contents: the earliest counts */
     int64_t n_unexposed;  /* feedback of users who were never exposed to anything */
     int64_t n_skewed;     /* feedback to a request, yet dated before its user's first
-                             exposure: clocks disagree */
+                             exposure of all, assigned or not: clocks disagree */
     int64_t n_bad_values; /* values beyond +-2^62: not counted */
     int64_t first_ts_us, last_ts_us; /* of exposures and feedback */
     /* Sum over distinct events of a hash of each: the same events give the same number

@@ -69,11 +69,16 @@ static int see_shape(struct join *join, const struct join_shape *shape, int32_t 
     return 0;
 }
 
+/* Exposures outside of all experiments: of one without a name, so that feedback to them
+ * is not taken for feedback to something that was not shown yet. */
+static const struct event_assignment no_experiment = {{"", 0}, {"", 0}, 1, false};
+
 /* Assignments [from, n) of an event, or the first JOIN_SHAPE_ARMS of them. */
 static int make_shape(struct join *join, const struct event *event, int from,
                       struct join_shape *shape)
 {
-    const int left = event->n_assignments - from;
+    const bool has_none = event->n_assignments == 0;
+    const int left = has_none ? 1 : event->n_assignments - from;
     shape->number = 0;
     shape->config = join_config_index(join, event->config);
     shape->n = left < JOIN_SHAPE_ARMS ? left : JOIN_SHAPE_ARMS;
@@ -81,8 +86,9 @@ static int make_shape(struct join *join, const struct event *event, int from,
         return -1;
     }
     for (int i = 0; i < shape->n; i++) {
-        if (find_assignment(join, &event->assignments[from + i], &shape->experiment[i],
-                            &shape->arm[i]) != 0) {
+        if (find_assignment(join,
+                            has_none ? &no_experiment : &event->assignments[from + i],
+                            &shape->experiment[i], &shape->arm[i]) != 0) {
             return -1;
         }
     }
@@ -113,11 +119,12 @@ static int read_large(struct join *join, const struct event *event)
     if (user == ID_NONE) {
         return join_no_memory(join);
     }
-    if (keep_user(join, user, event->type == EVENT_EXPOSURE) != 0) {
+    const bool is_exposure = event->type == EVENT_EXPOSURE;
+    if (keep_user(join, user, is_exposure) != 0) {
         return -1;
     }
     int from = 0;
-    while (from < event->n_assignments) {
+    while (is_exposure && (from == 0 || from < event->n_assignments)) {
         if (make_shape(join, event, from, &shape) != 0 ||
             see_shape(join, &shape, user, event->ts_us, attributes) != 0) {
             return -1;

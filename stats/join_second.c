@@ -117,12 +117,16 @@ static int count_exposure(struct join_worker *worker, const struct join_fact *fa
 static int count_feedback(struct join_worker *worker, const struct join_fact *fact)
 {
     const struct join *join = worker->join;
-    int64_t first_us = INT64_MAX;
+    int64_t first_us = INT64_MAX; /* of all experiments, and of none */
     for (int e = 0; e < join->n_experiments; e++) {
-        if (join->experiments[e].spec) {
-            struct join_unit *unit = &join->experiments[e].units[fact->user];
+        const struct join_experiment *experiment = &join->experiments[e];
+        if (fact->user >= experiment->capacity) {
+            continue;
+        }
+        struct join_unit *unit = &experiment->units[fact->user];
+        first_us = unit->first_ts_us < first_us ? unit->first_ts_us : first_us;
+        if (experiment->spec) {
             unit->n_feedback += fact->ts_us >= unit->first_ts_us;
-            first_us = unit->first_ts_us < first_us ? unit->first_ts_us : first_us;
             if (fact->event && count_answer(worker, fact, e) != 0) {
                 return -1;
             }

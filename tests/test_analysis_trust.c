@@ -237,6 +237,31 @@ static void clocks_that_disagree_warn_and_fail(void **state)
     expect("clocks", CHECK_FAILED);
 }
 
+/* A log is older than its experiments: what was shown before was answered, too. */
+static void answers_before_the_experiment_are_no_skew(void **state)
+{
+    (void)state;
+    add_both("a", 100, 100, TRIAL_START);
+    for (int u = 0; u < 40; u++) {
+        char user[16];
+        snprintf(user, sizeof user, "a-c%d", u);
+        if (u % 2) {
+            trial_add_exposure(&trial, TRIAL_START - TRIAL_DAY, user, "older",
+                               "control");
+        } else {
+            trial_add(&trial, (struct event){.type = EVENT_EXPOSURE,
+                                             .ts_us = TRIAL_START - TRIAL_DAY,
+                                             .user = slice_of(user),
+                                             .config = slice_of(trial.hash),
+                                             .latency_us = 100});
+        }
+        add_answer(TRIAL_START - TRIAL_HOUR, user);
+    }
+    expect("clocks", CHECK_OK);
+    add_answer(TRIAL_START - 2 * TRIAL_DAY, "a-c0");
+    expect("clocks", CHECK_WARNING);
+}
+
 static void bots_are_noted_and_warned_of(void **state)
 {
     (void)state;
@@ -351,6 +376,7 @@ int main(void)
         WITH_DIRECTORY(copies_pass_and_conflicts_warn),
         WITH_DIRECTORY(feedback_without_exposure_is_said_and_warns),
         WITH_DIRECTORY(clocks_that_disagree_warn_and_fail),
+        WITH_DIRECTORY(answers_before_the_experiment_are_no_skew),
         WITH_DIRECTORY(bots_are_noted_and_warned_of),
         WITH_DIRECTORY(an_effect_that_wears_off_is_noted),
         WITH_DIRECTORY(a_test_that_fails_on_control_itself_withholds_the_verdict),

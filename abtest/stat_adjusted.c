@@ -66,13 +66,12 @@ static int read_group(const json_t *problem, const char *key, bool *is_proportio
     if (read_both(group, &c, &t, error) != 0) {
         return -1;
     }
-    const double v = c.estimate.variance, w = t.estimate.variance;
+    const struct effect both =
+        effect_compare(c.estimate, t.estimate, 0.95, ALTERNATIVE_TWO_SIDED);
     *is_proportion = c.is_proportion;
-    *effect = (struct estimate){
-        t.estimate.value - c.estimate.value, v + w,
-        c.is_proportion || !(v + w > 0)
-            ? (double)INFINITY
-            : (v + w) * (v + w) / (v * v / c.estimate.df + w * w / t.estimate.df)};
+    *effect = (struct estimate){t.estimate.value - c.estimate.value,
+                                c.estimate.variance + t.estimate.variance,
+                                isnan(both.df) ? (double)INFINITY : both.df};
     return 0;
 }
 
@@ -108,6 +107,9 @@ static int solve_interaction(const json_t *problem, struct buffer *answer,
     answer_number(answer, "effect", r.effect_size);
     answer_number(answer, "standard_error", r.standard_error);
     answer_interval(answer, "ci", r.ci_lower, r.ci_upper);
+    if (!r.is_testable) {
+        answer_text(answer, "note", "not testable: no variance to test against");
+    }
     answer_common(answer, &common);
     return 0;
 }

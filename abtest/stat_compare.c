@@ -246,7 +246,7 @@ static int read_ratio_arm(const json_t *problem, const char *key, struct ratio_s
     for (size_t i = 0; i < json_array_size(pairs); i++) {
         const json_t *pair = json_array_get(pairs, i);
         const json_t *x = json_array_get(pair, 0), *y = json_array_get(pair, 1);
-        if (json_array_size(pair) != 2 || !json_is_number(x) || !json_is_number(y)) {
+        if (json_array_size(pair) != 2 || !stat_is_value(x) || !stat_is_value(y)) {
             error_set(error, ERROR_INVALID,
                       "\"%s\": unit %zu is not [numerator, denominator]", key, i + 1);
             return -1;
@@ -286,17 +286,35 @@ struct srm_question {
     double limit;
 };
 
+/* What days and segments of a report are asked. */
+static int srm_answer_exact(const struct srm_question *question, struct srm_result *r,
+                            struct buffer *answer, struct error *error)
+{
+    *r = (struct srm_result){.is_approximate_ok = true};
+    if (srm_exact(question->counts, question->weights, question->n_arms, &r->p_value,
+                  error) != 0) {
+        return -1;
+    }
+    r->log10_p_value = log10(r->p_value);
+    r->is_mismatch = r->p_value < question->limit;
+    answer_text(answer, "method", "exact binomial test, Bonferroni over arms");
+    return 0;
+}
+
 /* The chosen test, and the answer's method and statistic. */
 static int srm_answer(const json_t *problem, const struct srm_question *question,
                       struct srm_result *r, struct buffer *answer, struct error *error)
 {
-    static const char *const words[] = {"chi-square", "sequential", NULL};
+    static const char *const words[] = {"chi-square", "sequential", "exact", NULL};
     int choice = 0;
     double concentration = 0;
     if (stat_word(problem, "method", words, 0, &choice, error) != 0 ||
         stat_number(problem, "concentration", 1e-3, 1e12, SRM_CONCENTRATION,
                     &concentration, error) != 0) {
         return -1;
+    }
+    if (choice == 2) {
+        return srm_answer_exact(question, r, answer, error);
     }
     if ((choice == 1
              ? srm_sequential(question->counts, question->weights, question->n_arms,

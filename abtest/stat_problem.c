@@ -68,6 +68,11 @@ int stat_count(const json_t *value, const char *key, uint64_t *count,
     return 0;
 }
 
+bool stat_is_value(const json_t *value)
+{
+    return json_is_number(value) && fabs(json_number_value(value)) <= STAT_VALUE_MAX;
+}
+
 int stat_numbers(const json_t *array, const char *key, double **values,
                  size_t *n_values, struct error *error)
 {
@@ -83,10 +88,11 @@ int stat_numbers(const json_t *array, const char *key, double **values,
     }
     for (size_t i = 0; i < n; i++) {
         const json_t *item = json_array_get(array, i);
-        numbers[i] = json_is_number(item) ? json_number_value(item) : (double)NAN;
-        if (!isfinite(numbers[i])) {
-            error_set(error, ERROR_INVALID, "\"%s\": element %zu is not a number", key,
-                      i + 1);
+        numbers[i] = json_number_value(item);
+        if (!stat_is_value(item)) {
+            error_set(error, ERROR_INVALID,
+                      "\"%s\": element %zu is not a number from -%g to %g", key, i + 1,
+                      STAT_VALUE_MAX, STAT_VALUE_MAX);
             free(numbers);
             return -1;
         }

@@ -49,7 +49,11 @@ MUST_CHECK int stat_number(const json_t *problem, const char *key, double min,
 MUST_CHECK int stat_count(const json_t *value, const char *key, uint64_t *count,
                           struct error *error);
 
-/* An array of finite numbers; the caller frees *values,
+/* A value that may be squared and summed without overflow. */
+#define STAT_VALUE_MAX 1e150
+bool stat_is_value(const json_t *value);
+
+/* An array of such numbers; the caller frees *values,
  * which is never NULL on success. */
 MUST_CHECK int stat_numbers(const json_t *array, const char *key, double **values,
                             size_t *n_values, struct error *error);

@@ -38,6 +38,11 @@ struct effect effect_compare_shifted(struct estimate control, struct estimate tr
     }
     e.df = welch_df(&control, &treatment);
     e.statistic = (e.effect_size - shift) / e.standard_error;
+    if (!isfinite(e.statistic)) { /* beyond what a double holds */
+        e.is_testable = false;
+        e.statistic = e.df = NAN;
+        return e;
+    }
     const struct tail_p p = tail_p_student(e.statistic, e.df, alternative);
     e.p_value = p.p_value;
     e.log10_p_value = p.log10_p_value;

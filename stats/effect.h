@@ -33,7 +33,8 @@ struct effect {
     double rel_effect_size; /* effect_size / |control|; NAN when control is 0 */
     double standard_error;  /* of effect_size */
     double df;              /* NAN when not testable */
-    bool is_testable;       /* false: the variance of the effect is zero or unknown */
+    bool is_testable;       /* false: the variance of the effect is zero or unknown, or
+                               the statistic beyond what a double holds */
     double statistic;       /* NAN when not testable */
     double p_value;         /* NAN when not testable */
     double log10_p_value;

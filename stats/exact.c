@@ -110,6 +110,7 @@ static int check(const struct proportion_sample *control,
         return -1;
     }
     if (control->n_trials > limit || treatment->n_trials > limit || n_units > limit) {
+        n_units = n_units ? n_units : control->n_trials + treatment->n_trials;
         error_set(error, ERROR_INVALID,
                   "exact test of %" PRIu64 " units; up to %" PRIu64
                   " (the z-test is as good at such counts)",

@@ -47,8 +47,8 @@ struct dedup_id {
 
 struct dedup_copy {
     uint64_t key;
-    struct dedup_id
-        *ids; /* (n) the older generation first, in the order of its table */
+    /* (n) the older generation first, in the order of its table */
+    struct dedup_id *ids;
     size_t n_old, n;
     size_t *pending; /* (n_pending) indices of ids that were not settled */
     size_t n_pending, pending_capacity;

@@ -4,6 +4,7 @@
 
 #include "common/hash.h"
 #include "common/rng.h"
+#include "common/search.h"
 #include "serve/explore.h"
 
 /* ---- diverse lists; letters as in the header ---- */
@@ -151,16 +152,8 @@ const double *ranking_make(struct ranking *ranking, const struct serve_model *se
 
 static bool is_seen(int32_t item, const int32_t *seen, int32_t n_seen)
 {
-    int32_t low = 0, high = n_seen;
-    while (low < high) {
-        const int32_t middle = low + (high - low) / 2;
-        if (seen[middle] < item) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < n_seen && seen[low] == item;
+    const int64_t at = lower_bound(seen, 0, n_seen, item);
+    return at < n_seen && seen[at] == item;
 }
 
 void ranking_popular(struct ranking *ranking, const struct serve_model *served, int k,

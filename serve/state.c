@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/json_text.h"
+#include "common/search.h"
 #include "serve/item_order.h"
 
 static int rank_popular(struct serve_model *served, struct error *error)
@@ -325,24 +326,6 @@ void serve_state_unref(struct serve_state *state)
     }
 }
 
-/* How many of the ascending `items` are below `end`. */
-static int32_t count_below(const int32_t *items, int32_t n, int32_t end)
-{
-    int32_t low = 0;
-    if (n == 0 || items[n - 1] < end) {
-        return n;
-    }
-    for (int32_t high = n; low < high;) {
-        const int32_t middle = low + (high - low) / 2;
-        if (items[middle] < end) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
 const int32_t *serve_state_seen(const struct serve_state *state, int model,
                                 struct slice user, int32_t *n)
 {
@@ -357,7 +340,7 @@ const int32_t *serve_state_seen(const struct serve_state *state, int model,
         return NULL;
     }
     const int32_t *items = seen->item + seen->start[index];
-    *n = count_below(items, (int32_t)(seen->start[index + 1] - seen->start[index]),
-                     served->model->n_items);
+    *n = (int32_t)lower_bound(items, 0, seen->start[index + 1] - seen->start[index],
+                              served->model->n_items);
     return items;
 }

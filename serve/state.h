@@ -46,8 +46,8 @@ struct serve_state {
     int64_t loaded_us;          /* wall time */
     struct serve_model *models; /* (config->n_models) */
     struct rated *rated;        /* NULL when the config names no ratings */
-    struct error
-        notice; /* what an operator should know though it loaded; code 0: none */
+    /* what an operator should know though it loaded; code 0: none */
+    struct error notice;
     struct titles *titles; /* NULL when the config names none */
 };
 

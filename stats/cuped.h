@@ -41,8 +41,8 @@ void cuped_sum_merge(struct cuped_sum *sum, const struct cuped_sum *other);
 
 struct cuped_result {
     struct effect raw; /* without the covariates */
-    struct effect
-        adjusted; /* with them; its control and treatment are adjusted means */
+    /* with them; its control and treatment are adjusted means */
+    struct effect adjusted;
     struct estimate control; /* the adjusted arms, for lift.h and noninferiority.h */
     struct estimate treatment;
     double theta[CUPED_MAX_COVARIATES]; /* 0 for those left out */

@@ -110,8 +110,8 @@ struct join_lists {
 /* An experiment as exposures name it. */
 struct join_experiment {
     struct id_map *arms;
-    struct join_unit
-        *units; /* (n_units) of the join, but perhaps fewer: see capacity */
+    /* (n_units) of the join, but perhaps fewer: see capacity */
+    struct join_unit *units;
     int32_t capacity;
     int16_t *unit_arms; /* (n users) their arms, in place of `units`, once the table was
                            made */
@@ -221,8 +221,8 @@ struct join {
     struct join_shape shapes[JOIN_SHAPES]; /* of this part of the first reading, */
     struct join_batch batch;               /* and its exposures that wait */
     atomic_uchar *is_busy;                 /* (n users) while a thread changes a unit */
-    pthread_mutex_t
-        shared_lock; /* of repeats, the arena, the evidence and samples of metrics */
+    /* of repeats, the arena, the evidence and samples of metrics */
+    pthread_mutex_t shared_lock;
 };
 
 /* What a thread of the second reading counts by itself. */

@@ -168,28 +168,6 @@ static void analysis_withholds_the_verdict_on_a_damaged_log(void **state)
     analysis_free(analysis);
 }
 
-static void add_list(int64_t ts_us, const char *user, const char *arm,
-                     const char *const *ids, int n)
-{
-    const struct event_assignment assignment = {slice_of("bias"), slice_of(arm), 0.5,
-                                                false};
-    struct event_item items[4];
-    for (int i = 0; i < n; i++) {
-        items[i] = (struct event_item){slice_of(ids[i]), 1, (double)NAN};
-    }
-    trial_add(&trial, (struct event){.type = EVENT_EXPOSURE,
-                                     .ts_us = ts_us,
-                                     .user = slice_of(user),
-                                     .assignments = &assignment,
-                                     .n_assignments = 1,
-                                     .hash_version = 2,
-                                     .config = slice_of(trial.hash),
-                                     .model = slice_of("als:1c00000000000000"),
-                                     .items = items,
-                                     .n_items = n,
-                                     .latency_us = 9});
-}
-
 /* Control shows a and b, treatment a to d, each unit all of them: coverage 1/2 and 1;
  * Gini 1/2 and 0; novelty log2 3 and (log2 3 + log2 6) / 2. A list written twice counts
  * once.
@@ -197,7 +175,8 @@ static void add_list(int64_t ts_us, const char *user, const char *arm,
 static void analysis_compares_what_the_lists_were_like(void **state)
 {
     (void)state;
-    static const char *const ids[] = {"a", "b", "c", "d"};
+    const struct slice ids[] = {slice_of("a"), slice_of("b"), slice_of("c"),
+                                slice_of("d")};
     const struct analysis_experiment spec = trial_experiment(&trial_metric, 1);
     const struct analysis_spec all = {&spec, 1};
     struct join *join = NULL;
@@ -207,8 +186,12 @@ static void analysis_compares_what_the_lists_were_like(void **state)
     for (int u = 0; u < 100; u++) {
         char user[16];
         snprintf(user, sizeof user, "u%d", u);
-        add_list(TRIAL_START + u, user, u % 2 ? "treatment" : "control", ids,
-                 u % 2 ? 4 : 2);
+        trial_add_list(&trial,
+                       (struct event){.ts_us = TRIAL_START + u,
+                                      .user = slice_of(user),
+                                      .n_items = u % 2 ? 4 : 2,
+                                      .latency_us = 9},
+                       u % 2 ? "treatment" : "control", ids);
     }
     for (int i = 0; i < 202; i++) {
         order[i] = i % 101;

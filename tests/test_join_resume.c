@@ -203,27 +203,20 @@ static void state_gives_the_bytes_of_a_full_reading_as_the_log_grows(void **stat
 static void add_list(int64_t ts, int number, int u, const char *arm)
 {
     char user[16], id[16], texts[4][8];
-    struct event_item items[4];
-    const struct event_assignment assignment = {slice_of("bias"), slice_of(arm), 0.5,
-                                                false};
+    struct slice items[4];
     snprintf(user, sizeof user, "u%d", u);
     snprintf(id, sizeof id, "r%d", number);
     for (int i = 0; i < 4; i++) {
         snprintf(texts[i], sizeof texts[i], "%d", (u * 3 + number * (i + 1)) % 40);
-        items[i] = (struct event_item){slice_of(texts[i]), 1, (double)NAN};
+        items[i] = slice_of(texts[i]);
     }
-    trial_add(&trial, (struct event){.type = EVENT_EXPOSURE,
-                                     .ts_us = ts,
-                                     .id = slice_of(id),
-                                     .user = slice_of(user),
-                                     .assignments = &assignment,
-                                     .n_assignments = 1,
-                                     .hash_version = 2,
-                                     .config = slice_of(trial.hash),
-                                     .model = slice_of("als:1c00000000000000"),
-                                     .items = items,
-                                     .n_items = 4,
-                                     .latency_us = 100 + number % 77});
+    trial_add_list(&trial,
+                   (struct event){.ts_us = ts,
+                                  .id = slice_of(id),
+                                  .user = slice_of(user),
+                                  .n_items = 4,
+                                  .latency_us = 100 + number % 77},
+                   arm, items);
 }
 
 static void add_click(int64_t ts, int number, int u, int position)

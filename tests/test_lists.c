@@ -29,27 +29,20 @@ static bool is_answered(int unit, int visit, int position)
 static void add_visit(int unit, int visit, int n_items)
 {
     char user[16], request[24], ids[N_SHOWN][8];
-    struct event_item items[N_SHOWN];
-    const struct event_assignment assignment = {
-        slice_of("bias"), slice_of(unit % 2 ? "treatment" : "control"), 0.5, false};
+    struct slice items[N_SHOWN];
     snprintf(user, sizeof user, "u%d", unit);
     snprintf(request, sizeof request, "r-%d-%d", unit, visit);
     for (int i = 0; i < n_items; i++) {
         snprintf(ids[i], sizeof ids[i], "%d", item_at(unit, visit, i));
-        items[i] = (struct event_item){slice_of(ids[i]), 1, (double)NAN};
+        items[i] = slice_of(ids[i]);
     }
-    trial_add(&trial, (struct event){.type = EVENT_EXPOSURE,
-                                     .ts_us = TRIAL_START + unit * 100 + visit,
-                                     .id = slice_of(request),
-                                     .user = slice_of(user),
-                                     .assignments = &assignment,
-                                     .n_assignments = 1,
-                                     .hash_version = 2,
-                                     .config = slice_of(trial.hash),
-                                     .model = slice_of("als:1c00000000000000"),
-                                     .items = items,
-                                     .n_items = n_items,
-                                     .latency_us = 100 + unit * N_VISITS + visit});
+    trial_add_list(&trial,
+                   (struct event){.ts_us = TRIAL_START + unit * 100 + visit,
+                                  .id = slice_of(request),
+                                  .user = slice_of(user),
+                                  .n_items = n_items,
+                                  .latency_us = 100 + unit * N_VISITS + visit},
+                   unit % 2 ? "treatment" : "control", items);
     for (int i = 0; i < n_items; i++) {
         if (is_answered(unit, visit, i)) {
             for (int twice = 0; twice < 2; twice++) { /* two clicks are one answer */

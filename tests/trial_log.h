@@ -63,19 +63,44 @@ static inline void trial_add_config(struct trial_log *trial, int64_t ts_us,
                                     .version = slice_of("0.1.0")});
 }
 
+/* `shown` says when, to whom and what; the rest of an exposure is filled in. */
+static inline void trial_add_shown(struct trial_log *trial, struct event shown,
+                                   struct event_assignment assignment)
+{
+    shown.type = EVENT_EXPOSURE;
+    shown.assignments = &assignment;
+    shown.n_assignments = 1;
+    shown.hash_version = 2;
+    shown.config = slice_of(trial->hash);
+    shown.model = slice_of("als:1c00000000000000");
+    trial_add(trial, shown);
+}
+
 static inline void trial_add_assignment(struct trial_log *trial, int64_t ts_us,
                                         const char *user,
                                         struct event_assignment assignment)
 {
-    trial_add(trial, (struct event){.type = EVENT_EXPOSURE,
-                                    .ts_us = ts_us,
-                                    .user = slice_of(user),
-                                    .assignments = &assignment,
-                                    .n_assignments = 1,
-                                    .hash_version = 2,
-                                    .config = slice_of(trial->hash),
-                                    .model = slice_of("als:1c00000000000000"),
-                                    .latency_us = 100 + ts_us % 97});
+    trial_add_shown(trial,
+                    (struct event){.ts_us = ts_us,
+                                   .user = slice_of(user),
+                                   .latency_us = 100 + ts_us % 97},
+                    assignment);
+}
+
+/* `shown` with the n_items items `ids`, at most 4, in the arm of experiment "bias". */
+static inline void trial_add_list(struct trial_log *trial, struct event shown,
+                                  const char *arm, const struct slice *ids)
+{
+    struct event_item items[4];
+    assert_true(shown.n_items <= 4);
+    for (int i = 0; i < shown.n_items; i++) {
+        items[i] = (struct event_item){ids[i], 1, (double)NAN};
+    }
+    shown.items = items;
+    trial_add_shown(trial, shown,
+                    (struct event_assignment){.experiment = slice_of("bias"),
+                                              .arm = slice_of(arm),
+                                              .probability = 0.5});
 }
 
 static inline void trial_add_exposure(struct trial_log *trial, int64_t ts_us,

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/search.h"
 #include "trainer/half_step.h"
 #include "trainer/normal.h"
 #include "trainer/pages.h"
@@ -39,20 +40,6 @@ static void find_order(struct heavy_rows *heavy, const struct half_step *step,
     }
 }
 
-/* The first of ratings [begin, end) of a row whose column is `col` or more. */
-static int64_t find_col(const int32_t *cols, int64_t begin, int64_t end, int64_t col)
-{
-    while (begin < end) {
-        const int64_t middle = begin + (end - begin) / 2;
-        if (cols[middle] < col) {
-            begin = middle + 1;
-        } else {
-            end = middle;
-        }
-    }
-    return begin;
-}
-
 static void find_bounds(struct heavy_rows *heavy, const struct half_step *step,
                         int64_t part_rows)
 {
@@ -61,7 +48,7 @@ static void find_bounds(struct heavy_rows *heavy, const struct half_step *step,
         const int64_t end = step->start[heavy->order[h] + 1];
         bounds[0] = step->start[heavy->order[h]];
         for (int p = 1; p < heavy->n_parts; p++) {
-            bounds[p] = find_col(step->col, bounds[p - 1], end, p * part_rows);
+            bounds[p] = lower_bound(step->col, bounds[p - 1], end, p * part_rows);
         }
         bounds[heavy->n_parts] = end;
     }

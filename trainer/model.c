@@ -14,6 +14,7 @@
 #include "common/hash.h"
 #include "trainer/format.h"
 #include "trainer/id_index.h"
+#include "trainer/pages.h"
 
 /* What a loaded model is; callers see the `public` part. */
 struct loaded_model {
@@ -307,9 +308,8 @@ static int map_file(const char *path, struct loaded_model *made, struct error *e
         goto out;
     }
     made->map_len = (size_t)status.st_size;
-    made->map = mmap(NULL, made->map_len, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (made->map == MAP_FAILED) {
-        made->map = NULL;
+    made->map = pages_map(fd, made->map_len);
+    if (!made->map) {
         error_set(error, errno == ENOMEM ? ERROR_NOMEM : ERROR_IO, "%s: cannot map: %s",
                   path, strerror(errno));
         goto out;

@@ -112,11 +112,14 @@ int model_save(const struct model *model, const struct model_ids *ids, const cha
     struct id_sections users = {0}, items = {0};
     struct buffer file = {0};
     int rc = -1;
-    if (check(model, error) != 0 ||
-        id_sections_make(ids->user_id, ids->context, model->n_users, &users, error) !=
+    if (check(model, error) != 0) {
+        goto out;
+    }
+    if (id_sections_make(ids->user_id, ids->context, model->n_users, &users, error) !=
             0 ||
         id_sections_make(ids->item_id, ids->context, model->n_items, &items, error) !=
             0) {
+        error_prefix(error, "%s", path);
         goto out;
     }
     encode(model, &users, &items, &file);

@@ -19,9 +19,9 @@
 struct rating_reader {
     struct input *input;
     char *path;
-    char *
-        block; /* (BLOCK_CAPACITY and slack): whole lines, then the start of the next */
-    char *at;  /* the next line */
+    /* (BLOCK_CAPACITY and slack): whole lines, then the start of the next */
+    char *block;
+    char *at;        /* the next line */
     char *lines_end; /* behind the last newline in the block */
     char *data_end;
     bool at_end;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/search.h"
 #include "trainer/rating_ids.h"
 #include "trainer/rating_reader.h"
 #include "trainer/ratings_build.h"
@@ -268,18 +269,10 @@ double ratings_mean(const struct ratings *ratings)
 
 float ratings_get(const struct ratings *ratings, int32_t user, int32_t item)
 {
-    int64_t low = ratings->user_start[user], high = ratings->user_start[user + 1];
-    while (low < high) {
-        const int64_t middle = low + (high - low) / 2;
-        if (ratings->user_item[middle] < item) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < ratings->user_start[user + 1] && ratings->user_item[low] == item
-               ? ratings->user_rating[low]
-               : NAN;
+    const int64_t end = ratings->user_start[user + 1];
+    const int64_t at =
+        lower_bound(ratings->user_item, ratings->user_start[user], end, item);
+    return at < end && ratings->user_item[at] == item ? ratings->user_rating[at] : NAN;
 }
 
 int ratings_add_items(struct ratings *ratings, const struct id_map *items,

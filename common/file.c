@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static int read_all(int fd, const char *path, size_t max_bytes, struct buffer *contents,
@@ -50,6 +51,41 @@ int file_read(const char *path, size_t max_bytes, struct buffer *contents,
     const int rc = read_all(fd, path, max_bytes, contents, error);
     close(fd);
     return rc;
+}
+
+int file_temporary(int64_t *room, struct error *error)
+{
+    static const char name[] = "/abtest.XXXXXX";
+    const char *directory = getenv("TMPDIR");
+    directory = directory && *directory ? directory : "/var/tmp";
+    struct statvfs status;
+    const size_t len = strlen(directory);
+    char *path = malloc(len + sizeof name);
+    if (!path) {
+        error_set(error, ERROR_NOMEM, "%s: no memory for a temporary name", directory);
+        return -1;
+    }
+    memcpy(path, directory, len);
+    memcpy(path + len, name, sizeof name);
+    const int fd = mkstemp(path);
+    if (fd >= 0) {
+        unlink(path);
+    }
+    if (fd < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fstatvfs(fd, &status) != 0) {
+        error_set(error, ERROR_IO, "%s: cannot make a temporary file there: %s",
+                  directory, strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        free(path);
+        return -1;
+    }
+    free(path);
+    const uint64_t n_blocks = status.f_bavail / 2;
+    *room = status.f_frsize && n_blocks > (uint64_t)INT64_MAX / status.f_frsize
+                ? INT64_MAX
+                : (int64_t)(n_blocks * status.f_frsize);
+    return fd;
 }
 
 int file_sync_directory_of(const char *path, struct error *error)

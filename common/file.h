@@ -4,6 +4,7 @@
 #define COMMON_FILE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/buffer.h"
 #include "common/error.h"
@@ -18,6 +19,12 @@ MUST_CHECK int file_read(const char *path, size_t max_bytes, struct buffer *cont
 /* Replaces `path` by `data`: written to a temporary beside it, fsynced, renamed, the
  * directory fsynced. On failure the old file is as it was and the temporary is gone. */
 MUST_CHECK int file_replace(const char *path, struct slice data, struct error *error);
+
+/* Makes a temporary file without a name, in the directory that TMPDIR names, else in
+ * /var/tmp: it goes when it is closed. *room is how many bytes it should have at most:
+ * half of what is free there. Returns a descriptor for reading and writing, or -1 with
+ * ERROR_IO or ERROR_NOMEM. */
+MUST_CHECK int file_temporary(int64_t *room, struct error *error);
 
 /* fsyncs the directory that holds `path`, so that a new name in it survives a power
  * cut. */

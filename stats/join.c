@@ -5,6 +5,7 @@
 
 #include "common/file.h"
 #include "logs/logs.h"
+#include "stats/join_extract.h"
 #include "stats/join_file.h"
 #include "stats/join_state.h"
 
@@ -46,6 +47,17 @@ static int note_segment(void *context, const struct log_segment *segment)
     return 0;
 }
 
+/* Whether an event came that the extract cannot tell from its copies, or it is lost. */
+static void drop_useless_extract(struct join *join)
+{
+    if (join->extract &&
+        (!join_extract_is_whole(join->extract) || id_seen_n_repeated(join->seen) > 0)) {
+        join_extract_free(join->extract);
+        join->extract = NULL;
+        join->extract_part = NULL;
+    }
+}
+
 /* The first reading of what parts[0] is to read, by parts[t] each what a thread finds.
  */
 static int read_first(struct join **parts, int n_threads, struct error *error)
@@ -58,6 +70,8 @@ static int read_first(struct join **parts, int n_threads, struct error *error)
     }
     for (int t = 0; t < n_threads; t++) {
         parts[t]->keeps_state = first->keeps_state;
+        parts[t]->extract_part =
+            first->extract ? join_extract_part(first->extract, t) : NULL;
         visitors[t] = (struct log_visitor){.on_event = join_first_reading,
                                            .on_damage = note_damage,
                                            .on_segment = note_segment,
@@ -77,6 +91,7 @@ static int read_first(struct join **parts, int n_threads, struct error *error)
             parts[t] = NULL;
         }
     }
+    drop_useless_extract(first);
     first->n_threads = n_threads;
     first->evidence.n_segments = statistics.n_segments;
     first->evidence.n_bytes = statistics.n_bytes;
@@ -102,6 +117,8 @@ static int read_parts(struct join *join, int n_threads, struct error *error)
     if (is_short) {
         join_no_memory(join);
     } else {
+        /* What a state is to take in is little, and read twice. */
+        join->extract = has_state ? NULL : join_extract_new(n_threads);
         if (has_state) {
             parts[0]->keeps_state = true;
             parts[0]->parts = join->parts;
@@ -109,7 +126,8 @@ static int read_parts(struct join *join, int n_threads, struct error *error)
             join->parts = (struct log_parts){0};
             join->extents = NULL;
         }
-        rc = read_first(parts, n_threads, error);
+        rc = has_state || join->extract ? read_first(parts, n_threads, error)
+                                        : join_no_memory(join);
         if (rc == 0 && has_state) {
             rc = join_continue(join, parts[0]);
         }
@@ -275,8 +293,9 @@ static int count_repeats(struct join *join, struct join_worker *worker)
     return join_second_end(worker);
 }
 
-static int read_values(struct join *join, struct join_worker *workers, int n_threads,
-                       struct error *error)
+/* The log once more, each event by one of the workers. */
+static int read_log(struct join *join, struct join_worker *workers, int n_threads,
+                    struct error *error)
 {
     int rc = 0;
     struct log_visitor *visitors = calloc((size_t)n_threads, sizeof *visitors);
@@ -297,6 +316,17 @@ static int read_values(struct join *join, struct join_worker *workers, int n_thr
     for (int t = 0; t < n_threads && rc == 0; t++) {
         rc = join_second_end(&workers[t]);
     }
+    free(visitors);
+    return rc;
+}
+
+static int read_values(struct join *join, struct join_worker *workers, int n_threads,
+                       struct error *error)
+{
+    const bool is_extract_enough =
+        join->extract && join->target_items == ID_NONE && !join->wants_items;
+    int rc = is_extract_enough ? join_extract_count(join->extract, workers, error)
+                               : read_log(join, workers, n_threads, error);
     if (rc == 0) {
         rc = gather(join, workers, n_threads);
     }
@@ -312,7 +342,6 @@ static int read_values(struct join *join, struct join_worker *workers, int n_thr
             join->error = workers[t].error;
         }
     }
-    free(visitors);
     return rc;
 }
 
@@ -368,6 +397,8 @@ int join_measure(struct join *join, const struct analysis_spec *spec,
     }
     end_evidence(join);
     /* Nothing is read any more. */
+    join_extract_free(join->extract);
+    join->extract = NULL;
     id_seen_free(join->seen);
     free(join->is_busy);
     join->seen = NULL;

@@ -16,7 +16,7 @@ int join_encode_attributes(struct join *join, const struct event *event,
                            struct slice *set)
 {
     struct buffer *to = &join->attribute_set;
-    to->len = 0;
+    const size_t start = to->len;
     for (int i = 0; i < event->n_attributes; i++) {
         const struct event_attribute *attribute = &event->attributes[i];
         uint64_t bits = attribute->boolean;
@@ -31,7 +31,8 @@ int join_encode_attributes(struct join *join, const struct event *event,
             bytes_put(to, bits, 8);
         }
     }
-    *set = event->n_attributes ? buffer_slice(to) : (struct slice){"", 0};
+    *set = event->n_attributes ? (struct slice){to->data + start, to->len - start}
+                               : (struct slice){"", 0};
     return to->failed ? join_no_memory(join) : 0;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/hash.h"
+#include "stats/join_extract.h"
 #include "stats/join_state.h"
 
 static int read_config(struct join *join, const struct event *event)
@@ -107,30 +108,74 @@ static int keep_user(struct join *join, int32_t user, bool is_exposed)
     return 0;
 }
 
-/* An event that does not fit into a batch, or says more than its user's arms. */
-static int read_large(struct join *join, const struct event *event)
+/* All of the fact but its user and what its assignments are. */
+static int make_fact(struct join *join, const struct event *event,
+                     struct join_fact *fact)
 {
-    struct join_shape shape;
-    struct slice attributes;
-    if (join_encode_attributes(join, event, &attributes) != 0) {
+    fact->is_exposure = event->type == EVENT_EXPOSURE;
+    fact->is_rest = false;
+    fact->has_request = event->request.len > 0;
+    fact->ts_us = event->ts_us;
+    fact->latency_us = event->latency_us;
+    fact->value = event->has_value ? event->value : 1;
+    fact->shape.n = 0;
+    fact->targets = ID_NONE;
+    if (!fact->is_exposure && join->extract_part) {
+        fact->targets = join_extract_name(join->extract_part, event->event);
+        return fact->targets == ID_NONE ? join_no_memory(join) : 0;
+    }
+    return 0;
+}
+
+/* Only those are kept who were exposed, unless a state is: who else answered is looked
+ * for once more when all exposures are known. */
+static int find_user(struct join *join, struct join_fact *fact, struct slice id)
+{
+    const bool is_kept = fact->is_exposure || join->keeps_state;
+    fact->user = is_kept ? id_map_add_hashed(join->users, id, fact->hash)
+                         : id_map_find_hashed(join->users, id, fact->hash);
+    return is_kept && fact->user == ID_NONE ? join_no_memory(join) : 0;
+}
+
+/* A fact whose user was looked up. */
+static int see_fact(struct join *join, const struct join_fact *fact, struct slice id,
+                    struct slice attributes)
+{
+    if (fact->user != ID_NONE &&
+        (keep_user(join, fact->user, fact->is_exposure) != 0 ||
+         see_shape(join, &fact->shape, fact->user, fact->ts_us, attributes) != 0)) {
         return -1;
     }
-    const int32_t user = id_map_add(join->users, event->user);
-    if (user == ID_NONE) {
-        return join_no_memory(join);
+    return join->extract_part && join_extract_add(join->extract_part, fact, id) != 0
+               ? join_no_memory(join)
+               : 0;
+}
+
+/* An event that does not fit into a batch. */
+static int read_large(struct join *join, const struct event *event)
+{
+    struct join_fact fact;
+    struct slice attributes;
+    if (join_first_end(join) != 0 || make_fact(join, event, &fact) != 0 ||
+        join_encode_attributes(join, event, &attributes) != 0) {
+        return -1;
     }
-    const bool is_exposure = event->type == EVENT_EXPOSURE;
-    if (keep_user(join, user, is_exposure) != 0) {
+    fact.hash = hash_bytes(event->user.data, event->user.len);
+    if (find_user(join, &fact, event->user) != 0) {
         return -1;
     }
     int from = 0;
-    while (is_exposure && (from == 0 || from < event->n_assignments)) {
-        if (make_shape(join, event, from, &shape) != 0 ||
-            see_shape(join, &shape, user, event->ts_us, attributes) != 0) {
+    do {
+        if (fact.is_exposure && make_shape(join, event, from, &fact.shape) != 0) {
             return -1;
         }
+        if (see_fact(join, &fact, event->user, attributes) != 0) {
+            return -1;
+        }
+        fact.is_rest = true;
         from += JOIN_SHAPE_ARMS;
-    }
+    } while (from < event->n_assignments);
+    join->attribute_set.len = 0;
     return 0;
 }
 
@@ -140,9 +185,8 @@ int join_first_end(struct join *join)
     join_prefetch(join->users, batch);
     for (int i = 0; i < batch->n; i++) {
         struct join_fact *fact = &batch->facts[i];
-        fact->user = id_map_add_hashed(join->users, join_fact_user(fact), fact->hash);
-        if (fact->user == ID_NONE) {
-            return join_no_memory(join);
+        if (find_user(join, fact, join_fact_user(fact)) != 0) {
+            return -1;
         }
         for (int e = 0; e < fact->shape.n; e++) {
             const struct join_experiment *at =
@@ -154,45 +198,54 @@ int join_first_end(struct join *join)
     }
     for (int i = 0; i < batch->n; i++) {
         const struct join_fact *fact = &batch->facts[i];
-        if (keep_user(join, fact->user, fact->is_exposure) != 0 ||
-            see_shape(join, &fact->shape, fact->user, fact->ts_us,
-                      (struct slice){"", 0}) != 0) {
+        const struct slice said = {
+            fact->attributes_len ? join->attribute_set.data + fact->attributes : "",
+            fact->attributes_len};
+        if (see_fact(join, fact, join_fact_user(fact), said) != 0) {
             return -1;
         }
     }
     batch->n = 0;
+    join->attribute_set.len = 0;
     return 0;
 }
 
-/* An exposure, or feedback of a user to be kept. */
+/* An exposure, or feedback of a user to be kept or extracted. */
 static int read_user(struct join *join, const struct event *event)
 {
-    const bool is_exposure = event->type == EVENT_EXPOSURE;
-    if (event->user.len > JOIN_USER_MAX || event->n_assignments > JOIN_SHAPE_ARMS ||
-        event->n_attributes > 0) {
+    if (event->user.len > JOIN_USER_MAX || event->n_assignments > JOIN_SHAPE_ARMS) {
         return read_large(join, event);
     }
-    struct join_shape *shape = &join->shapes[event->shape % JOIN_SHAPES];
-    if (is_exposure && (event->shape == 0 || shape->number != event->shape)) {
-        if (make_shape(join, event, 0, shape) != 0) {
-            return -1;
-        }
-        shape->number = event->shape;
+    struct join_fact *fact = &join->batch.facts[join->batch.n];
+    if (make_fact(join, event, fact) != 0) {
+        return -1;
     }
-    struct join_fact *fact = &join->batch.facts[join->batch.n++];
-    fact->hash = hash_bytes(event->user.data, event->user.len);
-    id_map_prefetch(join->users, fact->hash);
-    fact->is_exposure = is_exposure;
-    fact->ts_us = event->ts_us;
-    fact->shape.n = 0;
-    if (is_exposure) {
+    if (fact->is_exposure) {
+        struct join_shape *shape = &join->shapes[event->shape % JOIN_SHAPES];
+        if (event->shape == 0 || shape->number != event->shape) {
+            if (make_shape(join, event, 0, shape) != 0) {
+                return -1;
+            }
+            shape->number = event->shape;
+        }
         fact->shape = *shape;
     }
+    fact->attributes = fact->attributes_len = 0;
+    if (event->n_attributes > 0) {
+        struct slice said;
+        fact->attributes = join->attribute_set.len;
+        if (join_encode_attributes(join, event, &said) != 0) {
+            return -1;
+        }
+        fact->attributes_len = said.len;
+    }
+    fact->hash = hash_bytes(event->user.data, event->user.len);
+    id_map_prefetch(join->users, fact->hash);
     fact->user_len = event->user.len;
     if (event->user.len) {
         memcpy(fact->user_id, event->user.data, event->user.len);
     }
-    return join->batch.n == JOIN_BATCH ? join_first_end(join) : 0;
+    return ++join->batch.n == JOIN_BATCH ? join_first_end(join) : 0;
 }
 
 int join_first_reading(void *context, const struct event *event)
@@ -204,6 +257,11 @@ int join_first_reading(void *context, const struct event *event)
     if (id_seen_add(join->seen, event->id) < 0) {
         return join_no_memory(join);
     }
-    return event->type == EVENT_EXPOSURE || join->keeps_state ? read_user(join, event)
-                                                              : 0;
+    if (join->extract_part) {
+        join_extract_add_line(join->extract_part, hash_bytes(event->place->text.data,
+                                                             event->place->text.len));
+    }
+    return event->type == EVENT_EXPOSURE || join->keeps_state || join->extract_part
+               ? read_user(join, event)
+               : 0;
 }

@@ -200,16 +200,12 @@ static void prefetch_unit(const struct join *join, int32_t user)
     }
 }
 
-int join_second_end(struct join_worker *worker)
+int join_count_batch(struct join_worker *worker)
 {
-    const struct join *join = worker->join;
     struct join_batch *batch = &worker->batch;
-    join_prefetch(join->users, batch);
     for (int i = 0; i < batch->n; i++) {
-        struct join_fact *fact = &batch->facts[i];
-        fact->user = id_map_find_hashed(join->users, join_fact_user(fact), fact->hash);
-        if (fact->user != ID_NONE) {
-            prefetch_unit(join, fact->user);
+        if (batch->facts[i].user != ID_NONE) {
+            prefetch_unit(worker->join, batch->facts[i].user);
         }
     }
     for (int i = 0; i < batch->n; i++) {
@@ -219,6 +215,18 @@ int join_second_end(struct join_worker *worker)
     }
     batch->n = 0;
     return 0;
+}
+
+int join_second_end(struct join_worker *worker)
+{
+    const struct join *join = worker->join;
+    struct join_batch *batch = &worker->batch;
+    join_prefetch(join->users, batch);
+    for (int i = 0; i < batch->n; i++) {
+        struct join_fact *fact = &batch->facts[i];
+        fact->user = id_map_find_hashed(join->users, join_fact_user(fact), fact->hash);
+    }
+    return join_count_batch(worker);
 }
 
 /* Assignments [from, n) of an event to experiments that are asked for, or those of the

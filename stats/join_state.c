@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stats/join_extract.h"
+
 int join_no_memory(struct join *join)
 {
     error_set(&join->error, ERROR_NOMEM, "%s: no memory to join its events by unit",
@@ -384,6 +386,23 @@ static int merge_experiment(struct join *into, const struct join *from, int inde
     return 0;
 }
 
+/* Takes user_of over, unless it fails. */
+static int map_extract(struct join *into, const struct join *from, int32_t *user_of)
+{
+    const int n = from->n_experiments;
+    int *experiment_of = calloc((size_t)n + 1, sizeof *experiment_of);
+    int rc = experiment_of ? 0 : -1;
+    for (int e = 0; e < n && rc == 0; e++) {
+        experiment_of[e] =
+            id_map_find(into->experiment_names, id_map_id(from->experiment_names, e));
+    }
+    if (rc == 0) {
+        rc = join_extract_map(from->extract_part, user_of, experiment_of, n);
+    }
+    free(experiment_of);
+    return rc == 0 ? 0 : join_no_memory(into);
+}
+
 int join_merge(struct join *into, const struct join *from)
 {
     const int32_t n_users = id_map_count(from->users);
@@ -415,7 +434,10 @@ int join_merge(struct join *into, const struct join *from)
             goto out;
         }
     }
-    rc = 0;
+    rc = from->extract_part ? map_extract(into, from, user_of) : 0;
+    if (rc == 0 && from->extract_part) {
+        user_of = NULL;
+    }
 
 out:
     free(user_of);
@@ -444,6 +466,7 @@ void join_free(struct join *join)
         id_map_free(experiment->arms);
     }
     free(join->is_busy);
+    join_extract_free(join->extract);
     log_parts_free(&join->parts);
     free(join->extents);
     free(join->past);

@@ -2,6 +2,7 @@
  *
  * join.c        both readings, by several threads
  * join_first.c  the first: configs, units, ids
+ * join_extract.c  what the first keeps for the second
  * join_second.c the second: values, by join_values.c; join_repeat.c: of copies, one
  * join_state.c  the memory of it all
  * join_table.c  the rows of an experiment
@@ -164,7 +165,8 @@ struct join_fact {
     int64_t latency_us; /* -1: none */
     double value;       /* of feedback */
     struct join_shape shape;
-    int32_t user; /* once it was found */
+    size_t attributes, attributes_len; /* in join.attribute_set, first reading only */
+    int32_t user;                      /* once it was found */
     size_t user_len;
     char user_id[JOIN_USER_MAX];
 };
@@ -203,7 +205,7 @@ struct join {
     struct join_experiment *experiments; /* by index of experiment_names */
     int n_experiments;
     struct id_map *attribute_sets; /* what an exposure said, encoded */
-    struct buffer attribute_set;   /* of the exposure at hand */
+    struct buffer attribute_set;   /* of the exposures at hand */
     struct id_map *config_hashes;
     struct join_config *configs; /* by index of config_hashes */
     int config_capacity, last_config;
@@ -217,10 +219,12 @@ struct join {
     struct error error; /* of the reading under way, or code ERROR_NONE */
     int n_threads;
     bool wants_items;
-    size_t n_records_max; /* of a sample: JOIN_MAX_VALUES, less in tests */
-    struct join_shape shapes[JOIN_SHAPES]; /* of this part of the first reading, */
-    struct join_batch batch;               /* and its exposures that wait */
-    atomic_uchar *is_busy;                 /* (n users) while a thread changes a unit */
+    size_t n_records_max;         /* of a sample: JOIN_MAX_VALUES, less in tests */
+    struct join_extract *extract; /* or NULL: the log is to be read again */
+    struct join_extract_part *extract_part; /* of this part of the first reading */
+    struct join_shape shapes[JOIN_SHAPES];  /* of this part of the first reading, */
+    struct join_batch batch;                /* and its exposures that wait */
+    atomic_uchar *is_busy; /* (n users) while a thread changes a unit */
     /* of repeats, the arena, the evidence and samples of metrics */
     pthread_mutex_t shared_lock;
 };
@@ -285,6 +289,7 @@ MUST_CHECK int join_see_attributes(struct join *join,
                                    struct join_experiment *experiment, int32_t user,
                                    int64_t first_ts_us, int64_t ts_us,
                                    struct slice set);
+/* Appends what the event says to join.attribute_set: *set is valid until the next. */
 MUST_CHECK int join_encode_attributes(struct join *join, const struct event *event,
                                       struct slice *set);
 
@@ -299,7 +304,8 @@ MUST_CHECK int join_get_attributes(struct join *join,
                                    struct join_experiment *experiment,
                                    struct bytes *from);
 
-/* Adds what another part of the first reading gathered. */
+/* Adds what another part of the first reading gathered; its part of the extract, if
+ * there is one, learns where. */
 MUST_CHECK int join_merge(struct join *into, const struct join *from);
 MUST_CHECK int join_order_configs(struct join *join);
 
@@ -309,6 +315,9 @@ int join_first_reading(void *context, const struct event *event);
 int join_second_reading(void *context, const struct event *event);
 MUST_CHECK int join_first_end(struct join *join);
 MUST_CHECK int join_second_end(struct join_worker *worker);
+
+/* Counts the facts of the worker's batch, whose users are known. */
+MUST_CHECK int join_count_batch(struct join_worker *worker);
 
 /* Brings what the users of the batch have in `users` near. */
 void join_prefetch(const struct id_map *users, struct join_batch *batch);

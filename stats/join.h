@@ -5,9 +5,11 @@
  * metric's window after that exposure. Events with the same id count once; where their
  * contents differ, the earliest does. Nothing depends on the order of lines or files.
  *
- * The log is read twice: once for exposures, configs and ids, once for values, because
- * what counts depends on a first exposure that may stand in a later file. So memory
- * grows with units (about 100 bytes each, and 48 bytes a metric) and not with events.
+ * What counts depends on a first exposure that may stand in a later file, so values are
+ * counted in a second pass: over an extract that the first one keeps of every event
+ * (some ten bytes each, in a temporary file when they are many), or over the log again
+ * where the extract does not do. So memory grows with units (about 100 bytes each, and
+ * 48 bytes a metric) and not with events.
  */
 #ifndef STATS_JOIN_H
 #define STATS_JOIN_H

@@ -1,4 +1,5 @@
 /* join_extract_read.c - the second reading, of the extract in place of the log. */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,16 +211,20 @@ static int find_targets(struct join_extract *extract, const struct join *join)
 }
 
 /* The calling thread is the first reader. */
-static int run_all(struct reader *readers, int n, struct error *error)
+static int run_all(struct reading *reading, struct reader *readers, int n,
+                   struct error *error)
 {
     int rc = 0;
+    for (int t = 0; t < n; t++) {
+        readers[t].reading = reading;
+    }
     for (int t = 1; t < n && rc == 0; t++) {
         rc = pthread_create(&readers[t].thread, NULL, run, &readers[t]);
         readers[t].is_running = rc == 0;
     }
     if (rc != 0) {
         error_set(error, ERROR_NOMEM, "cannot start a thread: %s", strerror(rc));
-        atomic_store(&readers[0].reading->is_stopping, true);
+        atomic_store(&reading->is_stopping, true);
     }
     run(&readers[0]);
     rc = rc ? -1 : 0;
@@ -237,10 +242,11 @@ int join_extract_count(struct join_extract *extract, struct join_worker *workers
 {
     struct reading reading = {.extract = extract};
     const int n = extract->n_parts;
+    assert(n >= 1);
     struct reader *readers = calloc((size_t)n, sizeof *readers);
     bool is_short = !readers || find_targets(extract, workers[0].join) != 0;
     for (int t = 0; t < n && !is_short; t++) {
-        readers[t] = (struct reader){.reading = &reading, .worker = &workers[t]};
+        readers[t] = (struct reader){.worker = &workers[t]};
         readers[t].block = malloc(EXTRACT_BLOCK);
         is_short = !readers[t].block;
         workers[0].evidence.fingerprint += extract->parts[t].fingerprint;
@@ -250,7 +256,7 @@ int join_extract_count(struct join_extract *extract, struct join_worker *workers
         error_set(error, ERROR_NOMEM, "%s: no memory to join its events by unit",
                   workers[0].join->path);
     } else {
-        rc = run_all(readers, n, error);
+        rc = run_all(&reading, readers, n, error);
     }
     for (int t = 0; readers && t < n; t++) {
         free(readers[t].block);

@@ -100,7 +100,10 @@ struct slice http_percent_decode(struct slice text, bool plus_is_blank)
         } else if (c == '+' && plus_is_blank) {
             c = ' ';
         }
-        to[len++] = c;
+        if (len < i || c != text.data[i]) { /* the path "/" may be a constant */
+            to[len] = c;
+        }
+        len++;
     }
     return (struct slice){text.data ? text.data : "", len};
 }

@@ -450,22 +450,29 @@ enum http_parse_result http_parser_feed(struct http_parser *parser, char *data,
     return result;
 }
 
-/* Path and query of a target in origin form ("/a?b") or absolute form ("http://h/a?b").
- */
+/* The target without its scheme and authority, when it begins with them. */
+static struct slice skip_authority(struct slice target)
+{
+    const char *colon = target.len > 0 && target.data[0] != '/'
+                            ? memchr(target.data, ':', target.len)
+                            : NULL;
+    size_t at = colon ? (size_t)(colon - target.data) : target.len;
+    if (target.len - at < 3 || memcmp(target.data + at, "://", 3) != 0) {
+        return target;
+    }
+    at += 3;
+    while (at < target.len && !strchr("/?#", target.data[at])) {
+        at++;
+    }
+    return (struct slice){target.data + at, target.len - at};
+}
+
+/* Path and query of a target in origin form ("/a?b") or absolute form ("http://h/a?b",
+ * of which the path may be empty: RFC 9112, 3.2.1). */
 static void split_target(struct http_request *request)
 {
-    struct slice rest = request->target;
-    if (rest.len > 0 && rest.data[0] != '/') {
-        const char *authority = memchr(rest.data, ':', rest.len);
-        const size_t at = authority ? (size_t)(authority - rest.data) : rest.len;
-        if (rest.len - at >= 3 && memcmp(rest.data + at, "://", 3) == 0) {
-            const char *from = rest.data + at + 3;
-            const size_t left = rest.len - at - 3;
-            const char *slash = memchr(from, '/', left);
-            rest = slash ? (struct slice){slash, left - (size_t)(slash - from)}
-                         : (struct slice){"/", 1};
-        }
-    }
+    struct slice rest = skip_authority(request->target);
+    const bool is_absolute = rest.data != request->target.data;
     const char *hash = memchr(rest.data, '#', rest.len);
     if (hash) {
         rest.len = (size_t)(hash - rest.data);
@@ -476,6 +483,9 @@ static void split_target(struct http_request *request)
     if (mark) {
         request->path.len = (size_t)(mark - rest.data);
         request->query = (struct slice){mark + 1, rest.len - request->path.len - 1};
+    }
+    if (is_absolute && request->path.len == 0) {
+        request->path = (struct slice){"/", 1};
     }
 }
 

@@ -131,6 +131,8 @@ static void parser_takes_absolute_targets_and_old_versions(void **state)
         parse_text("GET http://h:80/a?b HTTP/1.1\r\nHost: h\r\n\r\n", 1000);
     const struct outcome bare =
         parse_text("GET http://h HTTP/1.1\r\nHost: h\r\n\r\n", 1000);
+    const struct outcome query =
+        parse_text("GET http://h?a=/b HTTP/1.1\r\nHost: h\r\n\r\n", 1000);
     const struct outcome old = parse_text("GET / HTTP/1.0\r\n\r\n", 1000);
     const struct outcome kept =
         parse_text("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 1000);
@@ -138,6 +140,8 @@ static void parser_takes_absolute_targets_and_old_versions(void **state)
     assert_string_equal(absolute.path, "/a");
     assert_string_equal(absolute.query, "b");
     assert_string_equal(bare.path, "/");
+    assert_string_equal(query.path, "/");
+    assert_string_equal(query.query, "a=/b");
     assert_int_equal(old.result, HTTP_PARSE_DONE);
     assert_false(old.keep_alive);
     assert_true(kept.keep_alive);

@@ -143,8 +143,8 @@ void http_stream(struct http_exchange *x, const struct http_stream *stream,
  */
 MUST_CHECK int http_split_query(struct http_exchange *x);
 
-/* Decodes %XX in place, writing only where something changes. Returns the decoded slice; .data is NULL when an escape is
- * malformed. `plus_is_blank` as in queries. */
+/* Decodes %XX in place, writing only where something changes. Returns the decoded
+ * slice; .data is NULL when an escape is malformed. `plus_is_blank` as in queries. */
 struct slice http_percent_decode(struct slice text, bool plus_is_blank);
 
 const char *http_status_text(int status);

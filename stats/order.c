@@ -3,96 +3,87 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
+#define DIGIT_BITS 8
+#define N_DIGITS   (1 << DIGIT_BITS)
+#define TOP_SHIFT  (64 - DIGIT_BITS)
+#define SMALL      32 /* so many are sorted by insertion */
 
-#define RADIX_BITS 11
-#define RADIX_SIZE (1 << RADIX_BITS)
-#define N_PASSES   6 /* of RADIX_BITS: 64 */
-#define RADIX_MIN  512
-
-/* Whole numbers that are ordered as the doubles are. */
-static uint64_t key_of(double value)
+/* A digit of the whole number that is ordered as the doubles are. */
+static size_t digit_of(double value, int shift)
 {
     uint64_t bits;
-    value += 0.0; /* -0 is 0 */
     memcpy(&bits, &value, sizeof bits);
-    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+    bits = bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+    return (size_t)(bits >> shift & (N_DIGITS - 1));
 }
 
-static double value_of(uint64_t key)
+static void sort_by_insertion(double *values, size_t n)
 {
-    const uint64_t bits = key >> 63 ? key & ~((uint64_t)1 << 63) : ~key;
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static uint64_t get_key(const char *keys, size_t i)
-{
-    uint64_t key;
-    memcpy(&key, keys + i * sizeof key, sizeof key);
-    return key;
-}
-
-static void put_key(char *keys, size_t i, uint64_t key)
-{
-    memcpy(keys + i * sizeof key, &key, sizeof key);
-}
-
-/* Radix sort from the least digit on; digits that all keys share are passed over, which
- * are most of them when the values are whole numbers. The keys take the place of the
- * values meanwhile. False when there is no memory. */
-static bool sort_by_radix(double *values, size_t n)
-{
-    void *const room = malloc(n * sizeof(uint64_t));
-    char *from = (char *)values, *to = room;
-    const bool has_room = room != NULL;
-    for (size_t i = 0; has_room && i < n; i++) {
-        put_key(from, i, key_of(values[i]));
-    }
-    for (int pass = 0; has_room && pass < N_PASSES; pass++) {
-        size_t start[RADIX_SIZE] = {0};
-        const int shift = pass * RADIX_BITS;
-        for (size_t i = 0; i < n; i++) {
-            start[get_key(from, i) >> shift & (RADIX_SIZE - 1)]++;
+    for (size_t i = 1; i < n; i++) {
+        const double value = values[i];
+        size_t at = i;
+        for (; at > 0 && values[at - 1] > value; at--) {
+            values[at] = values[at - 1];
         }
-        if (start[get_key(from, 0) >> shift & (RADIX_SIZE - 1)] == n) {
+        values[at] = value;
+    }
+}
+
+/* Moves each value to where its digit's begin: start[d] of the caller goes to end[d].
+ */
+static void permute(double *values, int shift, size_t *start, const size_t *end)
+{
+    for (size_t d = 0; d < N_DIGITS; d++) {
+        while (start[d] < end[d]) {
+            double value = values[start[d]];
+            for (size_t own = digit_of(value, shift); own != d;
+                 own = digit_of(value, shift)) {
+                const double moved = values[start[own]];
+                values[start[own]++] = value;
+                value = moved;
+            }
+            values[start[d]++] = value;
+        }
+    }
+}
+
+/* In place, by the digit at `shift` and those below: "American flag sort", McIlroy,
+ * Bostic & McIlroy, Computing Systems 6 (1993) 5. Digits that all share are passed
+ * over, which are most of them when the values are whole numbers. */
+static void sort_by_digits(double *values, size_t n, int shift)
+{
+    for (; n > SMALL && shift >= 0; shift -= DIGIT_BITS) {
+        size_t start[N_DIGITS], end[N_DIGITS] = {0};
+        for (size_t i = 0; i < n; i++) {
+            end[digit_of(values[i], shift)]++;
+        }
+        if (end[digit_of(values[0], shift)] == n) {
             continue;
         }
-        size_t sum = 0;
-        for (int digit = 0; digit < RADIX_SIZE; digit++) {
-            const size_t count = start[digit];
-            start[digit] = sum;
-            sum += count;
+        for (size_t d = 0, sum = 0; d < N_DIGITS; d++) {
+            start[d] = sum;
+            sum += end[d];
+            end[d] = sum;
         }
-        for (size_t i = 0; i < n; i++) {
-            const uint64_t key = get_key(from, i);
-            put_key(to, start[key >> shift & (RADIX_SIZE - 1)]++, key);
+        permute(values, shift, start, end);
+        for (size_t d = 0, from = 0; d < N_DIGITS; from = end[d++]) {
+            sort_by_digits(values + from, end[d] - from, shift - DIGIT_BITS);
         }
-        char *const sorted = to;
-        to = from;
-        from = sorted;
+        return;
     }
-    for (size_t i = 0; has_room && i < n; i++) {
-        values[i] = value_of(get_key(from, i));
+    if (n <= SMALL) { /* else all are the same */
+        sort_by_insertion(values, n);
     }
-    free(room);
-    return has_room;
 }
 
 void order_sort(double *values, uint64_t n_values)
 {
-    if (n_values > 1 &&
-        (n_values < RADIX_MIN || !sort_by_radix(values, (size_t)n_values))) {
-        qsort(values, (size_t)n_values, sizeof *values, compare);
+    for (uint64_t i = 0; i < n_values; i++) {
+        values[i] += 0.0; /* -0 is 0 */
     }
+    sort_by_digits(values, (size_t)n_values, TOP_SHIFT);
 }
 
 double order_quantile(const double *sorted, uint64_t n_values, double share)

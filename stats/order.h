@@ -6,8 +6,7 @@
 
 #include "common/error.h"
 
-/* Sorts ascending, in place; the values must be finite. -0 becomes 0. Takes twice their
- * memory for a while, and more time where there is none. */
+/* Sorts ascending, in place; the values must be finite. -0 becomes 0. */
 void order_sort(double *values, uint64_t n_values);
 
 /* The quantile at `share` in [0, 1] of n_values > 0 sorted values: type 7 of Hyndman &

@@ -6,114 +6,6 @@
 #include "abtest/power_problem.h"
 #include "abtest/stat_problem.h"
 
-/* An arm as [successes, trials] or {"n":, "mean":, "variance" or "sd":}. */
-struct either_arm {
-    bool is_proportion;
-    struct proportion_sample sample;
-    struct estimate estimate;
-};
-
-static int read_either(const json_t *problem, const char *key, struct either_arm *arm,
-                       struct error *error)
-{
-    struct mean_sample mean;
-    arm->is_proportion = json_is_array(json_object_get(problem, key));
-    if (!arm->is_proportion) {
-        if (stat_mean_summary(json_object_get(problem, key), key, &mean, error) != 0) {
-            return -1;
-        }
-        arm->estimate = mean_estimate(&mean);
-        return 0;
-    }
-    if (stat_proportion(problem, key, &arm->sample, error) != 0 ||
-        proportion_check(&arm->sample, &arm->sample, error) != 0) {
-        return -1;
-    }
-    const double s = (double)arm->sample.n_successes, n = (double)arm->sample.n_trials;
-    arm->estimate =
-        (struct estimate){s / n, s / n * ((n - s) / n) / n, (double)INFINITY};
-    return 0;
-}
-
-static int read_both(const json_t *problem, struct either_arm *c, struct either_arm *t,
-                     struct error *error)
-{
-    if (read_either(problem, "control", c, error) != 0 ||
-        read_either(problem, "treatment", t, error) != 0) {
-        return -1;
-    }
-    if (c->is_proportion != t->is_proportion) {
-        error_set(error, ERROR_INVALID,
-                  "give both arms as [successes, trials] or both as {\"n\":, "
-                  "\"mean\":, \"variance\":}");
-        return -1;
-    }
-    return 0;
-}
-
-/* The effect in the group at `key`: control and treatment in it, variances added; df as
- * Welch and Satterthwaite would have it, infinite for proportions. */
-static int read_group(const json_t *problem, const char *key, bool *is_proportion,
-                      struct estimate *effect, struct error *error)
-{
-    struct either_arm c, t;
-    const json_t *group = json_object_get(problem, key);
-    if (!json_is_object(group)) {
-        error_set(error, ERROR_INVALID, "%s must be {\"control\":, \"treatment\":}",
-                  key);
-        return -1;
-    }
-    if (read_both(group, &c, &t, error) != 0) {
-        return -1;
-    }
-    const struct effect both =
-        effect_compare(c.estimate, t.estimate, 0.95, ALTERNATIVE_TWO_SIDED);
-    *is_proportion = c.is_proportion;
-    *effect = (struct estimate){t.estimate.value - c.estimate.value,
-                                c.estimate.variance + t.estimate.variance,
-                                isnan(both.df) ? (double)INFINITY : both.df};
-    return 0;
-}
-
-static int solve_interaction(const json_t *problem, struct buffer *answer,
-                             struct error *error)
-{
-    struct stat_common common;
-    struct estimate first, second;
-    bool is_proportion = false, is_second_proportion = false;
-    if (stat_common(problem, &common, error) != 0 ||
-        read_group(problem, "first", &is_proportion, &first, error) != 0 ||
-        read_group(problem, "second", &is_second_proportion, &second, error) != 0) {
-        return -1;
-    }
-    if (is_proportion != is_second_proportion) {
-        error_set(error, ERROR_INVALID,
-                  "give first and second both as [successes, trials] or both as "
-                  "{\"n\":, \"mean\":, \"variance\":}");
-        return -1;
-    }
-    const struct effect r =
-        effect_compare(first, second, common.level, common.alternative);
-    answer_text(answer, "method",
-                is_proportion ? "difference of effects, z"
-                              : "difference of effects, Welch t");
-    answer_number(answer, "statistic", r.statistic);
-    if (!is_proportion) {
-        answer_number(answer, "df", r.df);
-    }
-    answer_p(answer, r.p_value, r.log10_p_value);
-    answer_number(answer, "effect_in_first", first.value);
-    answer_number(answer, "effect_in_second", second.value);
-    answer_number(answer, "effect", r.effect_size);
-    answer_number(answer, "standard_error", r.standard_error);
-    answer_interval(answer, "ci", r.ci_lower, r.ci_upper);
-    if (!r.is_testable) {
-        answer_text(answer, "note", "not testable: no variance to test against");
-    }
-    answer_common(answer, &common);
-    return 0;
-}
-
 static int solve_noninferiority(const json_t *problem, struct buffer *answer,
                                 struct error *error)
 {
@@ -121,9 +13,9 @@ static int solve_noninferiority(const json_t *problem, struct buffer *answer,
     int better = 0;
     double level = 0;
     struct margin margin = {0};
-    struct either_arm c, t;
+    struct stat_arm c, t;
     struct noninferiority r;
-    if (read_both(problem, &c, &t, error) != 0 ||
+    if (stat_arms(problem, &c, &t, error) != 0 ||
         stat_number(problem, "margin", 0, 1e300, NAN, &margin.size, error) != 0 ||
         stat_word(problem, "direction", directions, 0, &better, error) != 0 ||
         stat_number(problem, "level", 1e-9, 1 - 1e-12, 0.95, &level, error) != 0) {
@@ -162,9 +54,9 @@ static int solve_equivalence(const json_t *problem, struct buffer *answer,
                              struct error *error)
 {
     double margin = 0, level = 0;
-    struct either_arm c, t;
+    struct stat_arm c, t;
     struct equivalence r;
-    if (read_both(problem, &c, &t, error) != 0 ||
+    if (stat_arms(problem, &c, &t, error) != 0 ||
         stat_number(problem, "margin", 0, 1e300, NAN, &margin, error) != 0 ||
         stat_number(problem, "level", 0, 1, 0.95, &level, error) != 0 ||
         equivalence_test(c.estimate, t.estimate, margin, level, &r, error) != 0) {
@@ -191,14 +83,14 @@ static int read_covariates(const json_t *row, size_t n_covariates, double *x)
 {
     if (json_is_number(row)) {
         x[0] = json_number_value(row);
-        return n_covariates == 1 ? 0 : -1;
+        return n_covariates == 1 && stat_is_value(row) ? 0 : -1;
     }
     if (json_array_size(row) != n_covariates) {
         return -1;
     }
     for (size_t i = 0; i < n_covariates; i++) {
         const json_t *value = json_array_get(row, i);
-        if (!json_is_number(value)) {
+        if (!stat_is_value(value)) {
             return -1;
         }
         x[i] = json_number_value(value);
@@ -227,11 +119,12 @@ static int read_cuped_arm(const json_t *problem, const char *key, struct cuped_s
     for (size_t i = 0; i < n; i++) {
         double row[CUPED_MAX_COVARIATES];
         const json_t *value = json_array_get(y, i);
-        if (!json_is_number(value) ||
+        if (!stat_is_value(value) ||
             read_covariates(json_array_get(x, i), n_covariates, row) != 0) {
-            error_set(error, ERROR_INVALID,
-                      "\"%s\": unit %zu needs a number y and %zu covariates", key,
-                      i + 1, n_covariates);
+            error_set(
+                error, ERROR_INVALID,
+                "\"%s\": unit %zu needs a y and %zu covariates, each " STAT_VALUE_RANGE,
+                key, i + 1, n_covariates);
             return -1;
         }
         cuped_sum_add(sum, json_number_value(value), row);
@@ -359,7 +252,6 @@ const struct stat_kind stat_kinds_adjusted[] = {
     {"noninferiority", "control treatment margin relative direction level",
      solve_noninferiority},
     {"equivalence", "control treatment margin level", solve_equivalence},
-    {"interaction", "first second alternative level", solve_interaction},
     {"cuped", "control treatment alternative level", solve_cuped},
     {"poststratification", "strata alternative level", solve_poststratification},
     {"power", POWER_PROBLEM_KEYS, solve_power},

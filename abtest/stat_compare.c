@@ -238,27 +238,19 @@ out:
     return rc;
 }
 
-/* [[numerator, denominator], ...], one pair a unit. */
 static int read_ratio_arm(const json_t *problem, const char *key, struct ratio_sum *sum,
                           struct error *error)
 {
-    const json_t *pairs = json_object_get(problem, key);
-    for (size_t i = 0; i < json_array_size(pairs); i++) {
-        const json_t *pair = json_array_get(pairs, i);
-        const json_t *x = json_array_get(pair, 0), *y = json_array_get(pair, 1);
-        if (json_array_size(pair) != 2 || !stat_is_value(x) || !stat_is_value(y)) {
-            error_set(error, ERROR_INVALID,
-                      "\"%s\": unit %zu is not [numerator, denominator]", key, i + 1);
-            return -1;
-        }
-        ratio_sum_add(sum, json_number_value(x), json_number_value(y));
-    }
-    if (sum->n_units == 0) {
-        error_set(error, ERROR_INVALID,
-                  "\"%s\" must be [[numerator, denominator], ...], one pair a unit",
-                  key);
+    double *x = NULL, *y = NULL;
+    size_t n = 0;
+    if (stat_pairs(json_object_get(problem, key), key, &x, &y, &n, error) != 0) {
         return -1;
     }
+    for (size_t i = 0; i < n; i++) {
+        ratio_sum_add(sum, x[i], y[i]);
+    }
+    free(y);
+    free(x);
     return 0;
 }
 

@@ -111,36 +111,6 @@ static void resampled_arm_free(struct resampled_arm *arm)
     free(arm->x);
 }
 
-static int read_pairs(const json_t *pairs, const char *key, struct resampled_arm *arm,
-                      struct error *error)
-{
-    arm->n_units = json_array_size(pairs);
-    if (arm->n_units == 0) {
-        error_set(error, ERROR_INVALID,
-                  "\"%s\" must be [[numerator, denominator], ...], one pair a unit",
-                  key);
-        return -1;
-    }
-    arm->x = malloc(arm->n_units * sizeof *arm->x);
-    arm->y = malloc(arm->n_units * sizeof *arm->y);
-    if (!arm->x || !arm->y) {
-        error_set(error, ERROR_NOMEM, "no memory for %zu units", arm->n_units);
-        return -1;
-    }
-    for (size_t i = 0; i < arm->n_units; i++) {
-        const json_t *pair = json_array_get(pairs, i);
-        const json_t *x = json_array_get(pair, 0), *y = json_array_get(pair, 1);
-        if (json_array_size(pair) != 2 || !json_is_number(x) || !json_is_number(y)) {
-            error_set(error, ERROR_INVALID,
-                      "\"%s\": unit %zu is not [numerator, denominator]", key, i + 1);
-            return -1;
-        }
-        arm->x[i] = json_number_value(x);
-        arm->y[i] = json_number_value(y);
-    }
-    return 0;
-}
-
 enum bootstrap_statistic {
     STATISTIC_MEAN,
     STATISTIC_RATIO,
@@ -153,7 +123,7 @@ static int read_resampled_arm(const json_t *problem, const char *key, int statis
 {
     const json_t *given = json_object_get(problem, key);
     return statistic == STATISTIC_RATIO
-               ? read_pairs(given, key, arm, error)
+               ? stat_pairs(given, key, &arm->x, &arm->y, &arm->n_units, error)
                : stat_numbers(given, key, &arm->x, &arm->n_units, error);
 }
 

@@ -7,8 +7,8 @@
 #include "common/json_text.h"
 
 static const struct stat_kind *const tables[] = {
-    stat_kinds_compare, stat_kinds_events,   stat_kinds_lists,
-    stat_kinds_designs, stat_kinds_adjusted,
+    stat_kinds_compare, stat_kinds_events, stat_kinds_lists,    stat_kinds_designs,
+    stat_kinds_groups,  stat_kinds_trust,  stat_kinds_adjusted,
 };
 #define N_TABLES (sizeof tables / sizeof tables[0])
 

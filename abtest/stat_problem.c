@@ -91,8 +91,7 @@ int stat_numbers(const json_t *array, const char *key, double **values,
         numbers[i] = json_number_value(item);
         if (!stat_is_value(item)) {
             error_set(error, ERROR_INVALID,
-                      "\"%s\": element %zu is not a number from -%g to %g", key, i + 1,
-                      STAT_VALUE_MAX, STAT_VALUE_MAX);
+                      "\"%s\": element %zu is not " STAT_VALUE_RANGE, key, i + 1);
             free(numbers);
             return -1;
         }
@@ -100,6 +99,46 @@ int stat_numbers(const json_t *array, const char *key, double **values,
     *values = numbers;
     *n_values = n;
     return 0;
+}
+
+int stat_pairs(const json_t *pairs, const char *key, double **numerators,
+               double **denominators, size_t *n_units, struct error *error)
+{
+    const size_t n = json_array_size(pairs);
+    if (n == 0) {
+        error_set(error, ERROR_INVALID,
+                  "\"%s\" must be [[numerator, denominator], ...], one pair a unit",
+                  key);
+        return -1;
+    }
+    double *x = malloc(n * sizeof *x), *y = malloc(n * sizeof *y);
+    if (!x || !y) {
+        error_set(error, ERROR_NOMEM, "no memory for %zu units", n);
+        goto fail;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const json_t *pair = json_array_get(pairs, i);
+        const json_t *above = json_array_get(pair, 0), *below = json_array_get(pair, 1);
+        if (json_array_size(pair) != 2 || !stat_is_value(above) ||
+            !stat_is_value(below)) {
+            error_set(error, ERROR_INVALID,
+                      "\"%s\": unit %zu is not [numerator, denominator], "
+                      "each " STAT_VALUE_RANGE,
+                      key, i + 1);
+            goto fail;
+        }
+        x[i] = json_number_value(above);
+        y[i] = json_number_value(below);
+    }
+    *numerators = x;
+    *denominators = y;
+    *n_units = n;
+    return 0;
+
+fail:
+    free(y);
+    free(x);
+    return -1;
 }
 
 int stat_common(const json_t *problem, struct stat_common *common, struct error *error)

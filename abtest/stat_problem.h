@@ -28,7 +28,9 @@ extern const struct stat_kind stat_kinds_compare[];
 extern const struct stat_kind stat_kinds_events[];
 extern const struct stat_kind stat_kinds_lists[];
 extern const struct stat_kind stat_kinds_designs[];
+extern const struct stat_kind stat_kinds_groups[];
 extern const struct stat_kind stat_kinds_adjusted[];
+extern const struct stat_kind stat_kinds_trust[];
 
 /* Appends the answer to one line of input, with a newline. Returns 0, or -1 when the
  * answer is an error; memory that ran out shows in line->failed. */
@@ -53,6 +55,9 @@ MUST_CHECK int stat_count(const json_t *value, const char *key, uint64_t *count,
 #define STAT_VALUE_MAX 1e150
 bool stat_is_value(const json_t *value);
 
+/* For messages about such a value: what it must be. */
+#define STAT_VALUE_RANGE "a number from -1e150 to 1e150"
+
 /* An array of such numbers; the caller frees *values,
  * which is never NULL on success. */
 MUST_CHECK int stat_numbers(const json_t *array, const char *key, double **values,
@@ -73,6 +78,22 @@ MUST_CHECK int stat_mean_summary(const json_t *arm, const char *key,
 /* [successes, trials] at `key`. */
 MUST_CHECK int stat_proportion(const json_t *problem, const char *key,
                                struct proportion_sample *sample, struct error *error);
+
+/* An arm as [successes, trials] or {"n":, "mean":, "variance" or "sd":}. */
+struct stat_arm {
+    bool is_proportion;
+    struct proportion_sample sample; /* of a proportion only */
+    struct estimate estimate;        /* unpooled */
+};
+
+/* "control" and "treatment", both of one kind. */
+MUST_CHECK int stat_arms(const json_t *problem, struct stat_arm *control,
+                         struct stat_arm *treatment, struct error *error);
+
+/* [[numerator, denominator], ...], one pair a unit; the caller frees both, which are
+ * never NULL on success. */
+MUST_CHECK int stat_pairs(const json_t *pairs, const char *key, double **numerators,
+                          double **denominators, size_t *n_units, struct error *error);
 
 void answer_number(struct buffer *answer, const char *key, double value);
 void answer_count(struct buffer *answer, const char *key, uint64_t value);

@@ -3,54 +3,20 @@
  * Control's units are split in two at random, again and again, and compared by the same
  * test as the experiment. With p < alpha in a share alpha of the splits and p-values
  * spread evenly, the test may be believed on this very data, with its ties, bots and
- * heavy tails. The evenness is tested by Kolmogorov and Smirnov's statistic with its
- * asymptotic distribution (Press et al., Numerical Recipes, 3rd ed., 6.14.56); rates of
- * few units take few values, so each z is first smeared over the width of one success,
- * which changes its variance by less than 1 in 24 n p q.
+ * heavy tails. The evenness is that of uniformity.h; rates of few units take few
+ * values, so each z is first smeared over the width of one success, which changes its
+ * variance by less than 1 in 24 n p q.
  */
 #include <math.h>
 #include <stdlib.h>
 
 #include "common/rng.h"
 #include "stats/analysis_parts.h"
-#include "stats/order.h"
 #include "stats/proportion_interval.h"
 #include "stats/tail.h"
+#include "stats/uniformity.h"
 
 #define KS_LIMIT 0.001
-
-/* P(K > lambda) of the Kolmogorov distribution. */
-static double kolmogorov_upper(double lambda)
-{
-    double sum = 0;
-    if (lambda < 0.2) {
-        return 1;
-    }
-    for (int k = 1; k <= 100; k++) {
-        const double term = exp(-2.0 * k * k * lambda * lambda);
-        sum += k % 2 ? term : -term;
-        if (term < 1e-16) {
-            break;
-        }
-    }
-    return fmin(1, fmax(0, 2 * sum));
-}
-
-/* Sorts `p`. *is_small: the p-values lean to the small side, which is what would raise
- * false alarms. */
-static void test_uniform(double *p, int n, struct aa_result *aa, bool *is_small)
-{
-    double above = 0, below = 0; /* of the empirical distribution over the diagonal */
-    order_sort(p, (uint64_t)n);
-    for (int i = 0; i < n; i++) {
-        above = fmax(above, (i + 1.0) / n - p[i]);
-        below = fmax(below, p[i] - (double)i / n);
-    }
-    aa->ks_statistic = fmax(above, below);
-    *is_small = above >= below;
-    const double root = sqrt(n);
-    aa->ks_p = kolmogorov_upper((root + 0.12 + 0.11 / root) * aa->ks_statistic);
-}
 
 /* The units of control: their values in the table's order. */
 struct control {
@@ -159,8 +125,14 @@ static int conclude(struct analysis *analysis, struct experiment_result *result,
                                              (uint64_t)aa->n_splits};
     const struct interval wilson =
         proportion_wilson(&sample, tail_normal_critical(0.95, ALTERNATIVE_TWO_SIDED));
-    bool is_small = false;
-    test_uniform(p, aa->n_splits, aa, &is_small);
+    struct uniformity even;
+    if (uniformity_test(p, (uint64_t)aa->n_splits, &even, error) != 0) {
+        return -1;
+    }
+    /* The small side is what would raise false alarms. */
+    const bool is_small = even.above >= even.below;
+    aa->ks_statistic = even.statistic;
+    aa->ks_p = even.p_value;
     aa->rate = (double)aa->n_rejected / aa->n_splits;
     aa->ci_lower = wilson.lower;
     aa->ci_upper = wilson.upper;

@@ -3,14 +3,14 @@
  * Groups must have been known before the experiment: to split by what happened in it is
  * to compare units that the treatment itself has chosen. Each group's p-value is
  * corrected for the number of groups, and one test asks whether the effect differs
- * between groups at all (Cochran's Q over the groups' effects).
+ * between groups at all (heterogeneity.h).
  */
 #include <math.h>
 #include <stdlib.h>
 
 #include "stats/analysis_parts.h"
+#include "stats/heterogeneity.h"
 #include "stats/multiple.h"
-#include "stats/tail.h"
 
 #define MIN_GROUP_UNITS 2 /* in each arm, to be compared */
 
@@ -71,23 +71,16 @@ static double effect_variance(enum analysis_kind kind,
 static double test_interaction(enum analysis_kind kind,
                                const struct segmentation *segmentation)
 {
-    double weights = 0, sum = 0, squares = 0;
-    int n = 0;
+    struct heterogeneity_sum sum = {0};
     for (int g = 0; g < segmentation->n_groups; g++) {
         const struct segment_result *group = &segmentation->groups[g];
         const struct finding *finding = &group->findings[0];
-        const double variance = effect_variance(kind, group, 1);
-        if (finding->is_testable && variance > 0) {
-            const double effect = finding->effect_size;
-            weights += 1 / variance;
-            sum += effect / variance;
-            squares += effect * effect / variance;
-            n++;
+        if (finding->is_testable) {
+            (void)heterogeneity_add(&sum, finding->effect_size,
+                                    effect_variance(kind, group, 1));
         }
     }
-    return n < 2 ? (double)NAN
-                 : tail_p_chi_square(fmax(0, squares - sum * sum / weights), n - 1)
-                       .p_value;
+    return heterogeneity_test(&sum).p_value;
 }
 
 static int correct_groups(const struct analysis_experiment *spec,

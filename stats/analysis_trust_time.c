@@ -6,18 +6,15 @@
 #include <stdlib.h>
 
 #include "stats/analysis_parts.h"
-#include "stats/effect.h"
-#include "stats/mean.h"
+#include "stats/trend.h"
 
-#define DAY_US         INT64_C(86400000000)
-#define MAX_DAYS       14    /* after the first exposure that are compared */
-#define NOVELTY_LIMIT  0.01  /* p of the trend below which it is said */
-#define SKEW_WARNING   0.001 /* share of feedback */
-#define SKEW_FAILURE   0.1
-#define BOT_WARNING    0.1 /* share of exposures by bot-like units */
-#define BOT_EXPOSURES  100 /* exposures, and ... */
-#define BOT_MULTIPLE   20  /* ... times the median: more of both is bot-like */
-#define MIN_DAY_EVENTS 20  /* in each arm, for a day to be compared */
+#define DAY_US        INT64_C(86400000000)
+#define NOVELTY_LIMIT 0.01  /* p of the trend below which it is said */
+#define SKEW_WARNING  0.001 /* share of feedback */
+#define SKEW_FAILURE  0.1
+#define BOT_WARNING   0.1 /* share of exposures by bot-like units */
+#define BOT_EXPOSURES 100 /* exposures, and ... */
+#define BOT_MULTIPLE  20  /* ... times the median: more of both is bot-like */
 
 static int compare_counts(const void *a, const void *b)
 {
@@ -103,7 +100,7 @@ static int choose_days(const struct experiment_result *result,
 {
     const struct analysis_metric *metric =
         &result->spec->metrics[result->spec->primary];
-    int n_days = MAX_DAYS;
+    int n_days = TREND_MAX_DAYS;
     if (metric->window_us > 0 && metric->window_us / DAY_US < n_days) {
         n_days = (int)(metric->window_us / DAY_US);
     }
@@ -125,76 +122,29 @@ static bool is_there_on_all(const struct unit_table *table, int unit, int n_days
            table->first_ts_us[unit] + n_days * DAY_US <= table->last_ts_us;
 }
 
-/* Shares of control's and the first treatment's units with an event on each day. */
+/* Control's and the first treatment's units, where they were observed on all days. */
 static void sum_days(const struct unit_table *table, const uint32_t *days, int n_days,
-                     struct ratio_sum by_day[2][MAX_DAYS])
+                     struct trend_sum arms[2])
 {
     for (int i = 0; i < table->n_units; i++) {
-        for (int d = 0; is_there_on_all(table, i, n_days) && d < n_days; d++) {
-            ratio_sum_add(&by_day[table->arm[i]][d], (double)(days[i] >> d & 1), 1);
+        if (is_there_on_all(table, i, n_days)) {
+            trend_add(&arms[table->arm[i]], days[i]);
         }
     }
-}
-
-/* Days are compared while both arms have some events on them; users who never come back
- * leave nothing to compare. */
-static int busy_days(struct ratio_sum by_day[2][MAX_DAYS], int n_days)
-{
-    int d = 0;
-    while (d < n_days &&
-           by_day[0][d].mean_x * (double)by_day[0][d].n_units >= MIN_DAY_EVENTS &&
-           by_day[1][d].mean_x * (double)by_day[1][d].n_units >= MIN_DAY_EVENTS) {
-        d++;
-    }
-    return d;
-}
-
-/* The slope over days of ln(share) in one arm. Its variance is that of the units' own
- * contributions (delta method), so that the days of one unit may be correlated. */
-static struct estimate slope_of(const struct unit_table *table, const uint32_t *days,
-                                int arm, const struct ratio_sum *by_day, int n_all,
-                                int n_days)
-{
-    const double middle = (n_days - 1) / 2.0;
-    double weight[MAX_DAYS], squares = 0, value = 0;
-    struct mean_sum units = {0};
-    for (int d = 0; d < n_days; d++) {
-        squares += (d - middle) * (d - middle);
-    }
-    for (int d = 0; d < n_days; d++) {
-        weight[d] = (d - middle) / squares;
-        value += weight[d] * log(by_day[d].mean_x);
-    }
-    for (int i = 0; i < table->n_units; i++) {
-        double own = 0;
-        if (table->arm[i] != arm || !is_there_on_all(table, i, n_all)) {
-            continue;
-        }
-        for (int d = 0; d < n_days; d++) {
-            own += weight[d] * (double)(days[i] >> d & 1) / by_day[d].mean_x;
-        }
-        mean_sum_add(&units, own);
-    }
-    const struct mean_sample sample = mean_sum_sample(&units);
-    struct estimate estimate = mean_estimate(&sample);
-    estimate.value = value;
-    return estimate;
 }
 
 static int keep_days(struct analysis *analysis, struct experiment_result *result,
-                     struct ratio_sum by_day[2][MAX_DAYS], int n_days)
+                     const struct trend_sum arms[2], int n_days)
 {
     result->days = arena_zeroed(&analysis->arena, (size_t)n_days, sizeof *result->days);
     if (!result->days) {
         return -1;
     }
     result->n_days = n_days;
-    result->n_days_units = (int64_t)(by_day[0][0].n_units + by_day[1][0].n_units);
+    result->n_days_units = (int64_t)(arms[0].n_units + arms[1].n_units);
     for (int d = 0; d < n_days; d++) {
-        const struct effect effect =
-            effect_compare(analysis_estimate(ANALYSIS_PROPORTION, &by_day[0][d]),
-                           analysis_estimate(ANALYSIS_PROPORTION, &by_day[1][d]),
-                           1 - result->spec->alpha, ALTERNATIVE_TWO_SIDED);
+        const struct effect effect = trend_day(
+            &arms[0], &arms[1], d, 1 - result->spec->alpha, ALTERNATIVE_TWO_SIDED);
         result->days[d] =
             (struct day_effect){effect.effect_size, effect.ci_lower, effect.ci_upper};
     }
@@ -205,42 +155,37 @@ static int check_novelty(struct analysis *analysis, struct experiment_result *re
                          const struct unit_table *table, struct error *error)
 {
     const struct analysis_experiment *spec = result->spec;
-    struct check check = {"novelty and primacy", CHECK_OK,
-                          "delta method on the trend of ln(treatment / control) over "
-                          "days since first exposure",
-                          NAN, NULL};
-    struct ratio_sum by_day[2][MAX_DAYS] = {0};
+    struct check check = {"novelty and primacy", CHECK_OK, TREND_METHOD, NAN, NULL};
+    struct trend_sum arms[2] = {0};
     if (spec->primary < 0 || table->n_units == 0 || spec->n_arms < 2 ||
         !table->metrics[spec->primary].days) {
         return 0;
     }
     const uint32_t *days = table->metrics[spec->primary].days;
     const int n_all = choose_days(result, table);
-    sum_days(table, days, n_all, by_day);
-    const int n_days = busy_days(by_day, n_all);
+    sum_days(table, days, n_all, arms);
+    const int n_days = trend_busy_days(&arms[0], &arms[1], n_all, TREND_MIN_EVENTS);
     if (n_days < 2) {
         return analysis_add_check(analysis, result, check,
                                   "no trend to see: units act on one day only, or the "
                                   "log is too short");
     }
-    if (keep_days(analysis, result, by_day, n_days) != 0) {
+    if (keep_days(analysis, result, arms, n_days) != 0) {
         return analysis_no_memory(result, error);
     }
-    const struct effect effect =
-        effect_compare(slope_of(table, days, 0, by_day[0], n_all, n_days),
-                       slope_of(table, days, 1, by_day[1], n_all, n_days),
-                       1 - spec->alpha, ALTERNATIVE_TWO_SIDED);
-    if (!effect.is_testable) {
+    const struct trend trend =
+        trend_test(&arms[0], &arms[1], n_days, 1 - spec->alpha, ALTERNATIVE_TWO_SIDED);
+    if (!trend.slopes.is_testable) {
         return analysis_add_check(analysis, result, check,
                                   "the trend over %d days cannot be tested", n_days);
     }
-    check.p_value = effect.p_value;
-    check.status = effect.p_value < NOVELTY_LIMIT ? CHECK_NOTE : CHECK_OK;
+    check.p_value = trend.slopes.p_value;
+    check.status = check.p_value < NOVELTY_LIMIT ? CHECK_NOTE : CHECK_OK;
     return analysis_add_check(
         analysis, result, check,
         "the ratio of the arms changes by %+.3g %% a day over the first %d days "
         "(p = %.3g)%s",
-        100 * expm1(effect.effect_size), n_days, effect.p_value,
+        100 * trend.change, n_days, check.p_value,
         check.status == CHECK_OK ? "; no trend is shown"
                                  : ": what was measured may not be what stays");
 }

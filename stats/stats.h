@@ -17,6 +17,7 @@
 #include "stats/evidence.h"
 #include "stats/exact.h"
 #include "stats/group_sequential.h"
+#include "stats/heterogeneity.h"
 #include "stats/interval.h"
 #include "stats/join.h"
 #include "stats/lift.h"
@@ -35,6 +36,8 @@
 #include "stats/sequential.h"
 #include "stats/srm.h"
 #include "stats/tail.h"
+#include "stats/trend.h"
+#include "stats/uniformity.h"
 #include "stats/unit_table.h"
 
 #endif

@@ -3,7 +3,8 @@
 # the documented ones: text exactly, numbers to the digits shown. Then the contract of
 # the stream: order, ids, errors on their line, exit status. Then `abtest power`.
 # Where the documented answers were checked against R, scipy or statsmodels stands in the
-# unit test of each statistic; those of "lists" are numpy's and scipy 1.10.1's, written out
+# unit test of each statistic (heterogeneity, uniformity, trend: test_trust_statistics.c);
+# those of "lists" are numpy's and scipy 1.10.1's, written out
 # from the definitions, with the units' groups by python3-xxhash.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh" "$1"
@@ -73,6 +74,11 @@ for problem in 'null' '[]' '{' '{}' '{"test":7}' '{"test":"means"}' '"\ud800"' \
     '{"test":"means","control":[1,2,"3"],"treatment":[1]}' \
     '{"test":"group-sequential","fractions":[0.5,0.5]}' \
     '{"test":"power","baseline":0.1}' \
+    '{"test":"uniformity","p_values":[0.5,1.5]}' \
+    '{"test":"heterogeneity","groups":[{"effect":1,"standard_error":1}]}' \
+    '{"test":"heterogeneity","groups":[{"effect":1},{}]}' \
+    '{"test":"trend","control":[[0,1]],"treatment":[[0,1,1]]}' \
+    '{"test":"trend","control":[[0,2]],"treatment":[[0,1]]}' \
     '{"test":"poststratification","strata":[{}]}'; do
     status=0
     out=$(printf '%s\n' "$problem" | "$abtest" stat) || status=$?
@@ -81,6 +87,16 @@ for problem in 'null' '[]' '{' '{}' '{"test":7}' '{"test":"means"}' '"\ud800"' \
 done
 [ "$bad" -eq 0 ] || fail "a bad problem was not answered with an error"
 printf '{"test":"tail","statistic":1e999}\n\0\n' | "$abtest" stat > /dev/null && fail "1e999 passed"
+
+# Values whose squares overflow are refused wherever a problem has values, with the limit.
+for problem in '{"test":"ratios","control":[[1e200,1],[2,1]],"treatment":[[1,1],[2,1]]}' \
+    '{"test":"bootstrap","statistic":"ratio","control":[[1,1],[2,1e151]],"treatment":[[1,1]]}' \
+    '{"test":"cuped","control":{"y":[1,2],"x":[1,1e200]},"treatment":{"y":[1,2],"x":[1,3]}}' \
+    '{"test":"cuped","control":{"y":[1,2e200],"x":[1,2]},"treatment":{"y":[1,2],"x":[1,3]}}' \
+    '{"test":"means","control":[1,-1e151],"treatment":[1]}'; do
+    printf '%s\n' "$problem" | "$abtest" stat > one && fail "overflow passed: $problem"
+    grep -q '1e150' one || fail "no limit named: $(cat one)"
+done
 
 # abtest power says the same as the calculator.
 "$abtest" power --baseline 0.1 --effect 0.02 | grep -q '^control units *3841 ' ||

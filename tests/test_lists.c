@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "common/hash.h"
+#include "tests/failing_alloc.h"
 
 #define N_UNITS    90
 #define N_VISITS   3
@@ -283,10 +284,80 @@ static void lists_tell_repeats_clicks_and_latency(void **state)
     }
 }
 
+/* From the log's first byte to the report's last, lists and all. */
+static int report_lists(struct buffer *report, struct error *error)
+{
+    struct analysis_experiment spec = trial_experiment(&trial_metric, 1);
+    spec.click = "click";
+    const struct analysis_spec all = {&spec, 1};
+    struct join *join = NULL;
+    struct unit_table table = {0};
+    struct analysis *analysis = NULL;
+    int rc = -1;
+    buffer_clear(report);
+    if (join_open(directory.path, 1, &join, error) != 0) {
+        goto out;
+    }
+    join_want_items(join);
+    if (join_measure(join, &all, error) != 0 ||
+        join_table(join, 0, &table, error) != 0) {
+        goto out;
+    }
+    analysis = analysis_new(join_evidence(join), 1);
+    if (!analysis) {
+        error_set(error, ERROR_NOMEM, "no memory for an analysis");
+        goto out;
+    }
+    rc = analysis_run(analysis, 0, &spec, &table, error) == 0
+             ? report_write(analysis, REPORT_JSON, NULL, report, error)
+             : -1;
+
+out:
+    analysis_free(analysis);
+    unit_table_free(&table);
+    join_free(join);
+    return rc;
+}
+
+/* Where less memory only costs time the report is the same, byte for byte. */
+static void lists_survive_every_failing_allocation(void **state)
+{
+    (void)state;
+    struct buffer whole = {0}, report = {0};
+    long n_failures = 0;
+    log_directory_make(&directory);
+    trial_write_all(&trial, &directory);
+    assert_int_equal(report_lists(&whole, NULL), 0);
+    for (long n = 0;; n++) {
+        struct error error = {0};
+        buffer_free(&report);
+        report = (struct buffer){0};
+        failing_alloc_at(n);
+        const int rc = report_lists(&report, &error);
+        if (!failing_alloc_stop()) {
+            assert_int_equal(rc, 0);
+            break;
+        }
+        n_failures++;
+        if (rc == 0 && !report.failed) {
+            assert_int_equal(report.len, whole.len);
+            assert_memory_equal(report.data, whole.data, whole.len);
+        } else if (rc != 0) {
+            assert_int_equal(error.code, ERROR_NOMEM);
+            assert_non_null(strstr(error.message, "memory"));
+        }
+    }
+    assert_true(n_failures > 100);
+    buffer_free(&report);
+    buffer_free(&whole);
+    log_directory_remove(&directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_tell_repeats_clicks_and_latency),
+        cmocka_unit_test(lists_survive_every_failing_allocation),
     };
     return cmocka_run_group_tests_name("lists", tests, setup, teardown);
 }

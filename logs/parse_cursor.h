@@ -200,17 +200,16 @@ static inline bool whole(struct cursor *c, int64_t *value)
     const bool is_negative = c->at < c->end && *c->at == '-';
     const char *digits = c->at + is_negative, *at = digits;
     uint64_t sum = 0;
-    while (c->end - at >= 8 && at - digits < 16 && decimal_take_eight(at, &sum)) {
-        at += 8;
-    }
-    while (at < c->end && at - digits < 18 && *at >= '0' && *at <= '9') {
-        sum = sum * 10 + (uint64_t)(*at++ - '0');
-    }
-    if (at == digits || (*digits == '0' && at - digits > 1)) {
+    int n = 0;
+    do {
+        n = decimal_take_some(at, &sum);
+        at += n;
+    } while (n == 8 && at < c->end && at - digits < 18);
+    if (at == digits || at - digits > 18 || at > c->end ||
+        (*digits == '0' && at - digits > 1)) {
         return false;
     }
-    if (at < c->end &&
-        (*at == '.' || *at == 'e' || *at == 'E' || (*at >= '0' && *at <= '9'))) {
+    if (at < c->end && (*at == '.' || *at == 'e' || *at == 'E')) {
         return false;
     }
     *value = is_negative ? -(int64_t)sum : (int64_t)sum;

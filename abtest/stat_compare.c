@@ -22,6 +22,14 @@ static const char *const interval_words[] = {"newcombe", "wald", "agresti-caffo"
                                              "miettinen-nurminen", NULL};
 static const char *const lift_words[] = {"delta", "katz", "fieller", NULL};
 
+/* Had every unit of both arms the same outcome? */
+static bool is_degenerate(const struct proportion_sample *c,
+                          const struct proportion_sample *t)
+{
+    const uint64_t s = c->n_successes + t->n_successes;
+    return s == 0 || s == c->n_trials + t->n_trials;
+}
+
 /* Appends statistic and p of the chosen test. */
 static int proportion_p(const struct proportion_sample *c,
                         const struct proportion_sample *t, int method,
@@ -42,7 +50,7 @@ static int proportion_p(const struct proportion_sample *c,
         if (proportion_check(c, t, error) != 0) {
             return -1;
         }
-        z.statistic = proportion_score(c, t, 0);
+        z.statistic = is_degenerate(c, t) ? (double)NAN : proportion_score(c, t, 0);
         z.p = tail_p_normal(z.statistic, alternative);
         break;
     case METHOD_FISHER:
@@ -62,7 +70,10 @@ static int proportion_p(const struct proportion_sample *c,
     answer_p(answer, z.p.p_value, z.p.log10_p_value);
     if (isnan(z.p.p_value)) {
         answer_text(answer, "note",
-                    "not testable: every unit of both arms had the same outcome");
+                    is_degenerate(c, t)
+                        ? "not testable: every unit of both arms had the same outcome"
+                        : "not testable: within each arm every unit had the same "
+                          "outcome, so this variance is zero");
     }
     return 0;
 }

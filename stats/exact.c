@@ -5,9 +5,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#define GRID_POINTS 1000
-#define REFINED     8 /* how many of the best grid points are refined */
-#define TIE         1e-7
+#define GRID_POINTS  1000
+#define REFINED      8 /* how many of the best grid points are refined */
+#define TIE          1e-7
+#define LEAST_LINEAR 1e-280 /* smaller probabilities are added up as logarithms */
 
 /* The hypergeometric distribution of the treatment's successes, given all margins. */
 struct margins {
@@ -139,6 +140,10 @@ int exact_fisher(const struct proportion_sample *control,
     m.mode = fmin(floor((m.n_successes + 1) * (m.n_treatment + 1) /
                         (m.n_treatment + m.n_control + 2)),
                   m.highest);
+    if (m.n_successes == 0 || m.n_successes == m.n_treatment + m.n_control) {
+        *result = (struct tail_p){NAN, NAN};
+        return 0;
+    }
     const double x = (double)treatment->n_successes;
     switch (alternative) {
     case ALTERNATIVE_GREATER:
@@ -158,10 +163,10 @@ int exact_fisher(const struct proportion_sample *control,
  * treatment's successes below low[x] or from high[x] on. */
 struct extreme {
     int64_t n_control, n_treatment;
-    int64_t *low, *high;  /* (n_control + 1) */
-    double *sums;         /* (n_treatment + 2) scratch: P(Y < y) */
-    double *log_choose_c; /* (n_control + 1) */
-    double *log_choose_t; /* (n_treatment + 1) */
+    int64_t *low, *high;   /* (n_control + 1) */
+    double *below, *above; /* (n_treatment + 2) scratch: P(Y < y), P(Y >= y) */
+    double *log_choose_c;  /* (n_control + 1) */
+    double *log_choose_t;  /* (n_treatment + 1) */
 };
 
 static double pooled_z(int64_t s_c, int64_t n_c, int64_t s_t, int64_t n_t)
@@ -205,44 +210,87 @@ static void find_extremes(struct extreme *e, double z, enum alternative alternat
     }
 }
 
-/* Probability of the extreme tables when every unit succeeds at `rate`. */
-static double probability(const struct extreme *e, double rate)
+/* ln(exp(a) + exp(b)). */
+static double log_add(double a, double b)
 {
-    const double log_p = log(rate), log_q = log1p(-rate);
-    e->sums[0] = 0;
-    for (int64_t y = 0; y <= e->n_treatment; y++) {
-        e->sums[y + 1] = e->sums[y] + exp(e->log_choose_t[y] + (double)y * log_p +
-                                          (double)(e->n_treatment - y) * log_q);
+    const double larger = fmax(a, b), smaller = fmin(a, b);
+    return isinf(smaller) ? larger : larger + log1p(exp(smaller - larger));
+}
+
+/* Both sums over the treatment's successes begin at their own far end, where they are
+ * small: 1 less the other would lose a far tail. */
+static double linear_probability(const struct extreme *e, double log_p, double log_q)
+{
+    const int64_t n = e->n_treatment;
+    e->below[0] = e->above[n + 1] = 0;
+    for (int64_t y = 0; y <= n; y++) {
+        e->below[y + 1] =
+            exp(e->log_choose_t[y] + (double)y * log_p + (double)(n - y) * log_q);
     }
-    /* From the right the upper tail keeps its digits. */
+    for (int64_t y = n; y >= 0; y--) {
+        e->above[y] = e->above[y + 1] + e->below[y + 1];
+    }
+    for (int64_t y = 0; y <= n; y++) {
+        e->below[y + 1] += e->below[y];
+    }
     double total = 0;
     for (int64_t x = 0; x <= e->n_control; x++) {
         const double p_x = exp(e->log_choose_c[x] + (double)x * log_p +
                                (double)(e->n_control - x) * log_q);
-        const double upper = e->sums[e->n_treatment + 1] - e->sums[e->high[x]];
-        total += p_x * (e->sums[e->low[x]] + fmax(upper, 0));
+        total += p_x * (e->below[e->low[x]] + e->above[e->high[x]]);
     }
-    return fmin(total, 1);
+    return total;
+}
+
+/* The same in logarithms, for what a double does not hold. */
+static double slow_log_probability(const struct extreme *e, double log_p, double log_q)
+{
+    const int64_t n = e->n_treatment;
+    e->below[0] = e->above[n + 1] = -INFINITY;
+    for (int64_t y = 0; y <= n; y++) {
+        e->below[y + 1] = log_add(e->below[y], e->log_choose_t[y] + (double)y * log_p +
+                                                   (double)(n - y) * log_q);
+    }
+    for (int64_t y = n; y >= 0; y--) {
+        e->above[y] = log_add(e->above[y + 1], e->log_choose_t[y] + (double)y * log_p +
+                                                   (double)(n - y) * log_q);
+    }
+    double total = -INFINITY;
+    for (int64_t x = 0; x <= e->n_control; x++) {
+        total = log_add(total, e->log_choose_c[x] + (double)x * log_p +
+                                   (double)(e->n_control - x) * log_q +
+                                   log_add(e->below[e->low[x]], e->above[e->high[x]]));
+    }
+    return total;
+}
+
+/* ln of the probability of the extreme tables when every unit succeeds at `rate`. */
+static double log_extreme(const struct extreme *e, double rate)
+{
+    const double log_p = log(rate), log_q = log1p(-rate);
+    const double total = linear_probability(e, log_p, log_q);
+    return fmin(
+        total > LEAST_LINEAR ? log(total) : slow_log_probability(e, log_p, log_q), 0);
 }
 
 static double refine(const struct extreme *e, double low, double high, double *best)
 {
     const double golden = 0.6180339887498949;
     double a = high - golden * (high - low), b = low + golden * (high - low);
-    double p_a = probability(e, a), p_b = probability(e, b);
+    double p_a = log_extreme(e, a), p_b = log_extreme(e, b);
     for (int i = 0; i < 40; i++) {
         if (p_a < p_b) {
             low = a;
             a = b;
             p_a = p_b;
             b = low + golden * (high - low);
-            p_b = probability(e, b);
+            p_b = log_extreme(e, b);
         } else {
             high = b;
             b = a;
             p_b = p_a;
             a = high - golden * (high - low);
-            p_a = probability(e, a);
+            p_a = log_extreme(e, a);
         }
     }
     *best = p_a < p_b ? b : a;
@@ -254,9 +302,9 @@ static double maximise(const struct extreme *e, double *rate)
     const double step = 1.0 / GRID_POINTS;
     double grid[GRID_POINTS - 1];
     for (int i = 0; i < GRID_POINTS - 1; i++) {
-        grid[i] = probability(e, (i + 1) * step);
+        grid[i] = log_extreme(e, (i + 1) * step);
     }
-    double best = -1;
+    double best = -INFINITY;
     for (int round = 0; round < REFINED; round++) {
         int at = 0;
         for (int i = 1; i < GRID_POINTS - 1; i++) {
@@ -270,7 +318,7 @@ static double maximise(const struct extreme *e, double *rate)
         }
         for (int i = at - 1; i <= at + 1; i++) { /* this peak is done */
             if (i >= 0 && i < GRID_POINTS - 1) {
-                grid[i] = -1;
+                grid[i] = -INFINITY;
             }
         }
     }
@@ -285,11 +333,13 @@ static int extreme_new(struct extreme *e, int64_t n_control, int64_t n_treatment
         .n_treatment = n_treatment,
         .low = malloc(n_c * sizeof *e->low),
         .high = malloc(n_c * sizeof *e->high),
-        .sums = malloc(n_t * sizeof *e->sums),
+        .below = malloc(n_t * sizeof *e->below),
+        .above = malloc(n_t * sizeof *e->above),
         .log_choose_c = malloc(n_c * sizeof *e->log_choose_c),
         .log_choose_t = malloc(n_t * sizeof *e->log_choose_t),
     };
-    if (!e->low || !e->high || !e->sums || !e->log_choose_c || !e->log_choose_t) {
+    if (!e->low || !e->high || !e->below || !e->above || !e->log_choose_c ||
+        !e->log_choose_t) {
         return -1;
     }
     for (int64_t x = 0; x <= n_control; x++) {
@@ -324,7 +374,7 @@ int exact_barnard(const struct proportion_sample *control,
         r.statistic = pooled_z((int64_t)control->n_successes, e.n_control,
                                (int64_t)treatment->n_successes, e.n_treatment);
         find_extremes(&e, r.statistic, alternative);
-        r.p = tail_p_from_log(log(maximise(&e, &r.nuisance_rate)));
+        r.p = tail_p_from_log(maximise(&e, &r.nuisance_rate));
     }
     *result = r;
     rc = 0;
@@ -332,7 +382,8 @@ int exact_barnard(const struct proportion_sample *control,
 out:
     free(e.low);
     free(e.high);
-    free(e.sums);
+    free(e.below);
+    free(e.above);
     free(e.log_choose_c);
     free(e.log_choose_t);
     return rc;

@@ -31,8 +31,8 @@ struct exact_barnard {
 };
 
 /* Fisher's exact test. Fails with ERROR_INVALID for samples that proportion_check
- * refuses and for more than EXACT_MAX_FISHER units. One outcome everywhere gives p = 1.
- * Allocates nothing; thread-safe. */
+ * refuses and for more than EXACT_MAX_FISHER units. One outcome everywhere
+ * cannot be tested: NAN. Allocates nothing; thread-safe. */
 MUST_CHECK int exact_fisher(const struct proportion_sample *control,
                             const struct proportion_sample *treatment,
                             enum alternative alternative, struct tail_p *result,

@@ -89,11 +89,17 @@ double proportion_score(const struct proportion_sample *control,
     const double s_c = (double)control->n_successes, n_c = (double)control->n_trials;
     const double s_t = (double)treatment->n_successes,
                  n_t = (double)treatment->n_trials;
-    const double rate_c = constrained_rate(s_c, n_c, s_t, n_t, difference);
-    const double rate_t = fmax(0, fmin(1, rate_c + difference));
     const double n = n_c + n_t;
-    const double variance =
-        (rate_t * (1 - rate_t) / n_t + rate_c * (1 - rate_c) / n_c) * (n / (n - 1));
+    double variance = 0;
+    if (difference == 0) { /* the pooled rate, failures counted as proportion.c does */
+        const double s = s_c + s_t;
+        variance = s / n * ((n - s) / n) * (1 / n_c + 1 / n_t);
+    } else {
+        const double rate_c = constrained_rate(s_c, n_c, s_t, n_t, difference);
+        const double rate_t = fmax(0, fmin(1, rate_c + difference));
+        variance = rate_t * (1 - rate_t) / n_t + rate_c * (1 - rate_c) / n_c;
+    }
+    variance *= n / (n - 1);
     const double gap = s_t / n_t - s_c / n_c - difference;
     if (gap == 0) {
         return 0;

@@ -98,6 +98,17 @@ for problem in '{"test":"ratios","control":[[1e200,1],[2,1]],"treatment":[[1,1],
     grep -q '1e150' one || fail "no limit named: $(cat one)"
 done
 
+# A table with one outcome is not testable by any method, and says so.
+for method in pooled unpooled score fisher barnard; do
+    for arms in '[0,8],"treatment":[0,9]' '[8,8],"treatment":[9,9]'; do
+        echo '{"test":"proportions","control":'"$arms"',"method":"'$method'"}' | "$abtest" stat > one
+        grep -q '"p_value":null,"note":"not testable: every unit of both arms' one ||
+            fail "$method of a table with one outcome: $(cat one)"
+    done
+done
+echo '{"test":"proportions","control":[0,8],"treatment":[9,9],"method":"unpooled"}' | "$abtest" stat |
+    grep -q '"p_value":null,"note":"not testable: within each arm' || fail "unpooled z of 0/8 against 9/9"
+
 # abtest power says the same as the calculator.
 "$abtest" power --baseline 0.1 --effect 0.02 | grep -q '^control units *3841 ' ||
     fail "power: 3841 units expected (R power.prop.test: 3840.85)"

@@ -258,9 +258,22 @@ static void one_sided_intervals_spend_all_on_one_side(void **state)
     }
 }
 
+/* mpmath 1.2.1, 60 digits: the pooled rate 1 - 5e-13 must not be taken from 1. */
+static void score_keeps_its_digits_in_huge_arms(void **state)
+{
+    (void)state;
+    const struct proportion_sample c = {3000000000000, 3000000000000}, t = {0, 2000000};
+    const struct proportion_sample half = {1000122, 2000000},
+                                   all = {6000000000000, 6000000000000};
+
+    assert_close(proportion_score(&c, &t, 0) / -1732051.3849187617, 1, 1e-14);
+    assert_close(proportion_score(&half, &all, 0) / 1731945.2935579184, 1, 1e-14);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(score_keeps_its_digits_in_huge_arms),
         cmocka_unit_test(compare_matches_newcombe_table),
         cmocka_unit_test(compare_matches_statsmodels_and_r),
         cmocka_unit_test(z_test_knows_alternatives_and_unpooled),

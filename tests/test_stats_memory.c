@@ -113,7 +113,7 @@ static void every_failed_allocation_is_reported(void **state)
     (void)state;
     assert_int_equal(fail_each(winsorise), 1);
     assert_int_equal(fail_each(quantile), 1);
-    assert_int_equal(fail_each(barnard), 5);
+    assert_int_equal(fail_each(barnard), 6);
     assert_int_equal(fail_each(bootstrap), 3);
     assert_int_equal(fail_each(adjust), 1);
     assert_int_equal(fail_each(bounds), 1);

@@ -23,18 +23,22 @@ static struct interval delta(struct estimate c, struct estimate t, double critic
     return (struct interval){ratio - 1 - half_width, ratio - 1 + half_width};
 }
 
-/* The roots in r of (t - r c)^2 = critical^2 (var_t + r^2 var_c). */
+/* The roots in r of (t - r c)^2 = critical^2 (var_t + r^2 var_c), that is of
+ * a r^2 - 2 b r + d = 0, less 1. What cancels in b^2 - a d (all of it when critical is
+ * 0) and in r - 1 is cancelled on paper. */
 static struct interval fieller(struct estimate c, struct estimate t, double critical)
 {
     const double square = critical * critical;
     const double a = c.value * c.value - square * c.variance;
-    const double b = c.value * t.value;
-    const double d = t.value * t.value - square * t.variance;
-    const double root = b * b - a * d;
-    if (!(a > 0) || !(root >= 0)) {
+    const double under = c.value * c.value * t.variance +
+                         t.value * t.value * c.variance -
+                         square * c.variance * t.variance;
+    if (!(a > 0) || !(under >= 0)) {
         return (struct interval){-INFINITY, INFINITY};
     }
-    return (struct interval){(b - sqrt(root)) / a - 1, (b + sqrt(root)) / a - 1};
+    const double middle = c.value * (t.value - c.value) + square * c.variance;
+    const double root = critical * sqrt(under);
+    return (struct interval){(middle - root) / a, (middle + root) / a};
 }
 
 static struct interval one_side(struct interval both, enum alternative alternative)

@@ -163,7 +163,8 @@ int mean_trimmed(double *values, uint64_t n_values, double share,
     struct mean_sum winsorised = {0};
     for (uint64_t i = 0; i < n_values; i++) {
         const uint64_t at = i < cut ? cut : i >= cut + left ? cut + left - 1 : i;
-        mean_sum_add(&winsorised, values[at]);
+        /* Of large values that vary little the differences keep their digits. */
+        mean_sum_add(&winsorised, values[at] - middle.mean);
     }
     const double h = (double)left;
     *result = (struct estimate){

@@ -19,7 +19,8 @@ static double log_gamma(double x)
 #define LN_SQRT_2PI     0.9189385332046727418
 #define MAX_ITERATIONS  100000
 #define TINY            1e-300
-#define HILL_DF         1e5 /* from here Hill's expansion is exact to a double */
+#define HILL_DF         1e5 /* from here on, and below ... */
+#define HILL_R          0.1 /* ... this t^2 / df, Hill's expansion is exact to a double */
 #define NORMAL_SWITCH_Z 30.0
 
 /* Before main and so before threads: GSL keeps its handler in a global. */
@@ -183,12 +184,12 @@ double tail_log_student_upper(double t, double df)
     if (isinf(df)) {
         return tail_log_normal_upper(t);
     }
-    if (df >= HILL_DF) {
-        return tail_log_normal_upper(hill_normal_deviate(t, df));
-    }
     /* x = df / (df + t^2); its complement and both logarithms from r = t^2 / df, or
      * from ln r where r overflows. */
     const double r = t / df * t, log_r = 2 * log(fabs(t)) - log(df);
+    if (df >= HILL_DF && r < HILL_R) {
+        return tail_log_normal_upper(hill_normal_deviate(t, df));
+    }
     if (r == 0) {
         return -LN2;
     }

@@ -114,9 +114,33 @@ static void nonsense_is_refused(void **state)
     assert_int_equal(error.code, ERROR_INVALID);
 }
 
+/* mpmath 1.2.1, 50 digits: roots less 1 of a quadratic whose discriminant cancels. */
+static void fieller_keeps_its_digits_where_little_is_left(void **state)
+{
+    (void)state;
+    const struct estimate c = {5.83398, 2.2e-7, INFINITY},
+                          t = {5.72994, 1.9e-3, INFINITY}, far = {1e6, 1e-4, INFINITY},
+                          near = {1e6 + 0.25, 2e-4, INFINITY};
+    struct interval i;
+
+    /* Half of the one-sided intervals end at the estimate itself. */
+    assert_int_equal(
+        lift_interval(c, t, LIFT_FIELLER, 0.5, ALTERNATIVE_GREATER, &i, NULL), 0);
+    assert_close(i.lower, -0.017833451605936315, 1e-15);
+    assert_int_equal(lift_interval(c, t, LIFT_FIELLER, 0.5, ALTERNATIVE_LESS, &i, NULL),
+                     0);
+    assert_close(i.upper, -0.017833451605936315, 1e-15);
+    assert_int_equal(
+        lift_interval(far, near, LIFT_FIELLER, 0.95, ALTERNATIVE_TWO_SIDED, &i, NULL),
+        0);
+    assert_close(i.lower / 2.1605242553289623e-07, 1, 1e-13);
+    assert_close(i.upper / 2.8394757523539574e-07, 1, 1e-13);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fieller_keeps_its_digits_where_little_is_left),
         cmocka_unit_test(proportions_match_r),
         cmocka_unit_test(means_match_r),
         cmocka_unit_test(swapping_arms_inverts_the_ratio),

@@ -209,9 +209,30 @@ static void quantiles_are_type_seven(void **state)
     assert_close(order_quantile(all, N_C + N_T, 1), 55.1, 0);
 }
 
+/* Shifted by a power of two, values lose no digits here, and neither may the variance.
+ */
+static void trimmed_variance_does_not_depend_on_where_zero_is(void **state)
+{
+    (void)state;
+    const double shift = 1099511627776.0;
+    double near[] = {0.5, 1.25, 3, 2, 7.75, 1, 9, 4.5, 2.25, 6};
+    double far[sizeof near / sizeof near[0]];
+    const uint64_t n = sizeof near / sizeof near[0];
+    struct estimate of_near, of_far;
+    for (uint64_t i = 0; i < n; i++) {
+        far[i] = near[i] + shift;
+    }
+
+    assert_int_equal(mean_trimmed(near, n, 0.2, &of_near, NULL), 0);
+    assert_int_equal(mean_trimmed(far, n, 0.2, &of_far, NULL), 0);
+
+    assert_close(of_far.variance / of_near.variance, 1, 1e-13);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trimmed_variance_does_not_depend_on_where_zero_is),
         cmocka_unit_test(welch_matches_r_and_scipy),
         cmocka_unit_test(far_tail_keeps_its_digits),
         cmocka_unit_test(swapping_arms_changes_only_the_sign),

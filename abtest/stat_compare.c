@@ -294,11 +294,13 @@ static int srm_answer_exact(const struct srm_question *question, struct srm_resu
                             struct buffer *answer, struct error *error)
 {
     *r = (struct srm_result){.is_approximate_ok = true};
-    if (srm_exact(question->counts, question->weights, question->n_arms, &r->p_value,
-                  error) != 0) {
+    struct tail_p p;
+    if (srm_exact(question->counts, question->weights, question->n_arms, &p, error) !=
+        0) {
         return -1;
     }
-    r->log10_p_value = log10(r->p_value);
+    r->p_value = p.p_value;
+    r->log10_p_value = p.log10_p_value;
     r->is_mismatch = r->p_value < question->limit;
     answer_text(answer, "method", "exact binomial test, Bonferroni over arms");
     return 0;

@@ -300,7 +300,11 @@ static int test_cell(const struct analysis_experiment *spec, const struct cell *
     if (n < 0) {
         *p = 0;
     } else if (n >= 2 && cell.n_units >= MIN_CELL_UNITS) {
-        return srm_exact(cell.counts, cell.expected, n, p, error);
+        struct tail_p exact;
+        if (srm_exact(cell.counts, cell.expected, n, &exact, error) != 0) {
+            return -1;
+        }
+        *p = exact.p_value;
     }
     return 0;
 }

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#define INTERVALS 1024 /* of Simpson's rule, even */
+#define INTERVALS 1024 /* of Simpson's rule, even, on each piece */
 #define REACH     12.0 /* standard deviations integrated on each side */
 #define MAX_UNITS 1e8
 #define GAUSSIAN  1e6 /* from as many successes and failures in both arms on */
@@ -89,27 +89,61 @@ static double log_power(double base, double exponent)
     return exponent == 0 ? 0 : exponent * log(base);
 }
 
+/* An integral under way: the density of x on the arcsine scale, and P(Y <= x + by)
+ * weighed with it. */
+struct difference {
+    struct beta x, y;
+    double by;
+    double log_peak; /* of the density, to keep it from underflow */
+    double mass, sum;
+};
+
+/* Simpson's rule from `low` to `high` at nodes that crowd towards both ends, where a
+ * distribution of y that has no successes or failures rises like a root: with angle =
+ * low + (high - low) (u - sin(2 pi u) / (2 pi)) all that ends there ends smoothly. */
+static void add_piece(struct difference *d, double low, double high)
+{
+    for (int i = 1; i < INTERVALS; i++) { /* at the ends d angle / du is 0 */
+        const double u = (double)i / INTERVALS;
+        const double angle =
+            low + (high - low) * (u - sin(4 * HALF_PI * u) / (4 * HALF_PI));
+        const double s = sin(angle), c = cos(angle);
+        const double weight =
+            (i % 2 ? 4 : 2) * (high - low) * (1 - cos(4 * HALF_PI * u));
+        const double density = weight * exp(log_power(s, 2 * d->x.a - 1) +
+                                            log_power(c, 2 * d->x.b - 1) - d->log_peak);
+        d->mass += density;
+        d->sum += density * below(d->y, s * s + d->by);
+    }
+}
+
+static double within(double low, double value, double high)
+{
+    return fmin(high, fmax(low, value));
+}
+
 /* P(Y - X <= difference): the posterior of x on the arcsine scale, where its spread is
- * 1 / (2 sqrt n) whatever the rate, and its density has no poles. */
+ * 1 / (2 sqrt n) whatever the rate, and its density has no poles. Cut where that of y
+ * begins and ends to rise, which it may do within less than a step, or with a kink. */
 static double difference_below(struct beta x, struct beta y, double difference)
 {
     const double center = asin(sqrt(beta_mean(x)));
     const double reach = REACH / (2 * sqrt(x.a + x.b));
+    const double sd = sqrt(beta_variance(y));
     const double low = fmax(0, center - reach), high = fmin(HALF_PI, center + reach);
-    const double step = (high - low) / INTERVALS;
-    const double log_peak =
+    const double from = within(0, beta_mean(y) - REACH * sd, 1) - difference,
+                 to = within(0, beta_mean(y) + REACH * sd, 1) - difference;
+    const double cuts[] = {low, within(low, asin(sqrt(within(0, from, 1))), high),
+                           within(low, asin(sqrt(within(0, to, 1))), high), high};
+    struct difference d = {x, y, difference, 0, 0, 0};
+    d.log_peak =
         log_power(sin(center), 2 * x.a - 1) + log_power(cos(center), 2 * x.b - 1);
-    double mass = 0, sum = 0;
-    for (int i = 0; i <= INTERVALS; i++) {
-        const double angle = low + i * step;
-        const double s = sin(angle), c = cos(angle);
-        const double weight = i == 0 || i == INTERVALS ? 1 : i % 2 ? 4 : 2;
-        const double density = weight * exp(log_power(s, 2 * x.a - 1) +
-                                            log_power(c, 2 * x.b - 1) - log_peak);
-        mass += density;
-        sum += density * below(y, s * s + difference);
+    for (int i = 0; i < 3; i++) {
+        if (cuts[i + 1] > cuts[i]) {
+            add_piece(&d, cuts[i], cuts[i + 1]);
+        }
     }
-    return sum / mass;
+    return d.sum / d.mass;
 }
 
 /* P(Y > X). Counting failures instead gives a sum over x's failures, and the complement

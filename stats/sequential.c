@@ -90,5 +90,7 @@ double sequential_log_mixture_ratio(const struct sequential_look *look, double t
     const double z = look->effect_size / look->standard_error;
     const double relative = tau / look->standard_error; /* sqrt(T / V) */
     const double square = relative * relative;
-    return -0.5 * log1p(square) + 0.5 * z * z * (square / (1 + square));
+    const double log_spread =
+        isinf(square) ? 2 * (log(tau) - log(look->standard_error)) : log1p(square);
+    return 0.5 * (z * z / (1 + 1 / square) - log_spread);
 }

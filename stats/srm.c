@@ -2,8 +2,6 @@
 
 #include <math.h>
 
-#include "stats/tail.h"
-
 static int check(const double *weights, int n_arms, double limit, struct error *error)
 {
     if (n_arms < 2 || n_arms > SRM_MAX_ARMS) {
@@ -121,7 +119,7 @@ static double log_at_least(double k, double n, double p, double q)
 }
 
 int srm_exact(const uint64_t *counts, const double *weights, int n_arms,
-              double *p_value, struct error *error)
+              struct tail_p *p, struct error *error)
 {
     if (check(weights, n_arms, SRM_DEFAULT_LIMIT, error) != 0) {
         return -1;
@@ -132,15 +130,15 @@ int srm_exact(const uint64_t *counts, const double *weights, int n_arms,
         weight_total += weights[i];
     }
     for (int i = 0; i < n_arms; i++) {
-        const double p = weights[i] / weight_total, k = (double)counts[i];
-        double q = 0;
+        const double share = weights[i] / weight_total, k = (double)counts[i];
+        double rest = 0;
         for (int j = 0; j < n_arms; j++) {
-            q += j == i ? 0 : weights[j] / weight_total;
+            rest += j == i ? 0 : weights[j] / weight_total;
         }
-        least =
-            fmin(least, fmin(log_at_least(k, n, p, q), log_at_least(n - k, n, q, p)));
+        least = fmin(least, fmin(log_at_least(k, n, share, rest),
+                                 log_at_least(n - k, n, rest, share)));
     }
     /* Of two arms one tells all. */
-    *p_value = fmin(1, 2 * exp(least) * (n_arms == 2 ? 1 : n_arms));
+    *p = tail_p_from_log(least + log(2.0 * (n_arms == 2 ? 1 : n_arms)));
     return 0;
 }

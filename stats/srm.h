@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "stats/tail.h"
 
 #define SRM_DEFAULT_LIMIT 0.001 /* p below this: mismatch */
 #define SRM_MAX_ARMS      64
@@ -65,6 +66,6 @@ MUST_CHECK int srm_sequential(const uint64_t *counts, const double *weights, int
  * number of arms beyond two. Never below the true p-value, however few units there are.
  * Errors as srm_test. */
 MUST_CHECK int srm_exact(const uint64_t *counts, const double *weights, int n_arms,
-                         double *p_value, struct error *error);
+                         struct tail_p *p, struct error *error);
 
 #endif

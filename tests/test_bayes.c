@@ -143,9 +143,34 @@ static void gaussian_posterior_is_conjugate(void **state)
     assert_close(centred.loss_if_control, 0.3989422804014327, 1e-15);
 }
 
+/* mpmath 1.2.1: the control's density times min(1, x + d)^(n + 1), adaptively with the
+ * kink as a break. A treatment that always succeeds rises within 1/n of it. */
+static void credible_difference_holds_when_every_unit_succeeded(void **state)
+{
+    (void)state;
+    const struct {
+        struct proportion_sample control, treatment;
+        double level, lower, upper;
+    } cases[] = {
+        {{62, 229}, {419, 419}, 0.999, 0.6227338408246474, 0.8142819561887916},
+        {{258, 832}, {773, 773}, 0.95, 0.6562463110059761, 0.7191992902943398}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct bayes_proportions r, mirror;
+        const struct proportion_sample *c = &cases[i].control, *t = &cases[i].treatment;
+        assert_int_equal(bayes_proportions(c, t, uniform, cases[i].level, &r, NULL), 0);
+        assert_close(r.effect.lower, cases[i].lower, 1e-10);
+        assert_close(r.effect.upper, cases[i].upper, 1e-10);
+        assert_int_equal(
+            bayes_proportions(t, c, uniform, cases[i].level, &mirror, NULL), 0);
+        assert_close(mirror.effect.lower, -r.effect.upper, 1e-10);
+        assert_close(mirror.effect.upper, -r.effect.lower, 1e-10);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(credible_difference_holds_when_every_unit_succeeded),
         cmocka_unit_test(small_counts_match_r),
         cmocka_unit_test(als_against_bpr_matches_r),
         cmocka_unit_test(jeffreys_prior_is_integrated),

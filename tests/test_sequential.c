@@ -133,9 +133,21 @@ static void nonsense_is_refused(void **state)
                      -1);
 }
 
+/* However far the mixture is from the effect: ln ratio = z^2/2 - ln(tau/se). */
+static void mixture_ratio_survives_a_tau_beyond_any_effect(void **state)
+{
+    (void)state;
+    const struct sequential_look look = {
+        .effect_size = 3e-10, .standard_error = 1e-10, .n_units = 100};
+
+    assert_close(sequential_log_mixture_ratio(&look, 1e300), 4.5 - 310 * log(10),
+                 1e-10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mixture_ratio_survives_a_tau_beyond_any_effect),
         cmocka_unit_test(half_widths_are_the_formula),
         cmocka_unit_test(tuned_sequence_is_narrowest_where_planned),
         cmocka_unit_test(sequence_is_wider_than_the_fixed_interval),

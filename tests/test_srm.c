@@ -132,13 +132,20 @@ static void exact_matches_r(void **state)
         {{0, 0}, {1, 1}, 2, 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        double p = -1;
+        struct tail_p p = {-1, -1};
 
         assert_int_equal(
             srm_exact(cases[i].counts, cases[i].weights, cases[i].n_arms, &p, NULL), 0);
 
-        assert_close(p / cases[i].p_value, 1, 1e-9);
+        assert_close(p.p_value / cases[i].p_value, 1, 1e-9);
     }
+    /* 2 * 0.5^4000, which no double holds. */
+    const uint64_t gross[] = {0, 4000};
+    const double even[] = {1, 1};
+    struct tail_p p;
+    assert_int_equal(srm_exact(gross, even, 2, &p, NULL), 0);
+    assert_close(p.p_value, 0, 0);
+    assert_close(p.log10_p_value / (-3999 * log10(2)), 1, 1e-13);
 }
 
 int main(void)

@@ -71,6 +71,8 @@ void number_text_p(double p_value, double log10_p_value, char text[NUMBER_TEXT_S
 {
     if (isnan(p_value)) {
         snprintf(text, NUMBER_TEXT_SIZE, "not testable");
+    } else if (p_value < 1e-300 && !isfinite(log10_p_value)) {
+        snprintf(text, NUMBER_TEXT_SIZE, "p < 1e-300");
     } else if (p_value < 1e-300) {
         snprintf(text, NUMBER_TEXT_SIZE, "p = 10^%.1f", log10_p_value);
     } else {

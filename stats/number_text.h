@@ -27,7 +27,8 @@ void number_text_relative(double relative, char text[NUMBER_TEXT_SIZE]);
 /* "2026-11-23 14:36:53 UTC" from microseconds since 1970. */
 void number_text_time(int64_t ts_us, char text[NUMBER_TEXT_SIZE]);
 
-/* "p = 2.521e-11"; "p = 10^-412.3" where a double cannot hold it; "not testable". */
+/* "p = 2.521e-11"; "p = 10^-412.3" where a double cannot hold it, "p < 1e-300" where
+ * its logarithm is not known either (not finite); "not testable". */
 void number_text_p(double p_value, double log10_p_value, char text[NUMBER_TEXT_SIZE]);
 
 #endif

@@ -146,6 +146,12 @@ jq -e 'def near($a; $b): ($a - $b | fabs) <= 1e-9 * ($b | fabs);
     and near($ratio.statistic; 2.86939037554864) and near($ratio.df; 124.750108008381) and near($ratio.p_value; 0.00483171592109181)
     and near($ratio.ci_lower; 0.0322971149353861) and near($ratio.ci_upper; 0.175903662724564)' means.json >/dev/null ||
     fail "sums of means and ratios: not what R says: $(jq -c '[.experiments[0].metrics[].contrasts[0].fixed]' means.json)"
+# What is too small for a double is said by its logarithm, or as a bound: never as an infinity.
+printf 'arm,metric,units,sum\ncontrol,satisfied,400000,132000\ntreatment,satisfied,400000,226000\n' >gross.csv
+for format in text html markdown csv json; do
+    "$abtest" analyze --summary gross.csv --format $format >gross.out || fail "--summary --format $format"
+    ! grep -qiE '10\^-inf|[^a-z](nan|inf)[^a-z]' gross.out || fail "$format: $(grep -oiE '.{30}(10\^-inf|[^a-z](nan|inf)[^a-z]).{9}' gross.out)"
+done
 "$abtest" analyze --summary sums.csv --json >summary.json || fail "--summary --json"
 "$abtest" analyze wins --json --lists --aa 50 --covariates users.csv >all.json || fail "all at once"
 for log in same loses damaged lost; do "$abtest" analyze "$log" --json >"$log.json" || true; done

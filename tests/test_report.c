@@ -92,6 +92,8 @@ static void numbers_read_as_people_write_them(void **state)
     assert_string_equal(text, "-1.00 to +2.00 points");
     number_text_p(0, -412.34, text);
     assert_string_equal(text, "p = 10^-412.3");
+    number_text_p(0, -(double)INFINITY, text);
+    assert_string_equal(text, "p < 1e-300");
     number_text_p((double)NAN, (double)NAN, text);
     assert_string_equal(text, "not testable");
 }

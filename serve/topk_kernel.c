@@ -1,5 +1,6 @@
 #include "serve/topk_kernel.h"
 
+#include <stdbool.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -111,9 +112,13 @@ AVX2 static float dot_avx2(const float *a, const float *b, int32_t n)
 
 struct topk_kernel topk_kernel_best(void)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
-               ? (struct topk_kernel){scan_avx2, dot_avx2}
-               : topk_kernel_portable();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+        return topk_kernel_portable();
+    }
+    const bool has_byte_products =
+        __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni");
+    return (struct topk_kernel){has_byte_products ? topk_scan_avx512 : scan_avx2,
+                                dot_avx2};
 }
 
 #else

@@ -2,6 +2,7 @@
 #ifndef SERVE_TOPK_KERNEL_H
 #define SERVE_TOPK_KERNEL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define TOPK_CHUNK 64 /* items; a mask of them is one word */
@@ -30,6 +31,9 @@ struct topk_kernel {
     topk_scan_function *scan;
     topk_dot_function *dot;
 };
+
+/* Wants AVX-512 F and VNNI; there is none elsewhere than on x86-64. */
+topk_scan_function topk_scan_avx512;
 
 struct topk_kernel topk_kernel_portable(void);
 struct topk_kernel topk_kernel_best(void); /* for this processor */

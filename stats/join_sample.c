@@ -113,24 +113,6 @@ int join_sample_merge(const struct join *join, struct join_sample *into,
     return 0;
 }
 
-/* Ascending; most units have a few values, which are better off without a sort that
- * takes memory. */
-static void sort_few(double *values, size_t n)
-{
-    if (n > 64) {
-        order_sort(values, n);
-        return;
-    }
-    for (size_t i = 1; i < n; i++) {
-        const double value = values[i];
-        size_t at = i;
-        for (; at > 0 && values[at - 1] > value; at--) {
-            values[at] = values[at - 1];
-        }
-        values[at] = value;
-    }
-}
-
 static uint64_t row_key(const void *record)
 {
     return (uint32_t)unit_of(record);
@@ -197,7 +179,7 @@ int join_singles_take(struct join_sample *sample, const int32_t *row_of,
     for (size_t i = 0, start = 0; i < n; i++) {
         to->values[i] = records[i].value;
         if (i + 1 == n || records[i + 1].unit != records[i].unit) {
-            sort_few(to->values + start, i + 1 - start);
+            order_sort(to->values + start, i + 1 - start);
             start = i + 1;
         }
     }

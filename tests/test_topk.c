@@ -92,7 +92,7 @@ static void assert_same(const struct topk_result *a, const struct topk_result *b
 /* Asks `n_queries` questions of one model, of three searches and the reference. */
 static void compare(struct rng *rng, const struct model *model, int n_queries)
 {
-    static const double weights[] = {1, 0, 0.3, -1, 2.5};
+    static const double weights[] = {1, 0, 0.5, 0.3, -1, 2.5};
     static const struct topk_options portable = {true, false}, thorough = {false, true};
     static const struct topk_options *const options[] = {NULL, &portable, &thorough};
     static struct topk_result found, naive;
@@ -106,7 +106,7 @@ static void compare(struct rng *rng, const struct model *model, int n_queries)
     assert_non_null(scratch);
     for (int q = 0; q < n_queries; q++) {
         struct topk_query query = {
-            .item_bias = weights[rng_below(rng, 5)],
+            .item_bias = weights[rng_below(rng, sizeof weights / sizeof weights[0])],
             .k = 1 + (int)rng_below(rng, rng_below(rng, 20) ? 15 : TOPK_MAX),
             .seen = seen,
             .n_seen = draw_seen(rng, model->n_items, seen)};

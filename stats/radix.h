@@ -1,7 +1,7 @@
 /* radix.h - one step of sorting records in place by the digits of a key from its upper
  * end (P. McIlroy, K. Bostic, M. McIlroy, "Engineering radix sort", Computing Systems 6
  * (1993) 5). Not stable. The caller goes on within each digit, and sorts few records by
- * insertion. Private to the join's own files.
+ * insertion. Private to stats/.
  */
 #ifndef STATS_RADIX_H
 #define STATS_RADIX_H

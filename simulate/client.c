@@ -1,9 +1,10 @@
 #include "simulate/client.h"
 
-#include <curl/curl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "simulate/libcurl.h"
 
 #define BODY_MAX                                                                       \
     ((size_t)64 << 20) /* an answer larger than this is not from abtest                \
@@ -17,17 +18,6 @@ struct client {
     struct buffer body;
     char reason[CURL_ERROR_SIZE];
 };
-
-int client_library_init(struct error *error)
-{
-    const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
-    if (code != CURLE_OK) {
-        error_set(error, ERROR_NOMEM, "cannot start libcurl: %s",
-                  curl_easy_strerror(code));
-        return -1;
-    }
-    return 0;
-}
 
 static size_t take_body(const char *data, size_t size, size_t n, void *context)
 {
@@ -47,26 +37,26 @@ static int set_up(struct client *client, const char *url, int timeout_ms)
         len--;
     }
     client->base = strndup(url, len);
-    client->curl = curl_easy_init();
+    client->curl = libcurl.easy_init();
     struct curl_slist *headers =
-        curl_slist_append(NULL, "Content-Type: application/json");
+        libcurl.slist_append(NULL, "Content-Type: application/json");
     /* libcurl would wait a second for "100 Continue" before a large body. */
-    client->json_headers = headers ? curl_slist_append(headers, "Expect:") : NULL;
+    client->json_headers = headers ? libcurl.slist_append(headers, "Expect:") : NULL;
     if (!client->json_headers) {
-        curl_slist_free_all(headers);
+        libcurl.slist_free_all(headers);
     }
     if (!client->base || !client->curl || !client->json_headers) {
         return -1;
     }
     CURL *curl = client->curl;
-    return curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->reason) ||
-                   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body) ||
-                   curl_easy_setopt(curl, CURLOPT_WRITEDATA, client) ||
-                   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms) ||
+    return libcurl.easy_setopt(curl, CURLOPT_ERRORBUFFER, client->reason) ||
+                   libcurl.easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body) ||
+                   libcurl.easy_setopt(curl, CURLOPT_WRITEDATA, client) ||
+                   libcurl.easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms) ||
                    /* no signals for timeouts: they do not go with threads */
-                   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) ||
-                   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") ||
-                   curl_easy_setopt(curl, CURLOPT_USERAGENT, "abtest-simulate")
+                   libcurl.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) ||
+                   libcurl.easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") ||
+                   libcurl.easy_setopt(curl, CURLOPT_USERAGENT, "abtest-simulate")
                ? -1
                : 0;
 }
@@ -96,9 +86,9 @@ void client_free(struct client *client)
     if (!client) {
         return;
     }
-    curl_slist_free_all(client->json_headers);
+    libcurl.slist_free_all(client->json_headers);
     if (client->curl) {
-        curl_easy_cleanup(client->curl);
+        libcurl.easy_cleanup(client->curl);
     }
     buffer_free(&client->url);
     buffer_free(&client->body);
@@ -115,26 +105,26 @@ static int perform(struct client *client, const char *path,
     buffer_append_text(&client->url, path);
     buffer_append_char(&client->url, '\0');
     if (client->url.failed ||
-        curl_easy_setopt(client->curl, CURLOPT_URL, client->url.data) != CURLE_OK) {
+        libcurl.easy_setopt(client->curl, CURLOPT_URL, client->url.data) != CURLE_OK) {
         error_set(error, ERROR_NOMEM, "%s: no memory for a request", client->base);
         return -1;
     }
     client->reason[0] = '\0';
-    const CURLcode code = curl_easy_perform(client->curl);
+    const CURLcode code = libcurl.easy_perform(client->curl);
     if (code != CURLE_OK) {
         error_set(error, code == CURLE_OUT_OF_MEMORY ? ERROR_NOMEM : ERROR_IO, "%s: %s",
                   client->url.data,
-                  client->reason[0] ? client->reason : curl_easy_strerror(code));
+                  client->reason[0] ? client->reason : libcurl.easy_strerror(code));
         return -1;
     }
     long status = 0;
     curl_off_t retry_after = 0;
     struct curl_header *header = NULL;
-    curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(client->curl, CURLINFO_RETRY_AFTER, &retry_after);
+    libcurl.easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+    libcurl.easy_getinfo(client->curl, CURLINFO_RETRY_AFTER, &retry_after);
     /* libcurl reports 0 both for "Retry-After: 0" and for no such header. */
-    const bool says = curl_easy_header(client->curl, "Retry-After", 0, CURLH_HEADER, -1,
-                                       &header) == CURLHE_OK;
+    const bool says = libcurl.easy_header(client->curl, "Retry-After", 0, CURLH_HEADER,
+                                          -1, &header) == CURLHE_OK;
     answer->status = (int)status;
     answer->retry_after_s =
         says ? (int)(retry_after < INT_MAX ? retry_after : INT_MAX) : -1;
@@ -145,18 +135,19 @@ static int perform(struct client *client, const char *path,
 int client_get(struct client *client, const char *path, struct client_answer *answer,
                struct error *error)
 {
-    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, NULL);
-    curl_easy_setopt(client->curl, CURLOPT_HTTPGET, 1L);
+    libcurl.easy_setopt(client->curl, CURLOPT_HTTPHEADER, NULL);
+    libcurl.easy_setopt(client->curl, CURLOPT_HTTPGET, 1L);
     return perform(client, path, answer, error);
 }
 
 int client_post_json(struct client *client, const char *path, struct slice body,
                      struct client_answer *answer, struct error *error)
 {
-    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, client->json_headers);
-    curl_easy_setopt(client->curl, CURLOPT_POST, 1L);
-    curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
-    curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, body.len ? body.data : "");
+    libcurl.easy_setopt(client->curl, CURLOPT_HTTPHEADER, client->json_headers);
+    libcurl.easy_setopt(client->curl, CURLOPT_POST, 1L);
+    libcurl.easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE,
+                        (curl_off_t)body.len);
+    libcurl.easy_setopt(client->curl, CURLOPT_POSTFIELDS, body.len ? body.data : "");
     return perform(client, path, answer, error);
 }
 

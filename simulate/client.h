@@ -3,8 +3,8 @@
  * libcurl does the protocol (docs/dependencies.md says why); this adds the base URL, a
  * bounded answer and errors that say which URL failed and how.
  *
- * A client belongs to one thread. client_library_init must have returned before the
- * first client is made, in a moment when no other thread runs.
+ * A client belongs to one thread. libcurl_load (libcurl.h) must have returned 0 before
+ * the first client is made.
  */
 #ifndef SIMULATE_CLIENT_H
 #define SIMULATE_CLIENT_H
@@ -22,8 +22,6 @@ struct client_answer {
     int retry_after_s; /* seconds the server asked to wait; -1 when it said nothing */
     struct slice body; /* valid until the next request of this client */
 };
-
-MUST_CHECK int client_library_init(struct error *error);
 
 /* `url` is scheme://host[:port], with or without a final slash; no answer within
  * timeout_ms is a failure. Fails with ERROR_INVALID (not an http or https URL),

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "simulate/libcurl.h"
 #include "simulate/visit.h"
 
 #define PROGRESS_EVERY 64 /* users of one thread between two calls of `progress` */
@@ -138,7 +139,7 @@ int simulation_run(const struct simulation_options *options,
         free(threads);
         return -1;
     }
-    if (client_library_init(error) != 0) {
+    if (libcurl_load(error) != 0) {
         free(threads);
         return -1;
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "simulate/libcurl.h"
 #include "simulate/simulate.h"
 #include "tests/stub_server.h"
 
@@ -276,7 +277,7 @@ static void nobody_listening_is_said(void **state)
     struct client *client = NULL;
     struct client_answer answer;
     struct error error = {0};
-    assert_int_equal(client_library_init(&error), 0);
+    assert_int_equal(libcurl_load(&error), 0);
     assert_int_equal(client_new(url, 1000, &client, &error), 0);
 
     assert_int_equal(client_get(client, "/healthz", &answer, &error), -1);

@@ -28,6 +28,8 @@ struct id_seen {
     struct page *recent;      /* numbers count up: the next id is most often here, */
     char prefix[PREFIX_SIZE]; /* after the same prefix */
     size_t prefix_len;
+    uint64_t prefix_hash;
+    struct id_key last; /* that was added */
     uint64_t *hashes;
     size_t n_hashes, hash_slots;
     bool has_zero_hash;
@@ -150,6 +152,9 @@ static struct page *find_page(struct id_seen *seen, struct slice prefix, int64_t
         seen->n_pages++;
     }
     seen->recent = seen->pages[at];
+    if (!is_same_prefix) {
+        seen->prefix_hash = hash_bytes(prefix.data, prefix.len);
+    }
     seen->prefix_len = 0;
     if (prefix.len <= PREFIX_SIZE) {
         memcpy(seen->prefix, prefix.data, prefix.len);
@@ -263,11 +268,14 @@ int id_seen_add(struct id_seen *seen, struct slice id)
     struct page *recent = find_recent(seen, id, &number);
     if (recent) {
         was_there = add_to_page(recent, number);
+        seen->last = (struct id_key){seen->prefix_hash, (uint64_t)number};
     } else if (split_number(id, &prefix, &number)) {
         was_there = add_number(seen, prefix, number);
+        seen->last = (struct id_key){seen->prefix_hash, (uint64_t)number};
     } else {
         const uint64_t hash = hash_bytes(id.data, id.len);
         was_there = add_hash(seen, hash);
+        seen->last = (struct id_key){0, hash};
         repeated = hash_key(hash, key);
     }
     if (was_there == 1 && id_map_add(seen->repeated, repeated) == ID_NONE) {
@@ -350,6 +358,33 @@ int32_t id_seen_repeated(const struct id_seen *seen, struct slice id)
 int32_t id_seen_n_repeated(const struct id_seen *seen)
 {
     return id_map_count(seen->repeated);
+}
+
+struct id_key id_key_of(struct slice id)
+{
+    struct slice prefix = {0};
+    int64_t number = 0;
+    return split_number(id, &prefix, &number)
+               ? (struct id_key){hash_bytes(prefix.data, prefix.len), (uint64_t)number}
+               : (struct id_key){0, hash_bytes(id.data, id.len)};
+}
+
+struct id_key id_seen_last(const struct id_seen *seen)
+{
+    return seen->last;
+}
+
+int id_seen_repeated_keys(const struct id_seen *seen, int32_t index,
+                          struct id_key keys[2])
+{
+    const struct slice kept = id_map_id(seen->repeated, index);
+    int n = 0;
+    keys[n++] = id_key_of(kept);
+    if (kept.len == 1 + sizeof(uint64_t) && kept.data[0] == '\0') {
+        keys[n].prefix = 0; /* most likely a hash that was kept in place of the id */
+        memcpy(&keys[n++].number, kept.data + 1, sizeof(uint64_t));
+    }
+    return n;
 }
 
 /* Whether `key` is one of the repeated; the key of a number is its whole id. */

@@ -42,4 +42,18 @@ MUST_CHECK int id_seen_load(struct id_seen *into, struct bytes *from);
 int32_t id_seen_repeated(const struct id_seen *seen, struct slice id);
 int32_t id_seen_n_repeated(const struct id_seen *seen);
 
+/* What tells an id from others in 16 bytes: the hash of what precedes its number, and
+ * the number, so that ids which count up have keys that do; or 0 and the hash of an id
+ * without one. Ids that are the same have the same key; others do too, but as seldom as
+ * two hashes are equal. */
+struct id_key {
+    uint64_t prefix, number;
+};
+struct id_key id_key_of(struct slice id);
+struct id_key id_seen_last(const struct id_seen *seen); /* of what was added last */
+
+/* The keys that repeated id `index` may have: fills `keys`, returns 1 or 2. */
+int id_seen_repeated_keys(const struct id_seen *seen, int32_t index,
+                          struct id_key keys[2]);
+
 #endif

@@ -47,11 +47,9 @@ static int note_segment(void *context, const struct log_segment *segment)
     return 0;
 }
 
-/* Whether an event came that the extract cannot tell from its copies, or it is lost. */
-static void drop_useless_extract(struct join *join)
+static void drop_lost_extract(struct join *join)
 {
-    if (join->extract &&
-        (!join_extract_is_whole(join->extract) || id_seen_n_repeated(join->seen) > 0)) {
+    if (join->extract && !join_extract_is_whole(join->extract)) {
         join_extract_free(join->extract);
         join->extract = NULL;
         join->extract_part = NULL;
@@ -91,7 +89,7 @@ static int read_first(struct join **parts, int n_threads, struct error *error)
             parts[t] = NULL;
         }
     }
-    drop_useless_extract(first);
+    drop_lost_extract(first);
     first->n_threads = n_threads;
     first->evidence.n_segments = statistics.n_segments;
     first->evidence.n_bytes = statistics.n_bytes;

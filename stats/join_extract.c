@@ -48,6 +48,8 @@ void join_extract_free(struct join_extract *extract)
         free(part->targets);
     }
     free(extract->parts);
+    free(extract->copies);
+    free(extract->is_copy);
     if (extract->fd >= 0) {
         close(extract->fd);
     }
@@ -137,7 +139,8 @@ static int end_block(struct join_extract_part *part)
         atomic_store(&extract->is_lost, true);
     }
     part->blocks[part->n_blocks++] = (struct extract_block){
-        offset, (uint32_t)part->len, crc32c(0, part->bytes, part->len)};
+        offset, (uint32_t)part->len, crc32c(0, part->bytes, part->len),
+        part->last.group_end - part->last.group_start};
     part->len = 0;
     part->last = (struct extract_last){0};
     return 0;
@@ -177,6 +180,50 @@ static char *put_user(char *at, struct extract_last *last, int32_t index,
     }
     at = put_difference(at, index, last->user);
     last->user = index;
+    return at;
+}
+
+/* Where the line stands. Lines that follow each other are a group. */
+static char *put_place(char *at, struct extract_last *last,
+                       const struct join_fact *fact, unsigned *flags)
+{
+    if (last->n_group == 0 || last->n_group == EXTRACT_GROUP_MAX ||
+        last->segment != fact->segment || last->group_end != fact->offset) {
+        *flags |= EXTRACT_GROUP;
+        at = put_number(at, (uint64_t)(last->group_end - last->group_start));
+        at = put_number(at, (uint64_t)fact->segment);
+        at = put_difference(at, fact->offset, last->group_end);
+        last->segment = fact->segment;
+        last->group_start = fact->offset;
+        last->n_group = 0;
+    }
+    last->n_group++;
+    last->group_end = fact->offset + fact->line_len + 1;
+    return at;
+}
+
+static char *put_id(char *at, struct extract_last *last, struct id_key id,
+                    unsigned *flags)
+{
+    if (id.prefix == last->id.prefix && id.number == last->id.number + 1) {
+        last->id = id;
+        return at;
+    }
+    *flags |= EXTRACT_ID;
+    if (id.prefix == 0) {
+        *at++ = EXTRACT_ID_HASH;
+        memcpy(at, &id.number, sizeof id.number);
+        return at + sizeof id.number;
+    }
+    if (id.prefix == last->id.prefix) {
+        *at++ = EXTRACT_ID_NUMBER;
+    } else {
+        *at++ = EXTRACT_ID_PREFIX;
+        memcpy(at, &id.prefix, sizeof id.prefix);
+        at += sizeof id.prefix;
+    }
+    at = put_difference(at, (int64_t)id.number, (int64_t)last->id.number);
+    last->id = id;
     return at;
 }
 
@@ -237,7 +284,9 @@ int join_extract_add(struct join_extract_part *part, const struct join_fact *fac
     }
     char *const start = part->bytes + part->len;
     unsigned flags = 0;
-    char *at = put_user(start + 1, last, fact->user, user, &flags);
+    char *at = put_place(start + 1, last, fact, &flags);
+    at = put_id(at, last, fact->id, &flags);
+    at = put_user(at, last, fact->user, user, &flags);
     at = put_difference(at, fact->ts_us, last->ts_us);
     last->ts_us = fact->ts_us;
     at = fact->is_exposure ? put_exposure(at, last, fact, &flags)

@@ -9,14 +9,20 @@
  *
  * An extract is a convenience: where it cannot be written (no room, no directory to
  * write to, more event names than anybody has) it is lost and the log is read again.
- * It knows no ids, so it does not serve a log in which some came more than once, nor
- * those who ask for lists.
+ * It does not serve those who ask for lists. Of events whose id came more than once it
+ * knows where they are, near enough: those lines alone are read again.
  *
  * A block, which begins with everything 0 (and is a matter of one run, so of this
  * machine's byte order):
  *     1  flags: 1 exposure; 2 user as before; 4 user by its id; 8 experiments or event
  *        name as before; 16 has a latency, or names a request; 32 more experiments of
- *        an exposure that was counted, or has a value
+ *        an exposure that was counted, or has a value; 64 id is not the one after the
+ *        one before; 128 begins a group
+ *     v  length of the group before, in the log; v its segment; v where it begins:
+ *        difference to the end of the one before; where it begins a group, which is of
+ *        up to 16 lines that follow each other
+ *     1  0, v difference of the number; 1, 8 hash of the prefix, v difference of the
+ *        number; 2, 8 hash of the id; where the flags say so
  *     v  user: difference of indices, or v length and bytes of the id; unless as before
  *     v  time: difference in microseconds
  *     v  number of experiments, v index of each; or v event name; unless as before
@@ -54,8 +60,8 @@ void join_extract_add_line(struct join_extract_part *part, uint64_t line);
 MUST_CHECK int join_extract_map(struct join_extract_part *part, int32_t *user_of,
                                 const int *experiment_of, int n_experiments);
 
-/* Counts everything, as the second reading would, with as many threads as there are
- * parts. -1 with the error in a worker or in *error. */
+/* Counts everything, as the second reading would (copies into join.repeats, too), with
+ * as many threads as there are parts. -1 with the error in a worker or in *error. */
 MUST_CHECK int join_extract_count(struct join_extract *extract,
                                   struct join_worker *workers, struct error *error);
 

@@ -10,6 +10,7 @@
 #define EXTRACT_USER_MAX   4096
 #define EXTRACT_RECORD_MAX ((size_t)EXTRACT_USER_MAX + 256)
 #define EXTRACT_NAMES_MAX  4096
+#define EXTRACT_GROUP_MAX  16 /* records */
 
 enum extract_flags {
     EXTRACT_EXPOSURE = 1,
@@ -18,10 +19,18 @@ enum extract_flags {
     EXTRACT_KIND_AS_BEFORE = 8,
     EXTRACT_EXTRA = 16,
     EXTRACT_MORE = 32,
+    EXTRACT_ID = 64,
+    EXTRACT_GROUP = 128,
 };
+
+/* How the id of a record is given that is not the one after the one before. */
+enum extract_id { EXTRACT_ID_NUMBER, EXTRACT_ID_PREFIX, EXTRACT_ID_HASH };
 
 /* Of the record before, in the same block. */
 struct extract_last {
+    struct id_key id; /* of those that are numbers */
+    int32_t segment, n_group;
+    int64_t group_start, group_end; /* in the segment */
     int32_t user;
     int64_t ts_us;
     int32_t name;
@@ -32,6 +41,7 @@ struct extract_last {
 struct extract_block {
     int64_t offset; /* in the file */
     uint32_t len, crc;
+    int64_t group_len; /* of the last group */
 };
 
 struct join_extract_part {
@@ -55,6 +65,33 @@ struct join_extract {
     pthread_mutex_t lock; /* of the three below */
     int fd;               /* -1: no file yet */
     int64_t len, room;    /* bytes of the file, and how many it may have */
+    /* Keys of ids that came more than once, open addressing: empty slots are not used.
+     */
+    struct id_key *copies;
+    bool *is_copy;
+    size_t n_slots; /* a power of two; 0: every id came once */
 };
+
+/* A stretch of the log where there is such an id. */
+struct extract_window {
+    int32_t segment;
+    int64_t start, end;
+};
+struct extract_windows {
+    struct extract_window *items;
+    size_t n, capacity;
+};
+
+/* join_extract_copies.c */
+MUST_CHECK int extract_find_copies(struct join_extract *extract,
+                                   const struct id_seen *seen);
+bool extract_is_copy(const struct join_extract *extract, struct id_key id);
+/* Windows are added in order of start, for most. -1 when memory ran out. */
+MUST_CHECK int extract_add_window(struct extract_windows *windows, int32_t segment,
+                                  int64_t start, int64_t end);
+/* Reads what is in them: copies, and what the extract took for one. */
+MUST_CHECK int extract_read_copies(const struct join_extract *extract,
+                                   struct extract_windows *windows,
+                                   struct join_worker *workers, struct error *error);
 
 #endif

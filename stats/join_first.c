@@ -120,6 +120,12 @@ static int make_fact(struct join *join, const struct event *event,
     fact->value = event->has_value ? event->value : 1;
     fact->shape.n = 0;
     fact->targets = ID_NONE;
+    if (join->extract_part) {
+        fact->id = id_seen_last(join->seen);
+        fact->segment = event->place->segment;
+        fact->offset = event->place->offset;
+        fact->line_len = (int32_t)event->place->text.len;
+    }
     if (!fact->is_exposure && join->extract_part) {
         fact->targets = join_extract_name(join->extract_part, event->event);
         return fact->targets == ID_NONE ? join_no_memory(join) : 0;

@@ -2,7 +2,8 @@
  *
  * join.c        both readings, by several threads
  * join_first.c  the first: configs, units, ids
- * join_extract.c  what the first keeps for the second
+ * join_extract.c  what the first keeps for the second; join_extract_copies.c: of ids
+ *               that came more than once
  * join_second.c the second: values, by join_values.c; join_repeat.c: of copies, one
  * join_state.c  the memory of it all
  * join_table.c  the rows of an experiment
@@ -167,6 +168,9 @@ struct join_fact {
     struct join_shape shape;
     size_t attributes, attributes_len; /* in join.attribute_set, first reading only */
     int32_t user;                      /* once it was found */
+    struct id_key id; /* of the event, and its line: first reading only */
+    int64_t offset;
+    int32_t segment, line_len;
     size_t user_len;
     char user_id[JOIN_USER_MAX];
 };

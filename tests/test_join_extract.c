@@ -1,5 +1,5 @@
 /* The extract of a log, when its temporary file cannot hold it: the log is read again,
- * and the report is the same to the byte. */
+ * and the report is the same to the byte. So it is where ids came more than once. */
 #include "tests/testing.h"
 
 #include <errno.h>
@@ -8,6 +8,8 @@
 #include "tests/failing_io.h"
 
 #define N_UNITS  3000
+#define N_TWINS  300
+#define N_COPIES 400
 #define N_VISITS 20 /* with feedback, enough for several blocks of the file */
 
 static struct trial_log trial;
@@ -44,7 +46,14 @@ static int setup(void **state)
             trial_add_feedback(&trial, ts + 9, "", user, "satisfied", 1);
         }
     }
-    trial_write_all(&trial, &directory);
+    for (int i = 0; i < N_TWINS; i++) { /* one id, but not what it says */
+        char id[16], user[16];
+        snprintf(id, sizeof id, i % 2 ? "twin.%x" : "twin%xz", (unsigned)i);
+        snprintf(user, sizeof user, "u%d", i);
+        trial_add_feedback(&trial, TRIAL_START + TRIAL_HOUR + i, id, user, "spent",
+                           i + 2);
+        trial_add_feedback(&trial, TRIAL_START + TRIAL_DAY + i, id, user, "spent", 1);
+    }
     return 0;
 }
 
@@ -71,6 +80,7 @@ static void extract_that_cannot_be_written_is_not_missed(void **state)
         int n_pass, n_fail, error_number;
     } cases[] = {{0, 1, ENOSPC}, {1, 1, EIO}, {0, 1, EINTR}, {0, 3, 0}};
     struct buffer whole = {0}, text = {0};
+    trial_write_all(&trial, &directory);
     failing_io_clear();
     report_of(&whole);
     assert_true(failing_io_count(FAILING_PWRITE) >= 2);
@@ -85,10 +95,44 @@ static void extract_that_cannot_be_written_is_not_missed(void **state)
     buffer_free(&text);
 }
 
+static void copies_are_told_apart_from_the_extract_as_from_the_log(void **state)
+{
+    (void)state;
+    static int order[100000 + N_COPIES];
+    struct buffer first = {0}, extracted = {0}, read = {0};
+    int n = 0;
+    for (int i = 0; i < trial.n_lines; i++) {
+        order[n++] = i;
+        if (i % 200 == 199 && n < trial.n_lines + N_COPIES) {
+            order[n++] = i / 3 + 1;
+        }
+    }
+    for (int round = 0; round < 3; round++) {
+        trial_write(&trial, &directory, order, n, 3);
+        failing_io_clear();
+        report_of(&extracted);
+        assert_true(failing_io_count(FAILING_PWRITE) >= 2);
+        failing_io_set(FAILING_PWRITE, 0, 1, ENOSPC);
+        report_of(&read);
+        assert_true(failing_io_clear() > 0);
+        assert_string_equal(extracted.data, read.data);
+        if (round == 0) {
+            buffer_append(&first, read.data, read.len + 1);
+            assert_non_null(strstr(read.data, "\"conflicting_duplicates\": 300"));
+        }
+        assert_string_equal(first.data, read.data);
+        trial_shuffle(order, n, (uint64_t)round + 1);
+    }
+    buffer_free(&first);
+    buffer_free(&extracted);
+    buffer_free(&read);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(extract_that_cannot_be_written_is_not_missed),
+        cmocka_unit_test(copies_are_told_apart_from_the_extract_as_from_the_log),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -20,6 +20,12 @@ struct candidate {
     int32_t item;
 };
 
+/* A band's chunks that are still to be looked at. */
+struct ahead {
+    float reach; /* what no score in them, less `base`, exceeds */
+    int32_t chunk, end;
+};
+
 /* A search under way; lies in the caller's scratch memory. */
 struct search {
     const struct topk *topk;
@@ -33,6 +39,8 @@ struct search {
     int32_t n_pool;
     bool has_overflowed;
     struct topk_effort effort;
+    int32_t n_ahead;
+    struct ahead ahead[TOPK_MAX_BANDS]; /* heap, the farthest reach first */
     float lowest[TOPK_MAX]; /* heap of the k best lower ends, the least first */
     int8_t user[TOPK_MAX_FACTORS + 4];
     struct candidate pool[POOL_SIZE];
@@ -112,11 +120,11 @@ static float top_bias(float weight, float max_bias, float min_bias)
     return weight >= 0 ? weight * max_bias : weight * min_bias;
 }
 
-static bool is_in_reach(const struct search *search, float max_norm, float bias)
+/* No score of vectors so long and biases so large is above it. */
+static float reach_of(const struct search *search, float max_norm, float bias)
 {
     const float product = search->norm * max_norm;
-    return product + bias + SLACK * (product + fabsf(bias)) + search->base_slack >=
-           search->mark;
+    return product + bias + SLACK * (product + fabsf(bias)) + search->base_slack;
 }
 
 /* Raises the mark with one more item that reaches at least `lower`. */
@@ -226,22 +234,65 @@ static void search_chunk(struct search *search, int32_t at)
     }
 }
 
-static void search_all(struct search *search)
+static struct ahead look_ahead(const struct search *search, int32_t chunk, int32_t end)
+{
+    const struct topk_chunk *c = &search->topk->chunks[chunk];
+    const float bias =
+        top_bias(search->bias_weight, c->rest_max_bias, c->rest_min_bias);
+    return (struct ahead){reach_of(search, c->rest_norm, bias), chunk, end};
+}
+
+/* Puts `ahead` where the heap is open, at `at` or below. */
+static void sift_ahead(struct search *search, int32_t at, struct ahead ahead)
+{
+    struct ahead *heap = search->ahead;
+    for (int32_t child = 2 * at + 1; child < search->n_ahead; child = 2 * at + 1) {
+        child +=
+            child + 1 < search->n_ahead && heap[child + 1].reach > heap[child].reach;
+        if (heap[child].reach <= ahead.reach) {
+            break;
+        }
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = ahead;
+}
+
+static void line_up_bands(struct search *search)
 {
     const struct topk *topk = search->topk;
-    const float w = search->bias_weight;
-    for (int32_t c = 0; c < topk->n_chunks && !search->has_overflowed; c++) {
-        const struct topk_chunk *chunk = &topk->chunks[c];
-        if (!topk->skips_nothing) {
-            if (!is_in_reach(search, chunk->rest_norm,
-                             top_bias(w, chunk->rest_max_bias, chunk->rest_min_bias))) {
-                break;
-            }
-            if (!is_in_reach(search, chunk->max_norm,
-                             top_bias(w, chunk->max_bias, chunk->min_bias))) {
-                continue;
-            }
+    search->n_ahead = topk->n_bands;
+    for (int32_t b = topk->n_bands - 1; b >= 0; b--) {
+        sift_ahead(search, b,
+                   look_ahead(search, topk->bands[b].first, topk->bands[b].end));
+    }
+}
+
+/* Chunks in the order of what they could hold for this user and weight, until that is
+ * nothing for all that are left. */
+static void search_best_first(struct search *search)
+{
+    line_up_bands(search);
+    while (search->n_ahead > 0 && search->ahead[0].reach >= search->mark &&
+           !search->has_overflowed) {
+        const struct ahead first = search->ahead[0];
+        const struct topk_chunk *chunk = &search->topk->chunks[first.chunk];
+        const float bias =
+            top_bias(search->bias_weight, chunk->max_bias, chunk->min_bias);
+        if (reach_of(search, chunk->max_norm, bias) >= search->mark) {
+            search_chunk(search, first.chunk);
         }
+        const bool has_more = first.chunk + 1 < first.end;
+        search->n_ahead -= !has_more;
+        sift_ahead(search, 0,
+                   has_more ? look_ahead(search, first.chunk + 1, first.end)
+                            : search->ahead[search->n_ahead]);
+    }
+}
+
+static void search_everything(struct search *search)
+{
+    for (int32_t c = 0; c < search->topk->n_chunks && !search->has_overflowed; c++) {
         search_chunk(search, c);
     }
 }
@@ -279,7 +330,11 @@ void topk_find(const struct topk *topk, const struct topk_query *query, void *sc
     struct search *search = scratch;
     bool is_done = false;
     if (begin(search, topk, query)) {
-        search_all(search);
+        if (topk->skips_nothing) {
+            search_everything(search);
+        } else {
+            search_best_first(search);
+        }
         if (!search->has_overflowed) {
             finish(search, result);
             is_done = true;

@@ -4,11 +4,11 @@
  * by the lower item index. Nothing is approximate: an item is passed over only where a
  * bound proves that it cannot be among the k.
  *
- * Items are laid out in chunks of 64, the promising ones (long vectors, high biases)
- * first. Each chunk keeps its vectors as 8-bit codes. A search goes through the chunks:
+ * Items are laid out in chunks of 64, of about as long vectors and as high biases. Each
+ * chunk keeps its vectors as 8-bit codes. A search goes through the chunks, the ones
+ * with the highest |u| max|v| + max(w b) first:
  *
- *   1. A chunk is skipped when |u| max|v| + max(w b) is below the k-th score so far
- *      (Cauchy-Schwarz); the search ends when that holds for all chunks to come.
+ *   1. It ends when that is below the k-th score so far (Cauchy-Schwarz).
  *   2. Otherwise the codes give 64 approximate scores. With u' and v' what the codes
  *      stand for, |u.v - u'.v'| <= |u - u'| |v| + |u'| |v - v'|, so whoever stays below
  *      the k-th score even with that added is out.

@@ -184,35 +184,70 @@ static void topk_gives_up_its_bounds_where_they_cannot_hold(void **state)
     unmake(&made);
 }
 
-static void topk_skips_most_of_a_catalogue_with_a_long_tail(void **state)
+/* Vectors whose lengths fall off, and biases of the given spread. */
+static void make_long_tail(struct made *made, struct rng *rng, int32_t n_items,
+                           int32_t n_factors, float bias_spread)
 {
+    make(made, rng, SMOOTH, n_items, n_factors);
+    for (int32_t i = 0; i < n_items; i++) {
+        for (int32_t f = 0; f < n_factors; f++) {
+            made->item_factors[i * n_factors + f] /= 1 + (float)(i % 1000) / 20;
+        }
+        made->item_bias[i] *= bias_spread;
+    }
+}
+
+static void topk_of_a_long_tail_is_the_naive_one_in_one_band_and_in_many(void **state)
+{
+    static const float spreads[] = {0, 1e-30F, 1e-4F, 0.05F, 1, 30, 1e6F};
     (void)state;
     struct rng rng;
-    struct made made;
-    struct topk *topk = NULL;
-    struct topk_effort effort;
-    static struct topk_result result;
-    rng_init(&rng, 5, 1);
-    make(&made, &rng, SMOOTH, 20000, 16);
-    for (int32_t i = 0; i < 20000; i++) {
-        for (int f = 0; f < 16; f++) {
-            made.item_factors[i * 16 + f] /= 1 + (float)(i % 1000) / 20;
-        }
-        made.item_bias[i] = 0;
+    rng_init(&rng, 6, 1);
+    for (size_t i = 0; i < sizeof spreads / sizeof spreads[0]; i++) {
+        struct made made;
+        /* More than 64 chunks: more bands than there may be, were each of its own. */
+        make_long_tail(&made, &rng, 6000 + (int32_t)i, 1 + 3 * (int32_t)i, spreads[i]);
+        compare(&rng, &made.model, 60);
+        unmake(&made);
     }
-    assert_int_equal(topk_new(&made.model, NULL, &topk, NULL), 0);
-    void *scratch = malloc(topk_scratch_size(topk));
-    struct topk_query query = {.item_bias = 1, .k = 10};
-    topk_query_user(&made.model, 0, &query);
+}
 
-    topk_find(topk, &query, scratch, &result, &effort);
+/* One layout serves them all. */
+static void topk_skips_most_of_a_long_tail_at_any_weight_of_biases(void **state)
+{
+    static const float spreads[] = {0, 0.3F, 1, 4};
+    static const double weights[] = {0, 0.1, 0.5, 1, 2, 10};
+    static struct topk_result found, naive;
+    (void)state;
+    struct rng rng;
+    rng_init(&rng, 5, 1);
+    for (int s = 0; s < 4; s++) {
+        struct made made;
+        struct topk *topk = NULL;
+        make_long_tail(&made, &rng, 20000, 16, spreads[s]);
+        assert_int_equal(topk_new(&made.model, NULL, &topk, NULL), 0);
+        void *scratch = malloc(topk_scratch_size(topk));
+        for (size_t w = 0; w < sizeof weights / sizeof weights[0]; w++) {
+            int32_t n_scanned = 0;
+            for (int32_t u = 0; u < 4; u++) {
+                struct topk_query query = {.item_bias = weights[w], .k = 10};
+                struct topk_effort effort;
+                topk_query_user(&made.model, u, &query);
 
-    assert_false(effort.was_naive);
-    assert_true(effort.n_scanned < 20000 / 64 / 4);
-    assert_true(effort.n_double < 40);
-    free(scratch);
-    topk_free(topk);
-    unmake(&made);
+                topk_find(topk, &query, scratch, &found, &effort);
+
+                topk_find_naive(&made.model, &query, &naive);
+                assert_same(&found, &naive);
+                assert_false(effort.was_naive);
+                assert_true(effort.n_double < 40);
+                n_scanned += effort.n_scanned;
+            }
+            assert_true(n_scanned < 4 * (20000 / 64) / 5);
+        }
+        free(scratch);
+        topk_free(topk);
+        unmake(&made);
+    }
 }
 
 int main(void)
@@ -221,7 +256,8 @@ int main(void)
         cmocka_unit_test(topk_finds_what_the_naive_ranking_finds_100000_times),
         cmocka_unit_test(topk_scores_as_the_model_does),
         cmocka_unit_test(topk_gives_up_its_bounds_where_they_cannot_hold),
-        cmocka_unit_test(topk_skips_most_of_a_catalogue_with_a_long_tail),
+        cmocka_unit_test(topk_of_a_long_tail_is_the_naive_one_in_one_band_and_in_many),
+        cmocka_unit_test(topk_skips_most_of_a_long_tail_at_any_weight_of_biases),
     };
     return cmocka_run_group_tests_name("topk", tests, NULL, NULL);
 }

@@ -39,6 +39,27 @@ static void add_group_row(struct buffer *out, const struct experiment_result *r,
     buffer_append_text(out, "</tr>");
 }
 
+/* Whether the effects of each treatment differ between groups at all. */
+static void add_heterogeneity(struct buffer *out, const struct experiment_result *r,
+                              const struct segmentation *segmentation)
+{
+    char p[NUMBER_TEXT_SIZE];
+    for (int a = 1; a < r->spec->n_arms; a++) {
+        const struct heterogeneity *all = &segmentation->heterogeneity[a - 1];
+        if (!all->is_testable) {
+            continue;
+        }
+        number_text_p(all->p_value, all->log10_p_value, p);
+        buffer_append_text(out, "<li>");
+        html_printf(out,
+                    "%s: do the effects differ between groups? %s, corrected p = %.4g "
+                    "(Cochran's Q; %s)",
+                    r->spec->arms[a].name, p, segmentation->p_heterogeneity[a - 1],
+                    segmentation->adjustment);
+        buffer_append_text(out, "</li>");
+    }
+}
+
 /* How each later group's effect differs from the first's. */
 static void add_differences(struct buffer *out, const struct experiment_result *r,
                             const struct segmentation *segmentation)
@@ -65,6 +86,7 @@ static void add_differences(struct buffer *out, const struct experiment_result *
                     segmentation->adjustment);
         buffer_append_text(out, "</li>");
     }
+    add_heterogeneity(out, r, segmentation);
     buffer_append_text(out, "</ul>");
 }
 
@@ -86,12 +108,9 @@ void html_segments(struct buffer *out, const struct experiment_result *r)
         buffer_append_text(out, "<h2>By segment: ");
         html_text(out, slice_of(segmentation->name));
         buffer_append_text(out, "</h2>");
-        snprintf(
-            caption, sizeof caption,
-            "%.60s; p corrected by %s for %d groups; do the effects differ between "
-            "groups? p = %.4g (Cochran's Q)",
-            r->spec->metrics[r->spec->primary].name, segmentation->adjustment,
-            segmentation->n_groups, segmentation->interaction_p);
+        snprintf(caption, sizeof caption, "%.60s; p corrected by %s for %d questions",
+                 r->spec->metrics[r->spec->primary].name, segmentation->adjustment,
+                 segmentation->n_questions);
         html_table_open(out, "forest groups", caption);
         buffer_append_text(out, "<thead><tr><th scope=\"col\">Group</th><th "
                                 "scope=\"col\" class=\"plot\">Difference</th><th "
@@ -124,8 +143,8 @@ static void add_item_row(struct buffer *out, const struct experiment_result *r,
     html_two_lines(out, text, finding->is_testable ? interval : finding->why_not);
     number_text_p(metric->p_adjusted[arm - 1], log10(metric->p_adjusted[arm - 1]),
                   text);
-    snprintf(correction, sizeof correction, "%.40s, %d questions", metric->adjustment,
-             metric->n_family);
+    snprintf(correction, sizeof correction, "%.40s, %d question%s", metric->adjustment,
+             metric->n_family, metric->n_family == 1 ? "" : "s");
     html_two_lines(out, text, correction);
     buffer_append_text(out, "<td>");
     html_text(out, slice_of(metric->meaning));

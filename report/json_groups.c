@@ -40,6 +40,26 @@ static void write_differences(struct json_writer *json,
     json_close(json, ']');
 }
 
+static void write_heterogeneity(struct json_writer *json,
+                                const struct experiment_result *r,
+                                const struct segmentation *segmentation)
+{
+    json_open(json, "heterogeneity", '[');
+    for (int a = 1; a < r->spec->n_arms; a++) {
+        const struct heterogeneity *all = &segmentation->heterogeneity[a - 1];
+        json_open(json, NULL, '{');
+        json_text(json, "arm", r->spec->arms[a].name);
+        json_text(json, "test", "Cochran's Q");
+        json_number(json, "statistic", all->statistic);
+        json_int(json, "df", all->df);
+        json_number(json, "p_value", all->p_value);
+        json_number(json, "log10_p_value", all->log10_p_value);
+        json_number(json, "p_adjusted", segmentation->p_heterogeneity[a - 1]);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
 void json_segments(struct json_writer *json, const struct experiment_result *r)
 {
     json_open(json, "segments", '[');
@@ -49,9 +69,9 @@ void json_segments(struct json_writer *json, const struct experiment_result *r)
         json_text(json, "name", segmentation->name);
         json_text(json, "metric", r->spec->metrics[r->spec->primary].name);
         json_text(json, "correction", segmentation->adjustment);
-        json_text(json, "interaction_test", "Cochran's Q");
-        json_number(json, "interaction_p_value", segmentation->interaction_p);
+        json_int(json, "questions", segmentation->n_questions);
         json_bool(json, "other_experiment", segmentation->is_experiment);
+        write_heterogeneity(json, r, segmentation);
         write_differences(json, r, segmentation);
         json_open(json, "groups", '[');
         for (int g = 0; g < segmentation->n_groups; g++) {

@@ -197,6 +197,38 @@ static void write_contrast(struct buffer *out, const struct experiment_result *r
     write_adjustments(out, r, metric, contrast);
 }
 
+/* Whether the effects of each treatment differ between groups at all. */
+static void write_heterogeneity(struct buffer *out, const struct experiment_result *r,
+                                const struct segmentation *segmentation,
+                                struct line line)
+{
+    line.role = "heterogeneity";
+    for (int a = 1; a < r->spec->n_arms; a++) {
+        const struct heterogeneity *all = &segmentation->heterogeneity[a - 1];
+        const struct finding finding = {
+            .is_testable = true,
+            .test = "Cochran's Q",
+            .statistic = all->statistic,
+            .df = all->df,
+            .p_value = all->p_value,
+            .log10_p_value = all->log10_p_value,
+            .effect_size = NAN,
+            .ci_lower = NAN,
+            .ci_upper = NAN,
+            .rel_effect_size = NAN,
+            .rel_ci_lower = NAN,
+            .rel_ci_upper = NAN,
+        };
+        if (all->is_testable) {
+            line.arm = a;
+            line.finding = &finding;
+            line.p_adjusted = segmentation->p_heterogeneity[a - 1];
+            write_line(out, r, &line);
+            end_line(out, segmentation->name, NULL, NAN);
+        }
+    }
+}
+
 /* How each later group's effect differs from the first's, and whether any differ. */
 static void write_differences(struct buffer *out, const struct experiment_result *r,
                               const struct segmentation *segmentation)
@@ -216,27 +248,7 @@ static void write_differences(struct buffer *out, const struct experiment_result
         end_line(out, segmentation->name,
                  segmentation->groups[i / n_treatments + 1].group, NAN);
     }
-    if (isfinite(segmentation->interaction_p)) {
-        const struct finding all = {
-            .is_testable = true,
-            .test = "Cochran's Q",
-            .statistic = NAN,
-            .p_value = segmentation->interaction_p,
-            .effect_size = NAN,
-            .ci_lower = NAN,
-            .ci_upper = NAN,
-            .rel_effect_size = NAN,
-            .rel_ci_lower = NAN,
-            .rel_ci_upper = NAN,
-        };
-        line.role = "heterogeneity";
-        line.arm = 1;
-        line.finding = &all;
-        line.p_adjusted = NAN;
-        line.correction = NULL;
-        write_line(out, r, &line);
-        end_line(out, segmentation->name, NULL, NAN);
-    }
+    write_heterogeneity(out, r, segmentation, line);
 }
 
 static void write_groups(struct buffer *out, const struct experiment_result *r)

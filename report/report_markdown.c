@@ -171,17 +171,21 @@ static void add_differences(struct table *table, const struct experiment_result 
                     &segmentation->differences[i], more);
         }
     }
-    if (isfinite(segmentation->interaction_p)) {
-        number_text_p(segmentation->interaction_p, log10(segmentation->interaction_p),
-                      p);
+    for (int a = 1; a < r->spec->n_arms; a++) {
+        const struct heterogeneity *all = &segmentation->heterogeneity[a - 1];
+        if (!all->is_testable) {
+            continue;
+        }
+        number_text_p(all->p_value, all->log10_p_value, p);
         table_cell(table, "%s: do the effects differ between groups?",
                    segmentation->name);
-        table_cell(table, "%s", r->spec->arms[1].name);
+        table_cell(table, "%s", r->spec->arms[a].name);
         table_cell(table, "%s", "");
         table_cell(table, "%s", "");
         table_cell(table, "%s", p);
         table_cell(table, "%s", "Cochran's Q");
-        table_cell(table, "%s", "");
+        table_cell(table, "corrected p = %.4g (%s)",
+                   segmentation->p_heterogeneity[a - 1], segmentation->adjustment);
     }
 }
 

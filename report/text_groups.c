@@ -57,6 +57,26 @@ static void write_differences(const struct page *page,
     }
 }
 
+/* Whether the effect of a treatment differs between groups at all. */
+static void write_heterogeneity(const struct page *page,
+                                const struct experiment_result *r,
+                                const struct segmentation *segmentation)
+{
+    char p[NUMBER_TEXT_SIZE];
+    for (int a = 1; a < r->spec->n_arms; a++) {
+        const struct heterogeneity *all = &segmentation->heterogeneity[a - 1];
+        if (!all->is_testable) {
+            continue;
+        }
+        number_text_p(all->p_value, all->log10_p_value, p);
+        buffer_printf(page->out,
+                      "  %s: do the effects differ between groups? %s, corrected p = "
+                      "%.4g (Cochran's Q = %.4g; %s)\n",
+                      r->spec->arms[a].name, p, segmentation->p_heterogeneity[a - 1],
+                      all->statistic, segmentation->adjustment);
+    }
+}
+
 void text_segments(const struct page *page, const struct experiment_result *r)
 {
     const enum analysis_kind kind = r->n_segmentations
@@ -65,9 +85,9 @@ void text_segments(const struct page *page, const struct experiment_result *r)
     for (int s = 0; s < r->n_segmentations; s++) {
         const struct segmentation *segmentation = &r->segmentations[s];
         struct table table = {.align = "llrrrl"};
-        text_heading(page, "Segment %s (%s, p corrected by %s for %d groups)",
+        text_heading(page, "Segment %s (%s, p corrected by %s for %d questions)",
                      segmentation->name, r->metrics[r->spec->primary].spec->name,
-                     segmentation->adjustment, segmentation->n_groups);
+                     segmentation->adjustment, segmentation->n_questions);
         table_cell(&table, "group");
         table_cell(&table, "arm");
         table_cell(&table, "units");
@@ -82,12 +102,7 @@ void text_segments(const struct page *page, const struct experiment_result *r)
         }
         table_write_text(&table, 2, page->out);
         write_differences(page, r, segmentation);
-        if (isfinite(segmentation->interaction_p)) {
-            buffer_printf(page->out,
-                          "  do the effects differ between groups? p = %.4g (Cochran's "
-                          "Q)\n",
-                          segmentation->interaction_p);
-        }
+        write_heterogeneity(page, r, segmentation);
     }
 }
 
@@ -107,8 +122,9 @@ static void add_item_row(struct table *table, const struct experiment_result *r,
     table_cell(table, "%s", value);
     table_cell(table, "%s", effect);
     if (finding->is_testable) {
-        table_cell(table, "%s, %s, corrected p = %.4g (%s, %d questions)", interval, p,
-                   metric->p_adjusted[arm - 1], metric->adjustment, metric->n_family);
+        table_cell(table, "%s, %s, corrected p = %.4g (%s, %d question%s)", interval, p,
+                   metric->p_adjusted[arm - 1], metric->adjustment, metric->n_family,
+                   metric->n_family == 1 ? "" : "s");
         table_cell(table, "%s", finding->test);
     } else {
         table_cell(table, "not testable: %s", finding->why_not);

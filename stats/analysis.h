@@ -18,6 +18,7 @@
 #include "stats/analysis_spec.h"
 #include "stats/effect.h"
 #include "stats/evidence.h"
+#include "stats/heterogeneity.h"
 #include "stats/ratio.h"
 #include "stats/unit_table.h"
 
@@ -211,8 +212,11 @@ struct segmentation {
     struct segment_result *groups; /* (n_groups) */
     int n_groups;
     const char *adjustment;
-    double interaction_p; /* that the effect differs between groups; NAN untested */
-    bool is_experiment;   /* groups are the arms of another experiment */
+    int n_questions; /* groups and treatments that could be tested */
+    /* (n_arms - 1): does the effect of a treatment differ between the groups at all? */
+    struct heterogeneity *heterogeneity;
+    double *p_heterogeneity; /* corrected for the treatments, by `adjustment` too */
+    bool is_experiment;      /* groups are the arms of another experiment */
     /* (n_groups - 1, n_arms - 1): effect in each later group less that in the first:
      * of two experiments that ran at once, their interaction */
     struct finding *differences;

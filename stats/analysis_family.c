@@ -140,12 +140,15 @@ static int correct(struct contrast **family, int n, enum correction correction,
     for (int i = 0; i < n; i++) {
         p[i] = p_of(family[i], answer);
     }
+    const int n_tested = multiple_count(p, (size_t)n);
     const int rc = multiple_adjust(p, (size_t)n, correction, p, error);
     for (int i = 0; rc == 0 && i < n; i++) {
         *adjusted_of(family[i], answer) = p[i];
-        family[i]->adjustment =
-            n > 1 ? correction_name(correction) : "none: one question";
-        family[i]->n_family = n;
+        if (answer == ANSWER_FIXED) {
+            family[i]->adjustment =
+                n_tested > 1 ? correction_name(correction) : "none: one question";
+            family[i]->n_family = n_tested;
+        }
     }
     free(p);
     return rc;

@@ -214,7 +214,7 @@ static int compare_latency(struct analysis *analysis, struct experiment_result *
     return 0;
 }
 
-/* Corrects every p of one family for the number of them. */
+/* Corrects every p of one family for the number that could be tested. */
 static int correct_family(struct experiment_result *result, int family,
                           struct error *error)
 {
@@ -232,7 +232,7 @@ static int correct_family(struct experiment_result *result, int family,
             p[n++] = metric->findings[a].p_value;
         }
     }
-    const int n_questions = n;
+    const int n_tested = multiple_count(p, (size_t)n);
     const int rc = multiple_adjust(p, (size_t)n, correction, p, error);
     n = 0;
     for (int m = 0; m < result->n_item_metrics; m++) {
@@ -240,7 +240,7 @@ static int correct_family(struct experiment_result *result, int family,
         if (metric->family != family) {
             continue;
         }
-        metric->n_family = n_questions;
+        metric->n_family = n_tested;
         metric->adjustment = correction_name(correction);
         for (int a = 0; a < n_treatments; a++) {
             metric->p_adjusted[a] = p[n++];

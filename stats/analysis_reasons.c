@@ -194,10 +194,11 @@ int analysis_explain_family(struct analysis *analysis, struct experiment_result 
                             const struct contrast *contrast)
 {
     const struct analysis_experiment *spec = result->spec;
-    if (contrast->n_family > 1 && analysis_decider(spec, contrast) == DECIDER_LOOKS) {
+    const int n_treatments = spec->n_arms - 1;
+    if (n_treatments > 1 && analysis_decider(spec, contrast) == DECIDER_LOOKS) {
         if (analysis_add_reason(analysis, result,
                                 "%d treatments share alpha: %.4g for each",
-                                contrast->n_family, contrast->planned.alpha) != 0) {
+                                n_treatments, contrast->planned.alpha) != 0) {
             return -1;
         }
     } else if (contrast->n_family > 1 &&

@@ -2,8 +2,8 @@
  *
  * Groups must have been known before the experiment: to split by what happened in it is
  * to compare units that the treatment itself has chosen. Each group's p-value is
- * corrected for the number of groups, and one test asks whether the effect differs
- * between groups at all (heterogeneity.h).
+ * corrected for the number of groups and treatments, and one test a treatment asks
+ * whether its effect differs between groups at all (heterogeneity.h).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -67,20 +67,46 @@ static double effect_variance(enum analysis_kind kind,
            t * (1 - t) / (double)group->arm_units[treatment];
 }
 
-/* Do the groups' effects of the first treatment differ by more than chance? */
-static double test_interaction(enum analysis_kind kind,
-                               const struct segmentation *segmentation)
+/* Do the groups' effects of a treatment differ by more than chance? */
+static struct heterogeneity test_heterogeneity(enum analysis_kind kind,
+                                               const struct segmentation *segmentation,
+                                               int treatment)
 {
     struct heterogeneity_sum sum = {0};
     for (int g = 0; g < segmentation->n_groups; g++) {
         const struct segment_result *group = &segmentation->groups[g];
-        const struct finding *finding = &group->findings[0];
+        const struct finding *finding = &group->findings[treatment - 1];
         if (finding->is_testable) {
             (void)heterogeneity_add(&sum, finding->effect_size,
-                                    effect_variance(kind, group, 1));
+                                    effect_variance(kind, group, treatment));
         }
     }
-    return heterogeneity_test(&sum).p_value;
+    return heterogeneity_test(&sum);
+}
+
+/* As above for every treatment, corrected for their number. */
+static int compare_groups(struct analysis *analysis,
+                          const struct analysis_experiment *spec,
+                          struct segmentation *segmentation, struct error *error)
+{
+    const enum analysis_kind kind = spec->metrics[spec->primary].kind;
+    const size_t n = (size_t)(spec->n_arms - 1);
+    segmentation->heterogeneity =
+        arena_zeroed(&analysis->arena, n, sizeof *segmentation->heterogeneity);
+    segmentation->p_heterogeneity = arena_zeroed(&analysis->arena, n, sizeof(double));
+    if (!segmentation->heterogeneity || !segmentation->p_heterogeneity) {
+        error_set(error, ERROR_NOMEM, "no memory for the groups of %s",
+                  segmentation->name);
+        return -1;
+    }
+    for (size_t a = 0; a < n; a++) {
+        segmentation->heterogeneity[a] =
+            test_heterogeneity(kind, segmentation, (int)a + 1);
+        segmentation->p_heterogeneity[a] = segmentation->heterogeneity[a].p_value;
+    }
+    return multiple_adjust(segmentation->p_heterogeneity, n,
+                           analysis_correction(spec->correction),
+                           segmentation->p_heterogeneity, error);
 }
 
 static int correct_groups(const struct analysis_experiment *spec,
@@ -99,6 +125,7 @@ static int correct_groups(const struct analysis_experiment *spec,
         p[i] =
             segmentation->groups[i / n_treatments].findings[i % n_treatments].p_value;
     }
+    segmentation->n_questions = multiple_count(p, n);
     int rc = multiple_adjust(p, n, correction, p, error);
     for (size_t i = 0; i < n; i++) {
         segmentation->groups[i / n_treatments].p_adjusted[i % n_treatments] = p[i];
@@ -202,9 +229,9 @@ static int segment(struct analysis *analysis, struct experiment_result *result,
             goto out;
         }
     }
-    to->interaction_p = test_interaction(metric->kind, to);
     to->is_experiment = from->is_experiment;
-    if (compare_effects(analysis, spec, to, error) == 0) {
+    if (compare_groups(analysis, spec, to, error) == 0 &&
+        compare_effects(analysis, spec, to, error) == 0) {
         rc = correct_groups(spec, to, error);
     }
 

@@ -27,6 +27,15 @@ const char *correction_name(enum correction correction)
     return "?";
 }
 
+int multiple_count(const double *p_values, size_t n_values)
+{
+    int n = 0;
+    for (size_t i = 0; i < n_values; i++) {
+        n += !isnan(p_values[i]);
+    }
+    return n;
+}
+
 static int compare(const void *a, const void *b)
 {
     const struct ranked *x = a, *y = b;

@@ -28,6 +28,9 @@ enum correction {
  * "Benjamini-Yekutieli". */
 const char *correction_name(enum correction correction);
 
+/* How many of the p-values were tested: those that are not NAN. */
+int multiple_count(const double *p_values, size_t n_values);
+
 /* Writes the adjusted p-values, in the order of the given ones; `adjusted` may be
  * `p_values`. A NAN (not testable) stays NAN and is not counted as a question. Fails
  * with ERROR_INVALID for a value outside [0, 1], ERROR_NOMEM. Thread-safe. */

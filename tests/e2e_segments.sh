@@ -97,7 +97,7 @@ for format in text csv markdown html; do
     grep -q 'other values' report.$format || fail "$format has no other values"
 done
 # Whether effects differ between groups, as the JSON says it.
-p=$(jq -r '.experiments[0].segments[] | select(.name == "premium at the first exposure") | .interaction_p_value' report.json)
+p=$(jq -r '.experiments[0].segments[] | select(.name == "premium at the first exposure") | .heterogeneity[0].p_value' report.json)
 awk -F, -v p="$p" '$4 == "heterogeneity" && /premium/ && $21 == p { found = 1 } END { exit !found }' report.csv || fail "csv: heterogeneity $p"
 d=$(jq -r '.experiments[0].segments[] | select(.name == "premium at the first exposure") | .differences[0].contrasts[0] | .effect_size // .finding.effect_size // .fixed.effect_size' report.json)
 awk -F, -v d="$d" '$4 == "difference" && /premium/ && $14 == d { found = 1 } END { exit !found }' report.csv || fail "csv: difference $d"

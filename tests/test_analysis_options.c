@@ -210,7 +210,7 @@ static void strata_and_differences_of_effects(void **state)
     assert_close(parity->differences[0].standard_error, 11.3149212484, 1e-9);
     assert_close(parity->differences[0].p_value, 0.2844986197, 1e-9);
     /* With two groups, Cochran's Q is the square of that z. */
-    assert_close(parity->interaction_p, 0.2844986197, 1e-9);
+    assert_close(parity->heterogeneity[0].p_value, 0.2844986197, 1e-9);
     assert_string_equal(parity->adjustment, "Benjamini-Yekutieli");
     analysis_free(analysis);
 }

@@ -319,7 +319,40 @@ static void segments_are_compared_and_their_difference_tested(void **state)
                      N_UNITS / 2);
     assert_true(visits->groups[1].p_adjusted[0] < 1e-6);
     assert_true(visits->groups[0].p_adjusted[0] > 0.001);
-    assert_true(visits->interaction_p < 0.001);
+    assert_true(visits->heterogeneity[0].p_value < 0.001);
+    analysis_free(analysis);
+}
+
+/* The second of two treatments works for the known only, the first for nobody. */
+static void each_treatment_may_differ_between_groups(void **state)
+{
+    (void)state;
+    static const struct analysis_arm arms[] = {{"a", 0.5}, {"b", 0.25}, {"c", 0.25}};
+    struct analysis_experiment spec = guarded();
+    struct unit_table *table = make_table(0.4, 0.4, 2, 2);
+    static int group[N_UNITS];
+    const char *groups[] = {"new", "known"};
+    spec.arms = arms;
+    spec.n_arms = 3;
+    for (int i = 0; i < N_UNITS; i++) {
+        group[i] = i / 2 % 2;
+        if (i % 2 == 1 && i / 4 % 2 == 1) {
+            made.arm[i] = 2;
+            made.values[0][i] = group[i] == 1 && i % 3 == 0 ? 1 : made.values[0][i];
+        }
+    }
+    const struct unit_segments segments = {"visits", 2, groups, group, false};
+    table->segments = &segments;
+    table->n_segments = 1;
+
+    struct analysis *analysis = run_made(&spec, table);
+
+    const struct segmentation *visits = &analysis->experiments[0].segmentations[0];
+    assert_int_equal(visits->n_questions, 4);
+    assert_true(visits->heterogeneity[0].p_value > 0.01);
+    assert_true(visits->heterogeneity[1].p_value < 0.001);
+    /* Holm over the two treatments: the smaller p counts twice. */
+    assert_close(visits->p_heterogeneity[1], 2 * visits->heterogeneity[1].p_value, 0);
     analysis_free(analysis);
 }
 
@@ -409,6 +442,7 @@ int main(void)
         cmocka_unit_test(the_last_point_of_the_series_is_the_answer),
         cmocka_unit_test(covariates_take_out_what_they_explain),
         cmocka_unit_test(segments_are_compared_and_their_difference_tested),
+        cmocka_unit_test(each_treatment_may_differ_between_groups),
         cmocka_unit_test(control_against_itself_is_sound_and_repeatable),
         cmocka_unit_test(a_cap_lowers_what_lies_above_its_quantile),
         cmocka_unit_test(sums_give_the_same_answer_as_units),

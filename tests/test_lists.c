@@ -263,7 +263,7 @@ static void lists_tell_repeats_clicks_and_latency(void **state)
         const struct item_metric *last = find(result, "click rate, position 4");
         assert_close(last->arms[0].value, 0, 0);
         assert_false(last->findings[0].is_testable);
-        assert_int_equal(last->n_family, 4); /* Holm counts what was asked */
+        assert_int_equal(last->n_family, 3); /* Holm counts what could be tested */
         assert_null(find(result, "click rate, position 5"));
         const struct item_metric *p50 = find(result, "latency p50");
         const struct item_metric *p95 = find(result, "latency p95");
@@ -276,7 +276,7 @@ static void lists_tell_repeats_clicks_and_latency(void **state)
         assert_string_equal(
             p50->findings[0].test,
             "delta method, order statistics, units as clusters, z-test, two-sided");
-        assert_int_equal(p95->n_family, 3);
+        assert_int_equal(p95->n_family, 1); /* the tails hold too few values */
         analysis_free(analysis);
         unit_table_free(&table);
         join_free(join);

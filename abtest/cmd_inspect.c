@@ -78,6 +78,23 @@ static bool has_user_bias(const struct model *m)
     return false;
 }
 
+/* How many columns of the map are genres and tags. */
+static void print_features(const struct model *m)
+{
+    int32_t n_genres = 0, n_tags = 0;
+    const char *at = m->feature_names.data;
+    for (int32_t f = 0; f < m->n_features; f++) {
+        n_genres += strncmp(at, "genre:", 6) == 0;
+        n_tags += strncmp(at, "tag:", 4) == 0;
+        at = strchr(at, '\n') + 1;
+    }
+    if (m->n_features) {
+        printf("features   %d genres and %d tags say where an item is expected (map of "
+               "%d x %d)\n",
+               n_genres, n_tags, m->n_features, m->n_factors + 1);
+    }
+}
+
 static void print_text(const struct job *job, const struct ranked *users,
                        const struct ranked *items)
 {
@@ -86,6 +103,7 @@ static void print_text(const struct job *job, const struct ranked *users,
            "\nsettings   %.*s\n",
            job->model_path, model_kind_name(m->kind), m->n_users, m->n_items, items->n,
            m->n_factors, m->hash, (int)m->settings.len, m->settings.data);
+    print_features(m);
     printf("mean       %.4f\n", (double)m->mean);
     if (has_user_bias(m)) {
         print_biases("user bias", users);

@@ -227,7 +227,8 @@ static int train(struct run *run, struct error *error)
     run->best.test_quality = (double)NAN;
     if (run->options->patience) {
         run->best_factors = factors_new(run->train, recipe_n_factors(&run->recipe));
-        if (!run->best_factors) {
+        if (!run->best_factors ||
+            factors_add_map(run->best_factors, run->features) != 0) {
             error_set(error, ERROR_NOMEM, "no memory to keep the best epoch");
             return -1;
         }

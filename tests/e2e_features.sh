@@ -32,6 +32,25 @@ grep -q "^0  " out || fail "no slice of items without ratings"
 "$abtest" train ials --ratings train.csv --catalogue "$movies" --factors 4 --quiet \
     --model all | grep -q " 3000 items," || fail "--catalogue"
 
+# The same items, but not even their names known in training: they come with fold-in.
+"$abtest" inspect one | grep -q "^features   18 genres and 0 tags .* 19 x 9" ||
+    fail "inspect: $("$abtest" inspect one)"
+awk -F, 'NR == 1 || $1 % 7' "$movies" >before.csv
+"$abtest" train als "${options[@]}" --model before --features before.csv >/dev/null
+for threads in 1 4; do
+    "$abtest" fold-in before --ratings train.csv --features "$movies" --threads $threads \
+        --output later$threads --json >summary
+done
+cmp later1 later4 || fail "another number of threads, another folded model"
+jq -e '.new_items > 400 and .new_unrated_items == .new_items' summary >/dev/null ||
+    fail "summary: $(cat summary)"
+"$abtest" inspect later1 | grep -q "^features   18 genres" || fail "the map was lost"
+folded=$(cold later1) nothing=$(cold plain)
+[ "$folded" -lt "$nothing" ] || fail "cold items: $folded folded in, $nothing without"
+"$abtest" fold-in plain --ratings train.csv --features "$movies" --output x 2>err &&
+    fail "folded in by a map that is not there"
+grep -q "has no map from features" err || fail "$(cat err)"
+
 for wrong in "bpr --features $movies" "als --gibbs 5 --features $movies" "als --features $movies"; do
     # shellcheck disable=SC2086
     "$abtest" train $wrong --ratings train.csv --model x >/dev/null 2>err &&

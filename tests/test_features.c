@@ -3,136 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/failing_alloc.h"
 #include "tests/planted.h"
 #include "trainer/feature_map.h"
 #include "trainer/trainer.h"
-
-static void write_text(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
-    assert_int_equal(fclose(file), 0);
-}
-
-struct files {
-    char directory[64], genres[96], tags[96];
-};
-
-static struct files written(const char *genres, const char *tags)
-{
-    struct files f = {.directory = "/tmp/features-XXXXXX"};
-    assert_non_null(mkdtemp(f.directory));
-    snprintf(f.genres, sizeof f.genres, "%s/movies.csv", f.directory);
-    snprintf(f.tags, sizeof f.tags, "%s/tags.csv", f.directory);
-    write_text(f.genres, genres);
-    write_text(f.tags, tags);
-    return f;
-}
-
-static void files_remove(const struct files *f)
-{
-    unlink(f->genres);
-    unlink(f->tags);
-    rmdir(f->directory);
-}
-
-/* ---- what the files say ---- */
-
-static void assert_columns(const struct item_features *f, const struct ratings *r,
-                           const char *id, const int32_t *columns, int64_t n)
-{
-    const int32_t i = id_map_find(r->items, slice_of(id));
-    assert_true(i >= 0);
-    assert_int_equal(f->start[i + 1] - f->start[i], n);
-    assert_memory_equal(f->column + f->start[i], columns, (size_t)n * sizeof *columns);
-}
-
-static void genres_and_common_tags_become_columns(void **state)
-{
-    (void)state;
-    /* Items x0, x1, x2 are rated; a and b are not. */
-    const struct files files =
-        written("movieId,title,genres\nx1,One,Comedy|Drama\n"
-                "a,New,drama\nx2,Two,(no genres listed)\n",
-                "userId,movieId,tag,timestamp\nu,x0,Dark,1\nv,x0, dark ,2\n"
-                "u,x1,\"long, slow\",3\nu,x2,LONG,4\nw,x2,dark,5\nw,b,dark,6\n"
-                "w,x1,rare,7\nw,x2,rare,7\n");
-    struct ratings *r = planted_ratings(4, 3, 1, 0, 1);
-    struct item_features *f = NULL;
-    struct error error = {0};
-
-    assert_int_equal(item_features_load(files.genres, files.tags, r, &f, &error), 0);
-
-    assert_int_equal(r->n_items, 5);
-    assert_int_equal(id_map_count(r->items), 5);
-    assert_int_equal(r->item_start[5], r->n_ratings);
-    assert_int_equal(f->n_items, 5);
-    assert_int_equal(f->n_genres, 2); /* comedy 1, drama 2 */
-    assert_int_equal(f->n_tags, 1);   /* dark 3, on three items; "rare" on two */
-    assert_int_equal(f->n_columns, 4);
-    assert_columns(f, r, "x0", (const int32_t[]){0, 3}, 2);
-    assert_columns(f, r, "x1", (const int32_t[]){0, 1, 2}, 3);
-    assert_columns(f, r, "x2", (const int32_t[]){0, 3}, 2);
-    assert_columns(f, r, "a", (const int32_t[]){0, 2}, 2);
-    assert_columns(f, r, "b", (const int32_t[]){0, 3}, 2);
-    item_features_free(f);
-    ratings_free(r);
-    files_remove(&files);
-}
-
-static void bad_lines_are_named(void **state)
-{
-    (void)state;
-    struct ratings *r = planted_ratings(4, 3, 1, 0, 1);
-    struct item_features *f = NULL;
-    struct error error = {0};
-    char expected[256];
-    struct files files = written("1,A,B\n", "userId,movieId,tag,timestamp\nu,x0\n");
-
-    assert_int_equal(item_features_load(NULL, files.tags, r, &f, &error), -1);
-    snprintf(expected, sizeof expected,
-             "%s:2: expected userId,movieId,tag[,timestamp] (quote a tag that holds a "
-             "comma)",
-             files.tags);
-    assert_string_equal(error.message, expected);
-    files_remove(&files);
-    files = written("1,A,B\n1,C,D\n", "");
-    assert_int_equal(item_features_load(files.genres, NULL, r, &f, &error), -1);
-    snprintf(expected, sizeof expected, "%s:2: item \"1\" has a title already",
-             files.genres);
-    assert_string_equal(error.message, expected);
-    assert_int_equal(item_features_load("/nowhere", NULL, r, &f, &error), -1);
-    assert_int_equal(error.code, ERROR_NOT_FOUND);
-    assert_null(f);
-    ratings_free(r);
-    files_remove(&files);
-}
-
-static void lack_of_memory_while_loading_is_reported(void **state)
-{
-    (void)state;
-    const struct files files =
-        written("1,A,B|C\n2,B,C\n3,C,C\n", "u,1,x\nu,2,x\nu,3,x\n");
-    for (long n = 0;; n++) {
-        struct ratings *r = planted_ratings(4, 3, 1, 0, 1);
-        struct item_features *f = NULL;
-        struct error error = {0};
-        failing_alloc_at(n);
-        const int rc = item_features_load(files.genres, files.tags, r, &f, &error);
-        const bool failed = failing_alloc_stop();
-        assert_int_equal(rc, failed ? -1 : 0);
-        assert_true(!failed || error.code == ERROR_NOMEM);
-        item_features_free(f);
-        ratings_free(r);
-        if (!failed) {
-            assert_true(n > 10);
-            break;
-        }
-    }
-    files_remove(&files);
-}
 
 /* ---- the map and the training ---- */
 
@@ -494,6 +367,88 @@ static void an_item_without_ratings_gets_what_its_features_say(void **state)
     ratings_free(all);
 }
 
+/* Sum of squared errors on the ratings of item i but the first three, which `way` uses:
+ * 0: not at all, 1: drawn towards the map, 2: drawn towards zero. */
+static double placed_error(const struct model *m, const struct item_features *features,
+                           const struct ratings *all, int32_t i, int way)
+{
+    struct fold_in *fold = NULL;
+    float centre[N_FACTORS + 1] = {0}, vector[N_FACTORS], bias = 0;
+    const int64_t first = all->item_start[i];
+    const struct fold_in_ratings given = {all->item_user + first,
+                                          all->item_rating + first, way == 0 ? 0 : 3};
+    double sum = 0;
+    for (int64_t p = features->start[i]; p < features->start[i + 1]; p++) {
+        for (int o = 0; o <= N_FACTORS; o++) {
+            centre[o] += m->feature_map[features->column[p] * (N_FACTORS + 1) + o];
+        }
+    }
+    assert_int_equal(fold_in_new(m, &fold, NULL), 0);
+    assert_int_equal(way == 2
+                         ? fold_in_item(fold, &given, vector, &bias, NULL)
+                         : fold_in_item_near(fold, &given, centre, vector, &bias, NULL),
+                     0);
+    fold_in_free(fold);
+    for (int k = 0; k < N_FACTORS && way == 0; k++) {
+        assert_close(vector[k], m->item_factors[i * N_FACTORS + k], 1e-5);
+    }
+    for (int64_t at = first + 3; at < all->item_start[i + 1]; at++) {
+        const int32_t u = all->item_user[at];
+        double e = (double)all->item_rating[at] - (double)m->mean -
+                   (double)m->user_bias[u] - (double)bias;
+        for (int k = 0; k < N_FACTORS; k++) {
+            e -= (double)m->user_factors[u * N_FACTORS + k] * (double)vector[k];
+        }
+        sum += e * e;
+    }
+    return sum;
+}
+
+/* What is planted on the last ten items comes back from a model file: without ratings
+ * an item stands where its features say, and three ratings leave it nearer to the truth
+ * than they do without features. */
+static void a_saved_map_places_items_that_come_later(void **state)
+{
+    (void)state;
+    int64_t start[N_ITEMS + 1];
+    int32_t column[N_ITEMS * N_COLUMNS];
+    struct item_features features = bit_features(start, column);
+    struct als_config config = feature_config(&features);
+    struct ratings *r = NULL, *all = NULL;
+    struct model *m = NULL;
+    struct log log = {.n = 0};
+    char path[] = "/tmp/features-XXXXXX";
+    double sum[3] = {0}, n = 0;
+    plant(&features, &r, &all);
+    config.tau = config.tau_bias = 0.3;
+    config.feature_ridge = 0.1;
+    buffer_append_text(&features.names, "1\ngenre:a\ngenre:b\ngenre:c\ngenre:d\n");
+    struct factors *f = train_epochs(r, config, 30, &log);
+    const struct slice settings =
+        slice_of("{\"lambda\":1,\"tau\":0.3,\"tau_bias\":0.3,\"alpha\":0}");
+    close(mkstemp(path));
+    assert_int_equal(factors_save(f, MODEL_ALS, r, settings, path, NULL, NULL), 0);
+    assert_int_equal(model_load(path, &m, NULL), 0);
+    assert_int_equal(m->n_features, N_COLUMNS);
+
+    for (int32_t i = N_ITEMS - 10; i < N_ITEMS; i++) {
+        for (int way = 0; way < 3; way++) {
+            sum[way] += placed_error(m, &features, all, i, way);
+        }
+        n += (double)(all->item_start[i + 1] - all->item_start[i] - 3);
+    }
+
+    assert_true(sqrt(sum[0] / n) < 0.3); /* the planted noise is 0.2 */
+    assert_true(sqrt(sum[1] / n) < 0.4); /* three ratings bring some of their own */
+    assert_true(sqrt(sum[1]) < 0.5 * sqrt(sum[2]));
+    model_free(m);
+    unlink(path);
+    factors_free(f);
+    buffer_free(&features.names);
+    ratings_free(r);
+    ratings_free(all);
+}
+
 static void features_need_a_penalty_on_biases(void **state)
 {
     (void)state;
@@ -515,13 +470,11 @@ static void features_need_a_penalty_on_biases(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(genres_and_common_tags_become_columns),
-        cmocka_unit_test(bad_lines_are_named),
-        cmocka_unit_test(lack_of_memory_while_loading_is_reported),
         cmocka_unit_test(the_map_stands_where_its_gradient_is_zero),
         cmocka_unit_test(loss_is_the_formula_and_items_are_its_minimum),
         cmocka_unit_test(loss_never_rises_with_features),
         cmocka_unit_test(an_item_without_ratings_gets_what_its_features_say),
+        cmocka_unit_test(a_saved_map_places_items_that_come_later),
         cmocka_unit_test(features_need_a_penalty_on_biases),
     };
     return cmocka_run_group_tests_name("features", tests, NULL, NULL);

@@ -342,7 +342,8 @@ static void extend_adds_users_and_items_and_leaves_the_rest(void **state)
     char path[32];
     temporary_path(path);
     for (int n_threads = 1; n_threads <= 4; n_threads *= 2) {
-        assert_int_equal(fold_in_extend(m, later, n_threads, path, &s, &error), 0);
+        assert_int_equal(fold_in_extend(m, later, NULL, n_threads, path, &s, &error),
+                         0);
 
         assert_int_equal(model_load(path, &larger, &error), 0);
         assert_true(n_threads == 1 || larger->hash == hash);
@@ -378,7 +379,7 @@ static void check_lack_of_memory(enum model_kind kind, const char *settings)
         struct fold_in_summary s;
         struct error error = {0};
         failing_alloc_at(n);
-        const int rc = fold_in_extend(m, later, 1, path, &s, &error);
+        const int rc = fold_in_extend(m, later, NULL, 1, path, &s, &error);
         if (!failing_alloc_stop()) {
             assert_int_equal(rc, 0);
             assert_true(n > 15);

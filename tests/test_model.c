@@ -240,12 +240,80 @@ static void another_version_is_named(void **state)
     struct error error = {0};
     save(NULL);
     assert_int_equal(file_read(path, 1 << 20, &file, NULL), 0);
-    file.data[8] = 2;
+    file.data[8] = 3;
 
     assert_int_equal(load_bytes(file.data, file.len, &error), -1);
 
-    assert_non_null(strstr(error.message, "model format 2, this program reads 1"));
+    assert_non_null(strstr(error.message, "model format 3, this program reads 1 to 2"));
     buffer_free(&file);
+}
+
+/* Two features: the last column of each row belongs to the bias. */
+static const float test_map[2 * (N_FACTORS + 1)] = {1, 2, 3, 4, 5, 6, 7, 8};
+
+static struct model test_model_with_map(void)
+{
+    struct model model = test_model();
+    model.n_features = 2;
+    model.feature_names = slice_of("1\ngenre:film-noir\n");
+    model.feature_map = test_map;
+    return model;
+}
+
+static void a_map_from_features_comes_back_and_is_checked(void **state)
+{
+    (void)state;
+    const struct model model = test_model_with_map();
+    const struct model_ids ids = {test_id, test_id, "id"};
+    struct model *m = NULL;
+    struct buffer file = {0};
+    struct error error = {0};
+    assert_int_equal(model_save(&model, &ids, path, NULL, NULL), 0);
+
+    assert_int_equal(model_load(path, &m, &error), 0);
+
+    assert_int_equal(m->n_features, 2);
+    assert_true(slice_equal(m->feature_names, model.feature_names));
+    assert_memory_equal(m->feature_map, test_map, sizeof test_map);
+    assert_close(model_score(m, 3, 2, 1), model_score(&model, 3, 2, 1), 0);
+    model_free(m);
+    assert_int_equal(file_read(path, 1 << 20, &file, NULL), 0);
+    assert_int_equal(file.data[8], 2);
+    for (size_t i = 0; i < file.len; i += i < 512 ? 1 : 7) {
+        file.data[i] = (char)(file.data[i] ^ 0x10);
+        assert_int_equal(load_bytes(file.data, file.len, &error), -1);
+        assert_int_equal(error.code, ERROR_DAMAGED);
+        file.data[i] = (char)(file.data[i] ^ 0x10);
+    }
+    buffer_free(&file);
+}
+
+/* What the checksums cannot tell: names and rows that do not belong together. */
+static void a_map_that_does_not_fit_is_refused(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"1\n", "1\ngenre:a", "", "a\nb\nc\n",
+                                        "1\nx\ty\n"};
+    const struct model_ids ids = {test_id, test_id, "id"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct model model = test_model_with_map();
+        struct model *m = NULL;
+        struct error error = {0};
+        model.feature_names = slice_of(names[i]);
+        assert_int_equal(model_save(&model, &ids, path, NULL, NULL), 0);
+
+        assert_int_equal(model_load(path, &m, &error), -1);
+
+        assert_int_equal(error.code, ERROR_DAMAGED);
+        assert_non_null(strstr(error.message, "feature"));
+    }
+    struct model model = test_model_with_map();
+    float map[2 * (N_FACTORS + 1)] = {0};
+    struct error error = {0};
+    map[5] = INFINITY;
+    model.feature_map = map;
+    assert_int_equal(model_save(&model, &ids, path, NULL, &error), -1);
+    assert_non_null(strstr(error.message, "feature map[5]"));
 }
 
 static void saving_refuses_what_is_not_finite(void **state)
@@ -300,6 +368,8 @@ int main(void)
         cmocka_unit_test(every_truncation_is_noticed),
         cmocka_unit_test(wrong_contents_under_right_checksums_are_refused),
         cmocka_unit_test(another_version_is_named),
+        cmocka_unit_test(a_map_from_features_comes_back_and_is_checked),
+        cmocka_unit_test(a_map_that_does_not_fit_is_refused),
         cmocka_unit_test(saving_refuses_what_is_not_finite),
         cmocka_unit_test(missing_file_is_not_found),
     };

@@ -155,6 +155,9 @@ static void unpack_all(const struct state *s)
     struct factors *f = s->factors;
     unpack(&s->users, s->stride, f->n_factors, f->user_factors, f->user_bias);
     unpack(&s->items, s->stride, f->n_factors, f->item_factors, f->item_bias);
+    if (s->map) {
+        feature_map_copy(s->map, f->feature_map);
+    }
 }
 
 /* lambda times what the map from features adds to the loss, twice. */
@@ -285,7 +288,8 @@ static int features_init(struct state *s, struct error *error)
     s->map_weights = calloc(n_items + 1, sizeof *s->map_weights);
     s->items.centre =
         calloc(n_items * ((size_t)config->n_factors + 1) + 1, sizeof(float));
-    if (!s->map_weights || !s->items.centre) {
+    if (!s->map_weights || !s->items.centre ||
+        factors_add_map(s->factors, config->features) != 0) {
         error_set(error, ERROR_NOMEM, "als: no memory for the features of %d items",
                   r->n_items);
         return -1;

@@ -28,6 +28,21 @@ struct factors *factors_new(const struct ratings *ratings, int32_t n_factors)
     return f;
 }
 
+static size_t map_size(const struct factors *f)
+{
+    return f->features ? (size_t)f->features->n_columns * ((size_t)f->n_factors + 1)
+                       : 0;
+}
+
+int factors_add_map(struct factors *factors, const struct item_features *features)
+{
+    factors->features = features;
+    if (features) {
+        factors->feature_map = calloc(map_size(factors) + 1, sizeof(float));
+    }
+    return !features || factors->feature_map ? 0 : -1;
+}
+
 void factors_free(struct factors *factors)
 {
     if (factors) {
@@ -35,6 +50,7 @@ void factors_free(struct factors *factors)
         free(factors->item_factors);
         free(factors->user_bias);
         free(factors->item_bias);
+        free(factors->feature_map);
         free(factors);
     }
 }
@@ -49,6 +65,9 @@ void factors_copy(struct factors *to, const struct factors *from)
     memcpy(to->item_factors, from->item_factors, n_items * row);
     memcpy(to->user_bias, from->user_bias, n_users * sizeof(float));
     memcpy(to->item_bias, from->item_bias, n_items * sizeof(float));
+    if (from->features) {
+        memcpy(to->feature_map, from->feature_map, map_size(from) * sizeof(float));
+    }
 }
 
 static struct slice user_id(const void *context, int32_t user)
@@ -74,6 +93,7 @@ int factors_save(const struct factors *factors, enum model_kind kind,
     for (int32_t i = 0; i < train->n_items; i++) {
         count[i] = (int32_t)(train->item_start[i + 1] - train->item_start[i]);
     }
+    const struct item_features *features = factors->features;
     const struct model model = {
         .kind = kind,
         .n_users = factors->n_users,
@@ -86,6 +106,9 @@ int factors_save(const struct factors *factors, enum model_kind kind,
         .item_bias = factors->item_bias,
         .item_count = count,
         .settings = settings,
+        .n_features = features ? features->n_columns : 0,
+        .feature_names = features ? buffer_slice(&features->names) : (struct slice){0},
+        .feature_map = factors->feature_map,
     };
     const int rc = model_save(&model, &ids, path, hash, error);
     free(count);

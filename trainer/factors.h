@@ -10,6 +10,7 @@
 
 #include "common/error.h"
 #include "common/slice.h"
+#include "trainer/item_features.h"
 #include "trainer/model.h"
 #include "trainer/ratings.h"
 
@@ -23,15 +24,22 @@ struct factors {
     float *item_factors; /* (n_items, n_factors) row-major */
     float *user_bias;    /* (n_users) */
     float *item_bias;    /* (n_items) */
+    const struct item_features *features; /* borrowed until saved; NULL: no map */
+    float *feature_map; /* (features->n_columns, n_factors + 1), as in model.h */
 };
 
 /* All zeros, of the size of `ratings`; n_factors in [1, MODEL_MAX_FACTORS]. NULL when
  * memory ran out. */
 MUST_CHECK struct factors *factors_new(const struct ratings *ratings,
                                        int32_t n_factors);
+/* Makes room for the map from `features`, all zeros; NULL: nothing to do. Returns -1
+ * when memory ran out. */
+MUST_CHECK int factors_add_map(struct factors *factors,
+                               const struct item_features *features);
 void factors_free(struct factors *factors);
 
-/* Copies all numbers between factors of the same sizes. */
+/* Copies all numbers between factors of the same sizes, both with a map or both
+ * without. */
 void factors_copy(struct factors *to, const struct factors *from);
 
 /* Saves them as a model whose ids and item counts are those of `train`. Fails as

@@ -158,3 +158,13 @@ double feature_map_square(const struct feature_map *map, int o)
     }
     return sum;
 }
+
+void feature_map_copy(const struct feature_map *map, float *rows)
+{
+    for (int c = 0; c < map->n_columns; c++) {
+        for (int o = 0; o < map->n_outputs; o++) {
+            *rows++ =
+                (float)map->solution[(size_t)o * (size_t)map->n_columns + (size_t)c];
+        }
+    }
+}

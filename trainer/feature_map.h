@@ -37,4 +37,7 @@ void feature_map_apply(const struct feature_map *map, float *centre);
 /* Sum of the squares of the column of M that belongs to output `o`. */
 double feature_map_square(const struct feature_map *map, int o);
 
+/* rows (n_columns, n_outputs) := M^T. */
+void feature_map_copy(const struct feature_map *map, float *rows);
+
 #endif

@@ -199,9 +199,10 @@ void fold_in_free(struct fold_in *fold_in)
 
 /* ---- ALS ---- */
 
+/* `centre` (k + 1) is where vector and bias are expected; NULL: at zero. */
 static int solve_als(const struct fold_in *f, const struct fixed_side *side,
-                     const struct fold_in_ratings *r, float *vector, float *bias,
-                     struct error *error)
+                     const struct fold_in_ratings *r, const float *centre,
+                     float *vector, float *bias, struct error *error)
 {
     const int k = f->model->n_factors, n = k + 1;
     const size_t size = (size_t)n * (size_t)n;
@@ -228,7 +229,9 @@ static int solve_als(const struct fold_in *f, const struct fixed_side *side,
     }
     const double weight = pow((double)r->n, f->alpha);
     for (int p = 0; p < n; p++) {
-        A[p * n + p] += weight * (p < k ? f->tau : f->tau_bias);
+        const double ridge = weight * (p < k ? f->tau : f->tau_bias);
+        A[p * n + p] += ridge;
+        b[p] += centre ? ridge * (double)centre[p] : 0;
     }
     /* Our row-major lower triangle is LAPACK's column-major upper one. */
     const int info = LAPACKE_dposv(LAPACK_COL_MAJOR, 'U', n, 1, A, n, b, n);
@@ -460,7 +463,7 @@ static int solve(const struct fold_in *f, const struct fixed_side *side,
     case MODEL_ALS:
         break;
     }
-    return solve_als(f, side, r, vector, bias, error);
+    return solve_als(f, side, r, NULL, vector, bias, error);
 }
 
 int fold_in_user(const struct fold_in *fold_in, const struct fold_in_ratings *ratings,
@@ -477,4 +480,24 @@ int fold_in_item(const struct fold_in *fold_in, const struct fold_in_ratings *ra
     const struct model *m = fold_in->model;
     const struct fixed_side users = {m->user_factors, m->user_bias, m->n_users, false};
     return solve(fold_in, &users, ratings, vector, bias, error);
+}
+
+int fold_in_item_near(const struct fold_in *fold_in,
+                      const struct fold_in_ratings *ratings, const float *centre,
+                      float *vector, float *bias, struct error *error)
+{
+    const struct model *m = fold_in->model;
+    const struct fixed_side users = {m->user_factors, m->user_bias, m->n_users, false};
+    if (m->kind != MODEL_ALS) {
+        error_set(error, ERROR_INVALID,
+                  "fold-in: only als learns where an item is expected, this is %s",
+                  model_kind_name(m->kind));
+        return -1;
+    }
+    if (ratings->n <= 0) { /* the weight of its centre is 0^alpha: nothing to solve */
+        memcpy(vector, centre, (size_t)m->n_factors * sizeof *vector);
+        *bias = centre[m->n_factors];
+        return 0;
+    }
+    return solve_als(fold_in, &users, ratings, centre, vector, bias, error);
 }

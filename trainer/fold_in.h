@@ -11,6 +11,11 @@
  * - mean - bias of the other side. So a user who was in training and is folded in with
  * the same ratings gets what another half epoch would give.
  *
+ * With features of items (als.h) a new item is drawn not towards zero but towards M f
+ * of the model's map: n^alpha diag(tau, .., tau, tau_bias) M f is added to the right
+ * side, and an item without ratings becomes M f. An item whose features nobody told is
+ * drawn towards zero.
+ *
  * Implicit ALS: likewise, x = (G + confidence sum_n y_n y_n^T + ridge I)^-1 (1 +
  * confidence) sum_n y_n over the ratings above the model's threshold, G the gramian of
  * the other side, ridge as in ials.h; there are no biases.
@@ -21,7 +26,8 @@
  * half of the way. The draws are seeded by the ratings' content alone: same ratings,
  * same vector.
  *
- * Items that nobody else rated and users without a known item cannot be placed.
+ * Items that nobody rated and of which no features are told, and users without a known
+ * item, cannot be placed.
  */
 #ifndef TRAINER_FOLD_IN_H
 #define TRAINER_FOLD_IN_H
@@ -29,6 +35,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "trainer/item_features.h"
 #include "trainer/model.h"
 #include "trainer/ratings.h"
 
@@ -66,10 +73,19 @@ MUST_CHECK int fold_in_item(const struct fold_in *fold_in,
                             const struct fold_in_ratings *ratings, float *vector,
                             float *bias, struct error *error);
 
+/* Likewise in a model of explicit ratings (ALS) for an item whose vector and then bias
+ * are expected at centre (n_factors + 1): the sum of the rows of model->feature_map
+ * that belong to its features. It may have no ratings. */
+MUST_CHECK int fold_in_item_near(const struct fold_in *fold_in,
+                                 const struct fold_in_ratings *ratings,
+                                 const float *centre, float *vector, float *bias,
+                                 struct error *error);
+
 struct fold_in_summary {
     int32_t n_new_users;
     int32_t n_solved_again; /* users of the model that the ratings name too */
     int32_t n_new_items;
+    int32_t n_new_unrated;    /* of them: without ratings, placed by their features */
     int32_t n_unplaced_users; /* left out: no rating that says anything */
     int32_t n_unplaced_items;
 };
@@ -77,10 +93,12 @@ struct fold_in_summary {
 /* Writes a model with the users and items of `ratings` added: first every user of
  * `ratings` is solved from the ratings of known items, then every new item from those
  * users. A user whom the model knows is solved again from `ratings` alone, which must
- * therefore hold everything the user ever rated. n_threads > 0; any number gives the
- * same bytes. Fails as fold_in_new and model_save. */
+ * therefore hold everything the user ever rated. `features` are of the items of
+ * `ratings`, loaded with model->feature_names; NULL: none are told. n_threads > 0; any
+ * number gives the same bytes. Fails as fold_in_new and model_save. */
 MUST_CHECK int fold_in_extend(const struct model *model, const struct ratings *ratings,
-                              int n_threads, const char *path,
-                              struct fold_in_summary *summary, struct error *error);
+                              const struct item_features *features, int n_threads,
+                              const char *path, struct fold_in_summary *summary,
+                              struct error *error);
 
 #endif

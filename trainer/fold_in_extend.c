@@ -22,6 +22,7 @@ struct rows {
 struct extension {
     const struct model *model; /* as it was */
     const struct ratings *ratings;
+    const struct item_features *features; /* of the items of `ratings`, or NULL */
     int n_threads;
     struct rows users, items;
     struct model larger; /* its arrays are owned here */
@@ -79,6 +80,20 @@ static int64_t gather(const struct extension *e, bool is_user, int32_t row,
     return n;
 }
 
+/* centre (k + 1) := where the features of an item of the ratings say that it is. */
+static void expect_item(const struct extension *e, int32_t item, float *centre)
+{
+    const struct item_features *f = e->features;
+    const size_t n = (size_t)e->model->n_factors + 1;
+    for (size_t o = 0; o < n; o++) {
+        double sum = 0;
+        for (int64_t p = f->start[item]; p < f->start[item + 1]; p++) {
+            sum += (double)e->model->feature_map[(size_t)f->column[p] * n + o];
+        }
+        centre[o] = (float)sum;
+    }
+}
+
 /* Solves one row; a row that cannot be placed is no error. */
 static int place(const struct extension *e, const struct fold_in *f, bool is_user,
                  int32_t row, struct error *error)
@@ -92,14 +107,20 @@ static int place(const struct extension *e, const struct fold_in *f, bool is_use
     int rc = -1;
     int32_t *index = malloc(room * sizeof *index);
     float *rating = malloc(room * sizeof *rating);
-    if (!index || !rating) {
+    float *centre = malloc((k + 1) * sizeof *centre);
+    if (!index || !rating || !centre) {
         no_memory(&why);
         goto out;
     }
     const struct fold_in_ratings given = {index, rating,
                                           gather(e, is_user, row, index, rating)};
-    rc = (is_user ? fold_in_user : fold_in_item)(
-        f, &given, rows->vector + (size_t)row * k, &rows->bias[row], &why);
+    float *vector = rows->vector + (size_t)row * k, *bias = &rows->bias[row];
+    if (!is_user && e->features) {
+        expect_item(e, row, centre);
+        rc = fold_in_item_near(f, &given, centre, vector, bias, &why);
+    } else {
+        rc = (is_user ? fold_in_user : fold_in_item)(f, &given, vector, bias, &why);
+    }
     rows->is_placed[row] = rc == 0;
     if (rc != 0 && why.code == ERROR_INVALID) {
         rc = 0;
@@ -110,6 +131,7 @@ out:
     }
     free(index);
     free(rating);
+    free(centre);
     return rc;
 }
 
@@ -286,6 +308,10 @@ static void summarize(const struct extension *e, struct fold_in_summary *summary
                                         .n_new_items = e->items.n_added,
                                         .n_unplaced_users = e->users.n_unplaced,
                                         .n_unplaced_items = e->items.n_unplaced};
+    for (int32_t i = 0; i < e->items.n_added; i++) {
+        const int64_t *start = e->ratings->item_start + e->items.added[i];
+        summary->n_new_unrated += start[0] == start[1];
+    }
     for (int32_t u = 0; u < e->users.n; u++) {
         summary->n_solved_again +=
             e->users.is_placed[u] && e->users.target[u] < e->model->n_users;
@@ -293,11 +319,23 @@ static void summarize(const struct extension *e, struct fold_in_summary *summary
 }
 
 int fold_in_extend(const struct model *model, const struct ratings *ratings,
-                   int n_threads, const char *path, struct fold_in_summary *summary,
+                   const struct item_features *features, int n_threads,
+                   const char *path, struct fold_in_summary *summary,
                    struct error *error)
 {
-    struct extension e = {.model = model, .ratings = ratings, .n_threads = n_threads};
+    struct extension e = {.model = model,
+                          .ratings = ratings,
+                          .features = features,
+                          .n_threads = n_threads};
     int rc = -1;
+    if (features && features->n_columns != model->n_features) {
+        error_set(
+            error, ERROR_INVALID,
+            "fold-in: the model has a map from %d features, not %d; train it with "
+            "abtest train als --features",
+            model->n_features, features->n_columns);
+        return -1;
+    }
     if (rows_new(&e.users, ratings->n_users, model->n_factors) != 0 ||
         rows_new(&e.items, ratings->n_items, model->n_factors) != 0) {
         no_memory(error);

@@ -2,9 +2,9 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
-#include "common/buffer.h"
 #include "common/file.h"
 #include "common/id_map.h"
 #include "trainer/csv.h"
@@ -75,8 +75,9 @@ static int note(struct reader *r, int32_t item, struct slice name, struct id_map
     }
     buffer_clear(&r->lower);
     for (size_t i = 0; i < name.len; i++) {
-        const char c = name.data[i];
-        buffer_append_char(&r->lower, (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c));
+        const unsigned char c = (unsigned char)name.data[i];
+        const int lower = c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+        buffer_append_char(&r->lower, (char)(lower < ' ' ? ' ' : lower));
     }
     if (r->lower.failed) {
         return -1;
@@ -193,9 +194,18 @@ static int compare_usage(const void *a, const void *b)
     return (x->feature > y->feature) - (x->feature < y->feature);
 }
 
+static void append_name(struct buffer *text, const char *prefix, struct slice name,
+                        const char *end)
+{
+    buffer_append_text(text, prefix);
+    buffer_append(text, name.data, name.len);
+    buffer_append_text(text, end);
+}
+
 /* Drops the pairs of rare tags and numbers the rest by how common they are. Returns the
- * number of tags that are left, or -1 without memory. */
-static int32_t keep_common(struct pairs *pairs, int32_t n_features)
+ * number of tags that are left, or -1 without memory; kept[number] is the tag's old
+ * index. */
+static int32_t keep_common(struct pairs *pairs, int32_t n_features, int32_t *kept)
 {
     const size_t room = (size_t)n_features + 1;
     struct usage *usage = calloc(room, sizeof *usage);
@@ -216,7 +226,10 @@ static int32_t keep_common(struct pairs *pairs, int32_t n_features)
     for (int32_t f = 0; f < n_features; f++) {
         const bool is_kept = n_kept < ITEM_FEATURES_MAX_TAGS &&
                              usage[f].n_items >= ITEM_FEATURES_MIN_ITEMS;
-        column[usage[f].feature] = is_kept ? n_kept++ : -1;
+        column[usage[f].feature] = is_kept ? n_kept : -1;
+        if (is_kept) {
+            kept[n_kept++] = usage[f].feature;
+        }
     }
     for (size_t i = 0; i < pairs->n; i++) {
         const struct pair p = pairs->list[i];
@@ -267,20 +280,104 @@ static int fill(const struct pairs *all, struct item_features *f)
     return 0;
 }
 
-static int make(struct reader *r, struct ratings *ratings, struct item_features *f)
+static int choose_columns(struct reader *r, struct item_features *f)
+{
+    const int32_t n_genres = id_map_count(r->genres), n_tags = id_map_count(r->tags);
+    const size_t room = (size_t)n_tags + 1;
+    int32_t *tag_of = calloc(room, sizeof *tag_of);
+    f->n_genres = n_genres;
+    f->n_tags = tag_of ? keep_common(&r->tag_pairs, n_tags, tag_of) : -1;
+    if (f->n_tags >= 0) {
+        buffer_append_text(&f->names, "1\n");
+        for (int32_t g = 0; g < n_genres; g++) {
+            append_name(&f->names, "genre:", id_map_id(r->genres, g), "\n");
+        }
+        for (int32_t t = 0; t < f->n_tags; t++) {
+            append_name(&f->names, "tag:", id_map_id(r->tags, tag_of[t]), "\n");
+        }
+    }
+    free(tag_of);
+    return f->n_tags < 0 || f->names.failed ? -1 : 0;
+}
+
+/* Replaces the features of pairs by columns of `known`, drops those that are none. */
+static int keep_known(struct pairs *pairs, const char *prefix,
+                      const struct id_map *names, const struct id_map *known)
+{
+    const size_t n_names = (size_t)id_map_count(names);
+    int32_t *column = malloc((n_names + 1) * sizeof *column);
+    struct buffer name = {0};
+    size_t n = 0;
+    for (size_t i = 0; column && i < n_names; i++) {
+        buffer_clear(&name);
+        append_name(&name, prefix, id_map_id(names, (int32_t)i), "");
+        column[i] = name.failed ? -1 : id_map_find(known, buffer_slice(&name));
+    }
+    for (size_t i = 0; column && i < pairs->n; i++) {
+        const struct pair p = pairs->list[i];
+        if (column[p.feature] >= 0) {
+            pairs->list[n++] = (struct pair){p.item, column[p.feature]};
+        }
+    }
+    pairs->n = n;
+    const int rc = column && !name.failed ? 0 : -1;
+    buffer_free(&name);
+    free(column);
+    return rc;
+}
+
+static bool starts_with(struct slice text, const char *prefix)
+{
+    const size_t len = strlen(prefix);
+    return text.len >= len && memcmp(text.data, prefix, len) == 0;
+}
+
+/* The names of a model's columns, in their order. */
+static int take_names(struct slice names, struct id_map *known, struct item_features *f,
+                      struct error *error)
+{
+    buffer_append(&f->names, names.data, names.len);
+    while (names.len) {
+        const char *end = memchr(names.data, '\n', names.len);
+        const struct slice name = {names.data,
+                                   end ? (size_t)(end - names.data) : names.len};
+        const int32_t column = id_map_add(known, name);
+        if (column == ID_NONE) {
+            error_set(error, ERROR_NOMEM, "no memory for the names of features");
+            return -1;
+        }
+        if (column != f->n_columns) {
+            error_set(error, ERROR_INVALID,
+                      "the model's map has the feature \"%.*s\" twice; train it again",
+                      (int)name.len, name.data);
+            return -1;
+        }
+        f->n_columns++;
+        f->n_genres += starts_with(name, "genre:");
+        f->n_tags += starts_with(name, "tag:");
+        names.data += name.len + (end != NULL);
+        names.len -= name.len + (end != NULL);
+    }
+    return 0;
+}
+
+/* `known`: the columns of a model, or NULL to choose them. */
+static int make(struct reader *r, const struct id_map *known, struct ratings *ratings,
+                struct item_features *f)
 {
     struct pairs all = {0};
     int rc = -1;
     pairs_settle(&r->genre_pairs);
     pairs_settle(&r->tag_pairs);
     f->n_items = ratings->n_items;
-    f->n_genres = id_map_count(r->genres);
-    f->n_tags = keep_common(&r->tag_pairs, id_map_count(r->tags));
-    if (f->n_tags < 0 || merge(r, ratings, &r->genre_pairs, 1, &all) != 0 ||
-        merge(r, ratings, &r->tag_pairs, 1 + f->n_genres, &all) != 0) {
+    if ((known ? keep_known(&r->genre_pairs, "genre:", r->genres, known) != 0 ||
+                     keep_known(&r->tag_pairs, "tag:", r->tags, known) != 0
+               : choose_columns(r, f) != 0) ||
+        merge(r, ratings, &r->genre_pairs, known ? 0 : 1, &all) != 0 ||
+        merge(r, ratings, &r->tag_pairs, known ? 0 : 1 + f->n_genres, &all) != 0) {
         goto out;
     }
-    f->n_columns = 1 + f->n_genres + f->n_tags;
+    f->n_columns = known ? f->n_columns : 1 + f->n_genres + f->n_tags;
     pairs_settle(&all);
     rc = fill(&all, f);
 out:
@@ -298,25 +395,27 @@ static void reader_release(struct reader *r)
     buffer_free(&r->lower);
 }
 
-int item_features_load(const char *genres_path, const char *tags_path,
-                       struct ratings *ratings, struct item_features **features,
-                       struct error *error)
+static int load(const char *genres_path, const char *tags_path,
+                const struct slice *names, struct ratings *ratings,
+                struct item_features **features, struct error *error)
 {
     const char *path = genres_path ? genres_path : tags_path ? tags_path : "features";
     struct reader r = {
         .items = id_map_new(), .genres = id_map_new(), .tags = id_map_new()};
     struct item_features *f = calloc(1, sizeof *f);
+    struct id_map *known = names ? id_map_new() : NULL;
     int rc = -1;
-    if (!r.items || !r.genres || !r.tags || !f) {
+    if (!r.items || !r.genres || !r.tags || !f || (names && !known)) {
         no_memory(path, error);
         goto out;
     }
-    if ((genres_path && read_genres(&r, genres_path, error) != 0) ||
+    if ((names && take_names(*names, known, f, error) != 0) ||
+        (genres_path && read_genres(&r, genres_path, error) != 0) ||
         (tags_path && read_tags(&r, tags_path, error) != 0) ||
         ratings_add_items(ratings, r.items, error) != 0) {
         goto out;
     }
-    if (make(&r, ratings, f) != 0) {
+    if (make(&r, known, ratings, f) != 0 || f->names.failed) {
         no_memory(path, error);
         goto out;
     }
@@ -325,13 +424,29 @@ int item_features_load(const char *genres_path, const char *tags_path,
     rc = 0;
 out:
     item_features_free(f);
+    id_map_free(known);
     reader_release(&r);
     return rc;
+}
+
+int item_features_load(const char *genres_path, const char *tags_path,
+                       struct ratings *ratings, struct item_features **features,
+                       struct error *error)
+{
+    return load(genres_path, tags_path, NULL, ratings, features, error);
+}
+
+int item_features_load_known(const char *genres_path, const char *tags_path,
+                             struct slice names, struct ratings *ratings,
+                             struct item_features **features, struct error *error)
+{
+    return load(genres_path, tags_path, &names, ratings, features, error);
 }
 
 void item_features_free(struct item_features *features)
 {
     if (features) {
+        buffer_free(&features->names);
         free(features->start);
         free(features->column);
         free(features);

@@ -8,6 +8,7 @@
  * items are taken (among equals the one that the file names first): the map from
  * features to factors is solved for with a matrix of columns x columns.
  *
+ * A line break or other control character within a genre or tag counts as a blank.
  * How many people gave an item the same tag does not count. Tags that were written
  * after a held-out rating are a look into the future; who measures with them must mind.
  */
@@ -16,6 +17,7 @@
 
 #include <stdint.h>
 
+#include "common/buffer.h"
 #include "common/error.h"
 #include "trainer/ratings.h"
 
@@ -29,6 +31,7 @@ struct item_features {
     int32_t n_columns;
     int64_t *start;  /* (n_items + 1): item i has column[start[i] .. start[i + 1]) */
     int32_t *column; /* ascending within an item */
+    struct buffer names; /* of the columns, each with \n behind it, as in format.h */
 };
 
 /* Reads genres and tags; either path may be NULL. Items of the files that `ratings`
@@ -38,6 +41,14 @@ struct item_features {
 MUST_CHECK int item_features_load(const char *genres_path, const char *tags_path,
                                   struct ratings *ratings,
                                   struct item_features **features, struct error *error);
+
+/* Likewise with the columns of a model's map: `names` as in struct item_features. A
+ * genre or tag that is none of them is passed over. ERROR_INVALID also when two columns
+ * have the same name. */
+MUST_CHECK int item_features_load_known(const char *genres_path, const char *tags_path,
+                                        struct slice names, struct ratings *ratings,
+                                        struct item_features **features,
+                                        struct error *error);
 void item_features_free(struct item_features *features);
 
 #endif

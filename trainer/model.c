@@ -71,9 +71,10 @@ static int check_header(const char *path, const struct model_header *h, size_t l
     if (memcmp(h->magic, MODEL_MAGIC, sizeof h->magic) != 0) {
         return damaged(path, 0, "not a model of abtest", error);
     }
-    if (h->version != MODEL_VERSION) {
+    if (h->version < 1 || h->version > MODEL_VERSION) {
         error_set(error, ERROR_DAMAGED,
-                  "%s: byte 8: model format %u, this program reads %d; train the model "
+                  "%s: byte 8: model format %u, this program reads 1 to %d; train the "
+                  "model "
                   "again",
                   path, h->version, MODEL_VERSION);
         return -1;
@@ -97,7 +98,11 @@ static int check_header(const char *path, const struct model_header *h, size_t l
                   (unsigned long long)h->file_len);
         return -1;
     }
-    if (h->n_sections != N_SECTIONS || !all_zero(h->zero, sizeof h->zero) ||
+    const uint32_t n_sections = h->version == 1 ? N_SECTIONS_1 : N_SECTIONS;
+    if (h->n_sections != n_sections ||
+        !all_zero((const uint8_t *)&h->section[n_sections],
+                  (N_SECTIONS - n_sections) * sizeof h->section[0]) ||
+        !all_zero(h->zero, sizeof h->zero) ||
         !all_zero(h->more_zero, sizeof h->more_zero)) {
         return damaged(path, 40, "unknown sections", error);
     }
@@ -127,6 +132,8 @@ static size_t section_len(const struct model_header *h, enum model_section secti
     case SECTION_ITEM_ID_BYTES:
     case SECTION_ITEM_ID_SLOTS:
     case SECTION_SETTINGS:
+    case SECTION_FEATURE_NAMES:
+    case SECTION_FEATURE_MAP:
     case N_SECTIONS:
         break;
     }
@@ -162,7 +169,7 @@ static uint32_t scan_section(const struct model_header *h, const char *file,
                              struct scan *scan)
 {
     const bool is_float =
-        section <= SECTION_ITEM_BIAS; /* the first four sections are numbers */
+        section <= SECTION_ITEM_BIAS || section == SECTION_FEATURE_MAP;
     const char *at = file + h->section[section].offset;
     uint32_t crc = 0;
     scan->is_finite[section] = true;
@@ -183,7 +190,7 @@ static int check_sections(const char *path, const struct model_header *h,
                           const char *file, struct scan *scan, struct error *error)
 {
     size_t at = sizeof *h;
-    for (int s = 0; s < N_SECTIONS; s++) {
+    for (int s = 0; s < (int)h->n_sections; s++) {
         const struct model_section_entry *entry = &h->section[s];
         const size_t entry_at =
             offsetof(struct model_header, section) + (size_t)s * sizeof *entry;
@@ -235,7 +242,7 @@ static int take_ids(const char *path, const struct model_header *h, const char *
 static int check_numbers(const char *path, const struct model_header *h,
                          const char *file, const struct scan *scan, struct error *error)
 {
-    for (int s = 0; s < N_SECTIONS; s++) {
+    for (int s = 0; s < (int)h->n_sections; s++) {
         const struct model_section_entry *entry = &h->section[s];
         const float *values = (const float *)(const void *)(file + entry->offset);
         for (size_t i = 0; !scan->is_finite[s] && i < entry->len / sizeof *values;
@@ -246,6 +253,39 @@ static int check_numbers(const char *path, const struct model_header *h,
             }
         }
     }
+    return 0;
+}
+
+/* As many names as the map has rows. */
+static int take_features(const char *path, const struct model_header *h,
+                         const char *file, struct model *m, struct error *error)
+{
+    const struct model_section_entry *names = &h->section[SECTION_FEATURE_NAMES];
+    const struct model_section_entry *map = &h->section[SECTION_FEATURE_MAP];
+    const size_t row = ((size_t)h->n_factors + 1) * sizeof(float), n = map->len / row;
+    const char *text = file + names->offset;
+    size_t n_names = 0;
+    if (h->version == 1) {
+        return 0;
+    }
+    if (map->len % row != 0 || n < 1 || n > INT32_MAX) {
+        return damaged(path, map->offset, "the map from features has no whole rows",
+                       error);
+    }
+    for (size_t i = 0; i < names->len; i++) {
+        if ((unsigned char)text[i] < ' ' && text[i] != '\n') {
+            return damaged(path, names->offset + i,
+                           "a control character in a feature's name", error);
+        }
+        n_names += text[i] == '\n';
+    }
+    if (n_names != n || text[names->len - 1] != '\n') {
+        return damaged(path, names->offset, "the features' names do not fit their map",
+                       error);
+    }
+    m->n_features = (int32_t)n;
+    m->feature_names = (struct slice){text, names->len};
+    m->feature_map = (const float *)(const void *)(file + map->offset);
     return 0;
 }
 
@@ -266,6 +306,7 @@ static int decode(const char *path, const char *file, size_t len, struct scan *s
     hash_parts_add(scan->hash, h, sizeof *h);
     if (check_sections(path, h, file, scan, error) != 0 ||
         check_numbers(path, h, file, scan, error) != 0 ||
+        take_features(path, h, file, m, error) != 0 ||
         take_ids(path, h, file, SECTION_USER_ID_START, h->n_users, &made->users,
                  error) != 0 ||
         take_ids(path, h, file, SECTION_ITEM_ID_START, h->n_items, &made->items,

@@ -36,7 +36,12 @@ struct model {
     const float *item_bias;    /* (n_items) */
     const int32_t *item_count; /* (n_items) ratings each item had in training */
     struct slice settings; /* JSON object: hyperparameters, seed, quality; for people */
-    uint64_t hash;         /* content hash of the whole file */
+    int32_t n_features;    /* 0: no map from features */
+    struct slice feature_names; /* each with \n behind it, as in format.h */
+    /* (n_features, n_factors + 1) row-major: the sum of an item's rows is where its
+     * factors and then its bias are expected. NULL when n_features is 0. */
+    const float *feature_map;
+    uint64_t hash; /* content hash of the whole file */
 };
 
 /* What model_save needs besides the arrays: id i of users and of items. */

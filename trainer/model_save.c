@@ -46,13 +46,13 @@ static void encode(const struct model *model, const struct id_sections *users,
     const size_t n_users = (size_t)model->n_users, n_items = (size_t)model->n_items;
     const size_t row = (size_t)model->n_factors * sizeof(float);
     struct model_header header = {
-        .version = MODEL_VERSION,
+        .version = model->n_features ? 2 : 1,
         .kind = (uint32_t)model->kind,
         .n_users = (uint32_t)model->n_users,
         .n_items = (uint32_t)model->n_items,
         .n_factors = (uint32_t)model->n_factors,
         .mean = model->mean,
-        .n_sections = N_SECTIONS,
+        .n_sections = model->n_features ? N_SECTIONS : N_SECTIONS_1,
     };
     memcpy(header.magic, MODEL_MAGIC, sizeof header.magic);
     buffer_append(file, &header, sizeof header);
@@ -65,6 +65,12 @@ static void encode(const struct model *model, const struct id_sections *users,
     append_ids(file, SECTION_USER_ID_START, model->n_users, users);
     append_ids(file, SECTION_ITEM_ID_START, model->n_items, items);
     append_section(file, SECTION_SETTINGS, model->settings.data, model->settings.len);
+    if (model->n_features) {
+        append_section(file, SECTION_FEATURE_NAMES, model->feature_names.data,
+                       model->feature_names.len);
+        append_section(file, SECTION_FEATURE_MAP, model->feature_map,
+                       (size_t)model->n_features * (row + sizeof(float)));
+    }
     if (!file->failed) {
         memcpy(&header, file->data, sizeof header);
         header.file_len = file->len;
@@ -100,6 +106,8 @@ static int check(const struct model *model, struct error *error)
     if (check_finite("mean", &model->mean, 1, error) != 0 ||
         check_finite("user factors", model->user_factors, n_users * k, error) != 0 ||
         check_finite("item factors", model->item_factors, n_items * k, error) != 0 ||
+        check_finite("feature map", model->feature_map,
+                     (size_t)model->n_features * (k + 1), error) != 0 ||
         check_finite("user bias", model->user_bias, n_users, error) != 0) {
         return -1;
     }

@@ -37,6 +37,15 @@ static void use(const struct model *m)
         volatile int32_t found = model_find_user(m, id);
         (void)found;
     }
+    double sum = 0;
+    size_t n_names = 0;
+    for (int64_t j = 0; j < (int64_t)m->n_features * (m->n_factors + 1); j++) {
+        sum += (double)m->feature_map[j];
+    }
+    for (size_t j = 0; j < m->feature_names.len; j++) {
+        n_names += m->feature_names.data[j] == '\n';
+    }
+    assert(sum - sum == 0 && n_names == (size_t)m->n_features);
     assert(model_find_item(m, slice_of("an id that is not there")) < m->n_items);
     if (m->n_users && m->n_items) {
         volatile double score = model_score(m, m->n_users - 1, m->n_items - 1, 1);

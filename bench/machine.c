@@ -30,44 +30,64 @@ void *need(void *memory)
 }
 
 typedef float vector __attribute__((vector_size(32)));
+typedef float wide __attribute__((vector_size(64)));
 
 #define FMA_STEPS 20000000
+#define FMA_SUMS  12 /* that do not wait for each other, and fit AVX2's registers */
+
+#define FMA_CHAIN(type)                                                                \
+    type sum[FMA_SUMS], a, b;                                                          \
+    for (size_t l = 0; l < sizeof a / sizeof a[0]; l++) {                              \
+        a[l] = 0.999F;                                                                 \
+        b[l] = 0.001F;                                                                 \
+    }                                                                                  \
+    for (int i = 0; i < FMA_SUMS; i++) {                                               \
+        sum[i] = a * (float)i;                                                         \
+    }                                                                                  \
+    for (int step = 0; step < FMA_STEPS; step++) {                                     \
+        _Pragma("GCC unroll 12") for (int i = 0; i < FMA_SUMS; i++)                    \
+        {                                                                              \
+            sum[i] = sum[i] * a + b;                                                   \
+        }                                                                              \
+    }                                                                                  \
+    for (int i = 1; i < FMA_SUMS; i++) {                                               \
+        sum[0] += sum[i];                                                              \
+    }                                                                                  \
+    return sum[0][0] + sum[0][5];
+
+#define FUSED optimize("fp-contract=fast")
 
 #if defined(__x86_64__)
-__attribute__((target("avx2,fma"), optimize("fp-contract=fast")))
+__attribute__((target("avx512f"), FUSED)) static float fma_chain_wide(void)
+{
+    FMA_CHAIN(wide)
+}
+
+__attribute__((target("avx2,fma"), FUSED))
 #endif
 static float
 fma_chain(void)
 {
-    vector sum[12], a, b;
-    for (int l = 0; l < 8; l++) {
-        a[l] = 0.999F;
-        b[l] = 0.001F;
-    }
-    for (int i = 0; i < 12; i++) {
-        sum[i] = a * (float)i;
-    }
-    for (int step = 0; step < FMA_STEPS; step++) {
-#pragma GCC unroll 12
-        for (int i = 0; i < 12; i++) {
-            sum[i] = sum[i] * a + b;
-        }
-    }
-    for (int i = 1; i < 12; i++) {
-        sum[0] += sum[i];
-    }
-    return sum[0][0] + sum[0][5];
+    FMA_CHAIN(vector)
 }
 
 static double measure_flops(int n_threads)
 {
+    float (*chain)(void) = fma_chain;
+    size_t lanes = sizeof(vector) / sizeof(float);
     double best = 0;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f")) {
+        chain = fma_chain_wide;
+        lanes = sizeof(wide) / sizeof(float);
+    }
+#endif
     for (int repeat = 0; repeat < 3; repeat++) {
         const double begin = now();
 #pragma omp parallel num_threads(n_threads)
-        sink = fma_chain();
-        const double rate =
-            12.0 * 16 * FMA_STEPS * n_threads / (now() - begin) * n_threads;
+        sink = chain();
+        const double rate = 2.0 * FMA_SUMS * (double)lanes * FMA_STEPS * n_threads /
+                            (now() - begin) * n_threads;
         best = fmax(best, rate);
     }
     return best;

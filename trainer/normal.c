@@ -1,6 +1,6 @@
 /* Compiled with -ffp-contract=fast: a fused multiply-add is twice as fast, and here it
  * cannot make the number of threads matter, for each row is one thread's. */
-#include "trainer/normal.h"
+#include "trainer/normal_internal.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -34,44 +34,7 @@ void normal_free(float *floats)
     free(floats);
 }
 
-#define MAX_TILE   12 /* vectors, since AVX2 has 16 registers */
-#define CACHE_LINE 64
-#define FETCH_ROWS 16 /* rows that are added between two looks at what is to fetch */
-
-/* What a sum is made of: as the arguments of normal_add_ahead. */
-struct job {
-    const float *rows;
-    int n_rows;
-    int stride;
-    float *sums;
-    struct normal_ahead ahead; /* what is still to fetch */
-    size_t ahead_byte;         /* of its first row, likewise */
-    int work;                  /* multiplications of vectors since the last line */
-    int work_a_line;           /* so many go by until the next */
-};
-
-static inline void fetch_line(struct job *job)
-{
-    const size_t row_bytes = (size_t)job->stride * sizeof(float);
-    const char *table = (const char *)job->ahead.table;
-    __builtin_prefetch(table + (size_t)*job->ahead.row * row_bytes + job->ahead_byte);
-    job->ahead_byte += CACHE_LINE;
-    if (job->ahead_byte >= row_bytes) {
-        job->ahead_byte = 0;
-        job->ahead.row++;
-        job->ahead.n_rows--;
-    }
-}
-
-/* A core waits for some twenty lines at a time and then stands still; spread over the
- * work, the lines come while it multiplies. */
-static inline void fetch(struct job *job, int work)
-{
-    for (job->work += work; job->work >= job->work_a_line && job->ahead.n_rows > 0;
-         job->work -= job->work_a_line) {
-        fetch_line(job);
-    }
-}
+#define MAX_TILE 12 /* vectors, since AVX2 has 16 registers */
 
 /* The part of row y in the n_tile_rows x n_vectors tile whose corner is (row, column).
  * is_wide: a vector is one register of the target. */
@@ -98,15 +61,16 @@ INLINE void add_row(const float *y, int row, int column, const int n_tile_rows,
 
 /* A tile of the sums, all of which stays in registers while the rows stream by. The two
  * sizes are constants where this is inlined, at most MAX_TILE vectors together. */
-INLINE void add_tile(struct job *job, int row, int column, const int n_tile_rows,
+INLINE void add_tile(struct normal_job *job, int row, int column, const int n_tile_rows,
                      const int n_vectors, const int is_wide)
 {
     const size_t stride = (size_t)job->stride;
     const float *y = job->rows;
     vector sum[MAX_TILE] = {{0}};
     for (int n = 0; n < job->n_rows;) {
-        const int end = n + FETCH_ROWS < job->n_rows ? n + FETCH_ROWS : job->n_rows;
-        fetch(job, n_tile_rows * n_vectors * FETCH_ROWS);
+        const int end =
+            n + NORMAL_FETCH_ROWS < job->n_rows ? n + NORMAL_FETCH_ROWS : job->n_rows;
+        normal_fetch(job, n_tile_rows * n_vectors * NORMAL_FETCH_ROWS);
         for (; n < end; n++, y += stride) {
             add_row(y, row, column, n_tile_rows, n_vectors, is_wide, sum);
         }
@@ -127,7 +91,7 @@ INLINE void add_tile(struct job *job, int row, int column, const int n_tile_rows
         add_tile(job, row, column, rows, vectors, is_wide);                            \
         break;
 
-INLINE void add_any_tile(struct job *job, int row, int column, int n_tile_rows,
+INLINE void add_any_tile(struct normal_job *job, int row, int column, int n_tile_rows,
                          int n_vectors, const int is_wide)
 {
     switch (n_tile_rows * 8 + n_vectors) {
@@ -163,7 +127,7 @@ static inline int tile_height(int left, int n_vectors)
 
 /* Rows [row, row + height) of the sums, n_vectors wide, in tiles of which none is much
  * narrower than the others. */
-INLINE void add_strip(struct job *job, int row, int height, int n_vectors,
+INLINE void add_strip(struct normal_job *job, int row, int height, int n_vectors,
                       const int is_wide)
 {
     const int widest = MAX_TILE / height;
@@ -177,51 +141,64 @@ INLINE void add_strip(struct job *job, int row, int height, int n_vectors,
     }
 }
 
-INLINE void add_all(struct job *job, int n_columns, const int is_wide)
+INLINE void add_all(struct normal_job *job, const int is_wide)
 {
-    for (int strip = 0; strip < n_columns; strip += NORMAL_LANES) {
+    for (int strip = 0; strip < job->n_columns; strip += NORMAL_LANES) {
         const int n_vectors = strip / NORMAL_LANES + 1;
-        const int left = n_columns - strip;
-        const int end = left < NORMAL_LANES ? n_columns : strip + NORMAL_LANES;
+        const int left = job->n_columns - strip;
+        const int end = left < NORMAL_LANES ? job->n_columns : strip + NORMAL_LANES;
         for (int row = strip; row < end;) {
             const int height = tile_height(end - row, n_vectors);
             add_strip(job, row, height, n_vectors, is_wide);
             row += height;
         }
     }
-    while (job->ahead.n_rows > 0) {
-        fetch_line(job);
-    }
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) static void add_avx2(struct job *job, int n_columns)
+__attribute__((target("avx2,fma"))) void normal_add_avx2(struct normal_job *job)
 {
-    add_all(job, n_columns, 1);
+    add_all(job, 1);
 }
 #endif
+
+static void add_baseline(struct normal_job *job)
+{
+    add_all(job, 0);
+}
+
+static normal_kernel *best_kernel(void)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f")) {
+        return normal_add_avx512;
+    }
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        return normal_add_avx2;
+    }
+#endif
+    return add_baseline;
+}
 
 void normal_add_ahead(const float *rows, int n_rows, int n_columns, float *sums,
                       const struct normal_ahead *ahead)
 {
-    struct job job = {
+    struct normal_job job = {
         .rows = rows,
         .n_rows = n_rows,
+        .n_columns = n_columns,
         .stride = normal_stride(n_columns),
         .sums = sums,
         .ahead = *ahead,
     };
     const int n_vectors = job.stride / NORMAL_LANES;
-    const int n_lines = job.stride * (int)sizeof(float) / CACHE_LINE + 1;
+    const int n_lines = job.stride * (int)sizeof(float) / NORMAL_CACHE_LINE + 1;
     const int work_a_row = NORMAL_LANES / 2 * n_vectors * (n_vectors + 1);
     job.work_a_line = work_a_row / n_lines + 1;
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        add_avx2(&job, n_columns);
-        return;
+    best_kernel()(&job);
+    while (job.ahead.n_rows > 0) {
+        normal_fetch_line(&job);
     }
-#endif
-    add_all(&job, n_columns, 0);
 }
 
 void normal_add(const float *rows, int n_rows, int n_columns, float *sums)

@@ -284,8 +284,7 @@ static int find_targets(struct join_extract *extract, const struct join *join)
             return -1;
         }
         for (int32_t i = 0; i < n; i++) {
-            part->targets[i] =
-                join_find_name(join->event_names, id_map_id(part->names, i));
+            part->targets[i] = join_feedback_targets(join, id_map_id(part->names, i));
         }
     }
     return 0;

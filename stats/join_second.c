@@ -256,7 +256,7 @@ static void make_fact(const struct join *join, const struct event *event,
     fact->n_items = event->n_items;
     fact->event = join->wants_items ? event : NULL;
     fact->targets =
-        fact->is_exposure ? ID_NONE : join_find_name(join->event_names, event->event);
+        fact->is_exposure ? ID_NONE : join_feedback_targets(join, event->event);
     fact->hash = hash_bytes(event->user.data, event->user.len);
     fact->ts_us = event->ts_us;
     fact->latency_us = event->latency_us;

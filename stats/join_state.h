@@ -44,8 +44,8 @@ struct join_unit {
     int16_t config;
     uint32_t n_exposures;
     uint32_t n_feedback;
-    uint32_t
-        n_early; /* events of metrics while the arm is JOIN_ARM_NONE; see join_past */
+    uint32_t n_early; /* feedback that feeds a metric while the arm is JOIN_ARM_NONE;
+                         see join_past */
 };
 
 /* What a state keeps of a user beside, so that a first exposure which is yet to come
@@ -134,6 +134,9 @@ struct join_experiment {
 struct join_target {
     int experiment, metric;
     bool is_denominator;
+    /* Of several metrics of one experiment that an event feeds, the one by which the
+     * event itself is counted when it is early, or late: it is one event. */
+    bool tells_early, tells_late;
 };
 struct join_targets {
     struct join_target *items;
@@ -369,6 +372,11 @@ MUST_CHECK struct join_worker *join_workers_new(struct join *join, int n_threads
 void join_worker_clear(struct join_worker *worker); /* its evidence */
 void join_workers_free(struct join_worker *workers, const struct join *join,
                        int n_threads);
+
+/* Index of the metrics that feedback called `event` feeds, or ID_NONE. The names of
+ * what the log itself says (exposure, exposure.latency_us, exposure.items) are none:
+ * nobody may add to those by sending feedback of that name. */
+int32_t join_feedback_targets(const struct join *join, struct slice event);
 
 /* Adds a value to every metric that the event name at index `at` (or ID_NONE) feeds. -1
  * when memory ran out. */

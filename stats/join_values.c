@@ -85,7 +85,7 @@ static int prepare_metrics(struct join *join, int index,
     }
     for (int m = 0; m < spec->n_metrics; m++) {
         const struct analysis_metric *metric = &spec->metrics[m];
-        struct join_target target = {index, m, false};
+        struct join_target target = {.experiment = index, .metric = m};
         if (prepare_metric(join, metric, &experiment->metrics[m]) != 0 ||
             add_target(join, metric->event, target, n_targets) != 0) {
             return -1;
@@ -97,6 +97,60 @@ static int prepare_metrics(struct join *join, int index,
         }
     }
     return 0;
+}
+
+/* Is `a` the longer window? 0 is one without an end. */
+static bool is_longer(int64_t a_us, int64_t b_us)
+{
+    return b_us > 0 && (a_us <= 0 || a_us > b_us);
+}
+
+/* An event is early, whatever it feeds, and late when every window that it could count
+ * in is over: each is counted once an experiment, by the first target and by the one
+ * with the longest window. */
+static void choose_tellers(struct join_targets *targets,
+                           const struct analysis_experiment *spec, int index)
+{
+    struct join_target *first = NULL, *longest = NULL;
+    for (int i = 0; i < targets->n; i++) {
+        struct join_target *target = &targets->items[i];
+        if (target->experiment != index) {
+            continue;
+        }
+        if (!first) {
+            first = longest = target;
+        } else if (is_longer(spec->metrics[target->metric].window_us,
+                             spec->metrics[longest->metric].window_us)) {
+            longest = target;
+        }
+    }
+    if (first) {
+        first->tells_early = longest->tells_late = true;
+    }
+}
+
+int32_t join_feedback_targets(const struct join *join, struct slice event)
+{
+    const int32_t at = join_find_name(join->event_names, event);
+    return at == join->target_exposure || at == join->target_latency ||
+                   at == join->target_items
+               ? ID_NONE
+               : at;
+}
+
+/* Only feedback: what the log itself says is never early. */
+static void choose_all_tellers(struct join *join)
+{
+    const int32_t n_names = id_map_count(join->event_names);
+    for (int32_t name = 0; name < n_names; name++) {
+        const bool is_feedback =
+            join_feedback_targets(join, id_map_id(join->event_names, name)) != ID_NONE;
+        for (int e = 0; e < join->n_experiments && is_feedback; e++) {
+            if (join->experiments[e].spec) {
+                choose_tellers(&join->targets[name], join->experiments[e].spec, e);
+            }
+        }
+    }
 }
 
 /* Index in the spec of each arm that exposures name, -1 where the config has none. */
@@ -180,6 +234,7 @@ int join_prepare(struct join *join, const struct analysis_spec *spec)
     join->target_latency =
         id_map_find(join->event_names, slice_of("exposure.latency_us"));
     join->target_items = id_map_find(join->event_names, slice_of("exposure.items"));
+    choose_all_tellers(join);
     return 0;
 }
 
@@ -206,10 +261,10 @@ static int add_value(struct join_worker *worker, const struct join_target *targe
     const int64_t delay_us = has_arm ? ts_us - row->first_ts_us : -1;
     const bool is_early = delay_us < 0;
     if (!is_early && spec->window_us > 0 && delay_us >= spec->window_us) {
-        tally->n_late += !target->is_denominator;
+        tally->n_late += target->tells_late;
         return 0;
     }
-    if (is_early && !target->is_denominator) {
+    if (is_early && target->tells_early) {
         tally->n_early += has_arm;
         row->n_early += !has_arm;
     }

@@ -78,9 +78,9 @@ struct unit_table {
     int64_t n_crossover;   /* units exposed to two arms */
     int64_t n_forced;      /* units forced into an arm, by [force] in the config */
     int64_t n_unknown_arm; /* units exposed to an arm the config does not have */
-    int64_t
-        n_feedback_early;    /* events of a metric before their unit's first exposure */
-    int64_t n_feedback_late; /* events of a metric after its window */
+    /* Feedback that feeds a metric, each event once: before its unit's first exposure;
+       after every window that it could count in. Of units that are left out, too. */
+    int64_t n_feedback_early, n_feedback_late;
     int64_t first_ts_us_min, last_ts_us; /* first exposure of all, last event of all */
 };
 

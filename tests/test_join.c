@@ -106,6 +106,79 @@ static void join_counts_feedback_inside_the_window_only(void **state)
     join_free(join);
 }
 
+/* Three metrics count clicks, one of them as its denominator; the longest window is
+ * the ratio's. */
+static void join_counts_an_early_or_late_event_once_however_many_metrics_it_feeds(
+    void **state)
+{
+    (void)state;
+    const struct analysis_metric metrics[] = {
+        {.name = "clicks",
+         .kind = ANALYSIS_COUNT,
+         .event = "click",
+         .window_us = TRIAL_DAY},
+        {.name = "clicked",
+         .kind = ANALYSIS_PROPORTION,
+         .event = "click",
+         .window_us = 3 * TRIAL_DAY},
+        {.name = "bought",
+         .kind = ANALYSIS_RATIO,
+         .event = "buy",
+         .denominator = "click",
+         .window_us = 5 * TRIAL_DAY},
+        {.name = "lists", .kind = ANALYSIS_COUNT, .event = "exposure"},
+    };
+    const struct analysis_experiment experiment = trial_experiment(metrics, 4);
+    const struct analysis_spec spec = {&experiment, 1};
+    struct join *join = NULL;
+    struct unit_table table = {0};
+    trial_add_config(&trial, TRIAL_START - 9, trial_config);
+    trial_add_exposure(&trial, TRIAL_START - TRIAL_DAY, "u", "other", "control");
+    trial_add_exposure(&trial, TRIAL_START, "u", "bias", "control");
+    trial_add_feedback(&trial, TRIAL_START - 1, "", "u", "click", 1);
+    trial_add_feedback(&trial, TRIAL_START - 1, "", "u", "of no metric", 1);
+    trial_add_feedback(&trial, TRIAL_START + 2 * TRIAL_DAY, "", "u", "click", 1);
+    trial_add_feedback(&trial, TRIAL_START + 4 * TRIAL_DAY, "", "u", "click", 1);
+    trial_add_feedback(&trial, TRIAL_START + 5 * TRIAL_DAY, "", "u", "click", 1);
+    trial_write_all(&trial, &directory);
+
+    trial_join(directory.path, &spec, &join, &table);
+
+    assert_int_equal(table.n_feedback_early, 1);
+    assert_int_equal(table.n_feedback_late, 1); /* the two before still count for one */
+    unit_table_free(&table);
+    join_free(join);
+}
+
+/* Nobody may worsen a guardrail of the log's own by sending feedback of its name. */
+static void join_takes_no_feedback_for_what_the_log_itself_says(void **state)
+{
+    (void)state;
+    const struct analysis_metric metrics[] = {
+        {.name = "lists", .kind = ANALYSIS_COUNT, .event = "exposure"},
+        {.name = "latency", .kind = ANALYSIS_MEAN, .event = "exposure.latency_us"},
+        {.name = "items", .kind = ANALYSIS_MEAN, .event = "exposure.items"},
+    };
+    const struct analysis_experiment experiment = trial_experiment(metrics, 3);
+    const struct analysis_spec spec = {&experiment, 1};
+    struct join *join = NULL;
+    struct unit_table table = {0};
+    trial_add_config(&trial, TRIAL_START - 9, trial_config);
+    trial_add_exposure(&trial, TRIAL_START, "u", "bias", "control");
+    for (int m = 0; m < 3; m++) {
+        trial_add_feedback(&trial, TRIAL_START + 1, "", "u", metrics[m].event, 1e6);
+    }
+    trial_write_all(&trial, &directory);
+
+    trial_join(directory.path, &spec, &join, &table);
+
+    assert_close(table.metrics[0].value[0], 1, 0);
+    assert_close(table.metrics[1].value[0], 100 + TRIAL_START % 97, 0);
+    assert_close(table.metrics[2].value[0], 0, 0);
+    unit_table_free(&table);
+    join_free(join);
+}
+
 static void join_leaves_out_units_in_two_arms_and_unknown_arms(void **state)
 {
     (void)state;
@@ -376,6 +449,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_DIRECTORY(join_counts_the_mock_trial),
         WITH_DIRECTORY(join_counts_feedback_inside_the_window_only),
+        WITH_DIRECTORY(
+            join_counts_an_early_or_late_event_once_however_many_metrics_it_feeds),
+        WITH_DIRECTORY(join_takes_no_feedback_for_what_the_log_itself_says),
         WITH_DIRECTORY(join_leaves_out_units_in_two_arms_and_unknown_arms),
         WITH_DIRECTORY(join_leaves_out_forced_units),
         WITH_DIRECTORY(join_counts_an_id_once_and_the_earliest_of_it),

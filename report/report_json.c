@@ -60,6 +60,7 @@ static void write_aa(struct json_writer *json, const struct aa_result *aa)
     json_open(json, "aa", '{');
     json_int(json, "splits", aa->n_splits);
     json_int(json, "rejected", aa->n_rejected);
+    json_int(json, "rejected_smeared", aa->n_smeared);
     json_number(json, "rate", aa->rate);
     json_text(json, "interval", "Wilson score");
     json_number(json, "ci_lower", aa->ci_lower);

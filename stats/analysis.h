@@ -227,11 +227,12 @@ struct segmentation {
  * where there is nothing to find. */
 struct aa_result {
     int n_splits;
-    int n_rejected;                  /* p < alpha */
-    double rate, ci_lower, ci_upper; /* Wilson score, 95 % */
-    double ks_statistic, ks_p; /* of the p-values against the uniform distribution */
-    bool is_sound; /* the check is ok: alpha is inside the 99.9 % interval of the rate,
-                      and ks_p >= 0.001 */
+    int n_rejected; /* p < alpha */
+    int n_smeared;  /* the same once each statistic is spread over a step of the sums */
+    double rate, ci_lower, ci_upper; /* of n_rejected; Wilson score, 95 % */
+    double ks_statistic, ks_p; /* of the spread ones against the uniform distribution */
+    bool is_sound;             /* the check is ok: alpha is inside the 99.9 % interval of
+                                  n_smeared's share, and ks_p >= 0.001 */
 };
 
 /* What the lists were like: one number an arm, and its difference from control's. */

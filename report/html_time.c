@@ -27,34 +27,46 @@ void html_aa(struct buffer *out, const struct experiment_result *r)
                   100 * r->aa.ci_upper, r->aa.ks_statistic, r->aa.ks_p);
 }
 
-/* Does the effect last? */
-void html_days(struct buffer *out, const struct experiment_result *r)
+static void write_days(struct buffer *out, const struct experiment_result *r, int arm)
 {
     static const char *const heads[] = {"Day since first exposure", "#Difference",
-                                        "#Interval"};
+                                        "#Interval (Wald)"};
+    const struct treatment_days *days = &r->days[arm - 1];
     char text[NUMBER_TEXT_SIZE], caption[256];
-    if (r->n_days == 0) {
-        return;
-    }
     snprintf(caption, sizeof caption,
              "Share of %" PRId64 " units with an event of %.60s on each day, %.60s "
              "against %.60s",
-             r->n_days_units, r->spec->metrics[r->spec->primary].name,
-             r->spec->arms[1].name, r->spec->arms[0].name);
-    buffer_append_text(out, "<h2>Does it last?</h2>");
+             days->n_units, r->spec->metrics[r->spec->primary].name,
+             r->spec->arms[arm].name, r->spec->arms[0].name);
     html_table_open(out, "days", caption);
     html_column_heads(out, heads, 3);
-    for (int d = 0; d < r->n_days; d++) {
+    for (int d = 0; d < days->n_days; d++) {
         snprintf(text, sizeof text, "%d", d);
         html_row_head(out, text);
-        number_text_effect(ANALYSIS_PROPORTION, r->days[d].effect_size, text);
+        number_text_effect(ANALYSIS_PROPORTION, days->days[d].effect_size, text);
         html_cell(out, text, true);
-        number_text_interval(ANALYSIS_PROPORTION, r->days[d].ci_lower,
-                             r->days[d].ci_upper, text);
+        number_text_interval(ANALYSIS_PROPORTION, days->days[d].ci_lower,
+                             days->days[d].ci_upper, text);
         html_cell(out, text, true);
         buffer_append_text(out, "</tr>");
     }
     html_table_close(out);
+}
+
+/* Does the effect last? */
+void html_days(struct buffer *out, const struct experiment_result *r)
+{
+    bool is_begun = false;
+    for (int a = 1; a < r->spec->n_arms && r->days; a++) {
+        if (r->days[a - 1].n_days == 0) {
+            continue;
+        }
+        if (!is_begun) {
+            buffer_append_text(out, "<h2>Does it last?</h2>");
+        }
+        is_begun = true;
+        write_days(out, r, a);
+    }
 }
 
 static void write_series_table(struct buffer *out, const struct experiment_result *r,

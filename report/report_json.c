@@ -40,14 +40,19 @@ static void write_arms(struct json_writer *json, const struct experiment_result 
 static void write_days(struct json_writer *json, const struct experiment_result *r)
 {
     json_open(json, "days_since_exposure", '[');
-    for (int d = 0; d < r->n_days; d++) {
-        json_open(json, NULL, '{');
-        json_int(json, "day", d);
-        json_int(json, "units", r->n_days_units);
-        json_number(json, "effect_size", r->days[d].effect_size);
-        json_number(json, "ci_lower", r->days[d].ci_lower);
-        json_number(json, "ci_upper", r->days[d].ci_upper);
-        json_close(json, '}');
+    for (int a = 1; a < r->spec->n_arms && r->days; a++) {
+        const struct treatment_days *days = &r->days[a - 1];
+        for (int d = 0; d < days->n_days; d++) {
+            json_open(json, NULL, '{');
+            json_text(json, "arm", r->spec->arms[a].name);
+            json_int(json, "day", d);
+            json_int(json, "units", days->n_units);
+            json_number(json, "effect_size", days->days[d].effect_size);
+            json_text(json, "interval", "Wald");
+            json_number(json, "ci_lower", days->days[d].ci_lower);
+            json_number(json, "ci_upper", days->days[d].ci_upper);
+            json_close(json, '}');
+        }
     }
     json_close(json, ']');
 }

@@ -70,7 +70,12 @@ struct metric_arm {
  * event of the metric on that day, among those observed on all of the days told apart.
  */
 struct day_effect {
-    double effect_size, ci_lower, ci_upper;
+    double effect_size, ci_lower, ci_upper; /* Wald */
+};
+struct treatment_days {
+    struct day_effect *days; /* (n_days) on the primary metric */
+    int n_days;              /* 0 when the log is too short to tell days apart */
+    int64_t n_units;         /* units of both arms that were observed on all of them */
 };
 
 /* Treatment against control among the units first exposed before ts_us, with all that
@@ -231,8 +236,8 @@ struct aa_result {
     int n_smeared;  /* the same once each statistic is spread over a step of the sums */
     double rate, ci_lower, ci_upper; /* of n_rejected; Wilson score, 95 % */
     double ks_statistic, ks_p; /* of the spread ones against the uniform distribution */
-    bool is_sound;             /* the check is ok: alpha is inside the 99.9 % interval of
-                                  n_smeared's share, and ks_p >= 0.001 */
+    bool is_sound; /* the check is ok: alpha is inside the 99.9 % interval of
+                      n_smeared's share, and ks_p >= 0.001 */
 };
 
 /* What the lists were like: one number an arm, and its difference from control's. */
@@ -262,10 +267,8 @@ struct experiment_result {
     int n_series;
     int64_t *enrolled;         /* (n_series, n_arms) units first exposed in each step */
     double *enrolled_expected; /* (n_series, n_arms) by the weights of their time */
-    struct day_effect *days; /* (n_days) of the first treatment on the primary metric */
-    int n_days;              /* 0 when the log is too short to tell days apart */
-    int64_t n_days_units;    /* units that were observed on all of them */
-    const char *covariates;  /* names, for `adjusted`; NULL without */
+    struct treatment_days *days; /* (n_arms - 1) of each treatment; NULL: not asked */
+    const char *covariates;      /* names, for `adjusted`; NULL without */
     struct segmentation *segmentations; /* (n_segmentations) */
     int n_segmentations;
     struct item_metric *item_metrics; /* (n_item_metrics) */

@@ -82,8 +82,8 @@ static double smear(const struct finding *finding, const struct metric_arm arms[
     const double n = (double)arms[0].sum.n_units, m = (double)arms[1].sum.n_units;
     const double width =
         step * (1 / (n * arms[0].sum.mean_y) + 1 / (m * arms[1].sum.mean_y));
-    const double statistic = finding->statistic + (rng_uniform(rng) - 0.5) * width /
-                                                      finding->standard_error;
+    const double statistic =
+        finding->statistic + (rng_uniform(rng) - 0.5) * width / finding->standard_error;
     return isnan(finding->df)
                ? tail_p_normal(statistic, ALTERNATIVE_TWO_SIDED).p_value
                : tail_p_student(statistic, finding->df, ALTERNATIVE_TWO_SIDED).p_value;

@@ -3,6 +3,7 @@
  */
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "stats/analysis_parts.h"
@@ -118,13 +119,12 @@ static int choose_days(const struct experiment_result *result,
 
 static bool is_there_on_all(const struct unit_table *table, int unit, int n_days)
 {
-    return table->arm[unit] < 2 &&
-           table->first_ts_us[unit] + n_days * DAY_US <= table->last_ts_us;
+    return table->first_ts_us[unit] + n_days * DAY_US <= table->last_ts_us;
 }
 
-/* Control's and the first treatment's units, where they were observed on all days. */
+/* Each arm's units, where they were observed on all days. */
 static void sum_days(const struct unit_table *table, const uint32_t *days, int n_days,
-                     struct trend_sum arms[2])
+                     struct trend_sum *arms)
 {
     for (int i = 0; i < table->n_units; i++) {
         if (is_there_on_all(table, i, n_days)) {
@@ -133,61 +133,120 @@ static void sum_days(const struct unit_table *table, const uint32_t *days, int n
     }
 }
 
-static int keep_days(struct analysis *analysis, struct experiment_result *result,
-                     const struct trend_sum arms[2], int n_days)
+static int keep_days(struct analysis *analysis, const struct experiment_result *result,
+                     const struct trend_sum *control, const struct trend_sum *treatment,
+                     struct treatment_days *to)
 {
-    result->days = arena_zeroed(&analysis->arena, (size_t)n_days, sizeof *result->days);
-    if (!result->days) {
+    to->days = arena_zeroed(&analysis->arena, (size_t)to->n_days, sizeof *to->days);
+    if (!to->days) {
         return -1;
     }
-    result->n_days = n_days;
-    result->n_days_units = (int64_t)(arms[0].n_units + arms[1].n_units);
-    for (int d = 0; d < n_days; d++) {
+    to->n_units = (int64_t)(control->n_units + treatment->n_units);
+    for (int d = 0; d < to->n_days; d++) {
         const struct effect effect = trend_day(
-            &arms[0], &arms[1], d, 1 - result->spec->alpha, ALTERNATIVE_TWO_SIDED);
-        result->days[d] =
+            control, treatment, d, 1 - result->spec->alpha, ALTERNATIVE_TWO_SIDED);
+        to->days[d] =
             (struct day_effect){effect.effect_size, effect.ci_lower, effect.ci_upper};
     }
     return 0;
+}
+
+/* The treatment whose trend is the surest. */
+struct surest {
+    struct trend trend;
+    int arm; /* 0: none could be tested */
+    int n;   /* tested */
+    int most_days;
+};
+
+static int compare_trends(struct analysis *analysis, struct experiment_result *result,
+                          const struct trend_sum *arms, int n_all,
+                          struct surest *surest)
+{
+    const struct analysis_experiment *spec = result->spec;
+    for (int a = 1; a < spec->n_arms; a++) {
+        struct treatment_days *to = &result->days[a - 1];
+        const int n_days = trend_busy_days(&arms[0], &arms[a], n_all, TREND_MIN_EVENTS);
+        surest->most_days = n_days > surest->most_days ? n_days : surest->most_days;
+        if (n_days < 2) {
+            continue;
+        }
+        to->n_days = n_days;
+        if (keep_days(analysis, result, &arms[0], &arms[a], to) != 0) {
+            return -1;
+        }
+        const struct trend trend = trend_test(&arms[0], &arms[a], n_days,
+                                              1 - spec->alpha, ALTERNATIVE_TWO_SIDED);
+        if (trend.slopes.is_testable) {
+            if (surest->n++ == 0 ||
+                trend.slopes.p_value < surest->trend.slopes.p_value) {
+                surest->trend = trend;
+                surest->arm = a;
+            }
+        }
+    }
+    return 0;
+}
+
+static int say_trend(struct analysis *analysis, struct experiment_result *result,
+                     const struct surest *surest)
+{
+    struct check check = {"novelty and primacy", CHECK_OK, TREND_METHOD, NAN, NULL};
+    char who[160] = "the ratio of the arms", corrected[48] = "";
+    if (surest->most_days < 2) {
+        return analysis_add_check(analysis, result, check,
+                                  "no trend to see: units act on one day only, or the "
+                                  "log is too short");
+    }
+    if (surest->n == 0) {
+        return analysis_add_check(analysis, result, check,
+                                  "the trend over %d days cannot be tested",
+                                  surest->most_days);
+    }
+    if (result->spec->n_arms > 2) {
+        snprintf(who, sizeof who, "the ratio of %.64s to %.64s",
+                 result->spec->arms[surest->arm].name, result->spec->arms[0].name);
+        snprintf(corrected, sizeof corrected, ", corrected for %d treatments",
+                 surest->n);
+    }
+    check.p_value = fmin(1, surest->trend.slopes.p_value * surest->n);
+    check.status = check.p_value < NOVELTY_LIMIT ? CHECK_NOTE : CHECK_OK;
+    return analysis_add_check(
+        analysis, result, check,
+        "%s changes by %+.3g %% a day over the first %d days (p = %.3g%s)%s", who,
+        100 * surest->trend.change, surest->trend.n_days, check.p_value, corrected,
+        check.status == CHECK_OK ? "; no trend is shown"
+                                 : ": what was measured may not be what stays");
 }
 
 static int check_novelty(struct analysis *analysis, struct experiment_result *result,
                          const struct unit_table *table, struct error *error)
 {
     const struct analysis_experiment *spec = result->spec;
-    struct check check = {"novelty and primacy", CHECK_OK, TREND_METHOD, NAN, NULL};
-    struct trend_sum arms[2] = {0};
+    struct surest surest = {.arm = 0};
+    int rc = -1;
     if (spec->primary < 0 || table->n_units == 0 || spec->n_arms < 2 ||
         !table->metrics[spec->primary].days) {
         return 0;
     }
-    const uint32_t *days = table->metrics[spec->primary].days;
     const int n_all = choose_days(result, table);
-    sum_days(table, days, n_all, arms);
-    const int n_days = trend_busy_days(&arms[0], &arms[1], n_all, TREND_MIN_EVENTS);
-    if (n_days < 2) {
-        return analysis_add_check(analysis, result, check,
-                                  "no trend to see: units act on one day only, or the "
-                                  "log is too short");
+    struct trend_sum *arms = calloc((size_t)spec->n_arms, sizeof *arms);
+    result->days =
+        arena_zeroed(&analysis->arena, (size_t)spec->n_arms - 1, sizeof *result->days);
+    if (!arms || !result->days) {
+        analysis_no_memory(result, error);
+        goto out;
     }
-    if (keep_days(analysis, result, arms, n_days) != 0) {
-        return analysis_no_memory(result, error);
+    sum_days(table, table->metrics[spec->primary].days, n_all, arms);
+    if (compare_trends(analysis, result, arms, n_all, &surest) != 0) {
+        analysis_no_memory(result, error);
+        goto out;
     }
-    const struct trend trend =
-        trend_test(&arms[0], &arms[1], n_days, 1 - spec->alpha, ALTERNATIVE_TWO_SIDED);
-    if (!trend.slopes.is_testable) {
-        return analysis_add_check(analysis, result, check,
-                                  "the trend over %d days cannot be tested", n_days);
-    }
-    check.p_value = trend.slopes.p_value;
-    check.status = check.p_value < NOVELTY_LIMIT ? CHECK_NOTE : CHECK_OK;
-    return analysis_add_check(
-        analysis, result, check,
-        "the ratio of the arms changes by %+.3g %% a day over the first %d days "
-        "(p = %.3g)%s",
-        100 * trend.change, n_days, check.p_value,
-        check.status == CHECK_OK ? "; no trend is shown"
-                                 : ": what was measured may not be what stays");
+    rc = say_trend(analysis, result, &surest);
+
+out:
+    free(arms);
+    return rc;
 }
 
 int analysis_trust_time(struct analysis *analysis, struct experiment_result *result,

@@ -279,36 +279,69 @@ static void bots_are_noted_and_warned_of(void **state)
     expect("bot-like units", CHECK_WARNING);
 }
 
+/* Users of each arm in turn, exposed at once, who act on each of five days with the
+ * probability from[arm] + a_day[arm] * day. */
+static void add_days(int n_arms, const char *const *names, const double *from,
+                     const double *a_day)
+{
+    for (int u = 0; u < 300 * n_arms; u++) {
+        char user[16];
+        struct rng rng;
+        const int arm = u % n_arms;
+        rng_init(&rng, 5, (uint64_t)u);
+        snprintf(user, sizeof user, "u%d", u);
+        trial_add_exposure(&trial, TRIAL_START + u, user, "bias", names[arm]);
+        for (int day = 0; day < 5; day++) {
+            if (rng_uniform(&rng) < from[arm] + a_day[arm] * day) {
+                trial_add_feedback(&trial, TRIAL_START + day * TRIAL_DAY + TRIAL_HOUR,
+                                   "", user, "satisfied", 1);
+            }
+        }
+    }
+    trial_add_exposure(&trial, TRIAL_START + 6 * TRIAL_DAY, "u0", "bias", names[0]);
+}
+
 /* Control: 30 % of users on each of five days. Treatment: 60, 50, 40, 30, 20 %. */
 static void an_effect_that_wears_off_is_noted(void **state)
 {
     (void)state;
-    for (int is_steady = 1; is_steady >= 0; is_steady--) {
-        setup(NULL);
-        for (int u = 0; u < 600; u++) {
-            char user[16];
-            struct rng rng;
-            const int arm = u % 2;
-            rng_init(&rng, 5, (uint64_t)u);
-            snprintf(user, sizeof user, "u%d", u);
-            trial_add_exposure(&trial, TRIAL_START + u, user, "bias",
-                               arm ? "treatment" : "control");
-            for (int day = 0; day < 5; day++) {
-                const double share = arm == 0 ? 0.3 : is_steady ? 0.4 : 0.6 - 0.1 * day;
-                if (rng_uniform(&rng) < share) {
-                    trial_add_feedback(&trial,
-                                       TRIAL_START + day * TRIAL_DAY + TRIAL_HOUR, "",
-                                       user, "satisfied", 1);
-                }
-            }
-        }
-        trial_add_exposure(&trial, TRIAL_START + 6 * TRIAL_DAY, "u0", "bias",
-                           "control");
-        expect("novelty and primacy", is_steady ? CHECK_OK : CHECK_NOTE);
-        if (is_steady) {
-            teardown(NULL);
-        }
-    }
+    static const char *const names[] = {"control", "treatment"};
+    static const double steady[] = {0.3, 0.4}, high[] = {0.3, 0.6}, none[] = {0, 0},
+                        down[] = {0, -0.1};
+    add_days(2, names, steady, none);
+    expect("novelty and primacy", CHECK_OK);
+    teardown(NULL);
+    setup(NULL);
+    add_days(2, names, high, down);
+    expect("novelty and primacy", CHECK_NOTE);
+}
+
+/* The first treatment is steady; the second wears off. */
+static void an_effect_that_wears_off_is_noted_of_any_treatment(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"control", "mild", "bold"};
+    static const struct analysis_arm arms[] = {
+        {"control", 0.4}, {"mild", 0.3}, {"bold", 0.3}};
+    static const double from[] = {0.3, 0.4, 0.6}, a_day[] = {0, 0, -0.1};
+    experiment.arms = arms;
+    experiment.n_arms = 3;
+    add_days(3, names, from, a_day);
+    trial_write_all(&trial, &directory);
+
+    struct analysis *analysis = trial_analyze(directory.path, &experiment);
+
+    const struct check *check = trial_check(analysis, "novelty and primacy");
+    const struct treatment_days *days = analysis->experiments[0].days;
+    assert_int_equal(check->status, CHECK_NOTE);
+    assert_non_null(strstr(check->detail, "the ratio of bold to control changes by -"));
+    assert_non_null(strstr(check->detail, "corrected for 2 treatments"));
+    assert_int_equal(days[0].n_days, 5);
+    assert_int_equal(days[1].n_days, 5);
+    assert_int_equal(days[1].n_units, 600);
+    assert_true(days[1].days[0].effect_size > 0.2);
+    assert_true(days[1].days[4].effect_size < 0);
+    analysis_free(analysis);
 }
 
 /* One user of thirty spends a million: every split finds the same p. */
@@ -342,10 +375,10 @@ static void a_test_that_fails_on_control_itself_withholds_the_verdict(void **sta
     }
 }
 
-/* Few events among many units: p takes few values, which is no fault of the test. Of
- * 26 events either half has at most 8 in 7.6 % of the splits (R: 2 * pbinom(8, 26,
- * 0.5) = 0.0755), as good as all values of p that 9 purchases at one price give are
- * ten. */
+/* Few events among many units: p takes few values, which is no fault of the test. With
+ * 9 purchases at one price they are hardly more than the five ways to part nine; of 26
+ * events either half has at most 8 in 7.6 % of the splits (R: 2 * pbinom(8, 26, 0.5) =
+ * 0.0755). */
 static void a_test_of_few_events_passes_on_control_itself(void **state)
 {
     (void)state;
@@ -417,6 +450,7 @@ int main(void)
         WITH_DIRECTORY(answers_before_the_experiment_are_no_skew),
         WITH_DIRECTORY(bots_are_noted_and_warned_of),
         WITH_DIRECTORY(an_effect_that_wears_off_is_noted),
+        WITH_DIRECTORY(an_effect_that_wears_off_is_noted_of_any_treatment),
         WITH_DIRECTORY(a_test_that_fails_on_control_itself_withholds_the_verdict),
         WITH_DIRECTORY(a_test_of_few_events_passes_on_control_itself),
         WITH_DIRECTORY(an_arm_without_weight_is_left_out_or_fails),

@@ -108,8 +108,8 @@ static void join_counts_feedback_inside_the_window_only(void **state)
 
 /* Three metrics count clicks, one of them as its denominator; the longest window is
  * the ratio's. */
-static void join_counts_an_early_or_late_event_once_however_many_metrics_it_feeds(
-    void **state)
+static void
+join_counts_an_early_or_late_event_once_however_many_metrics_it_feeds(void **state)
 {
     (void)state;
     const struct analysis_metric metrics[] = {

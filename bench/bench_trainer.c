@@ -58,8 +58,8 @@ static double triangle(int n)
 struct kernels {
     int n, stride, repeats;
     float *rows, *sums, *spare, *matrix, *scratch, *z;
-    const float *systems[8];
-    float ridge[8];
+    const float *systems[CHOLESKY_LANES];
+    float ridge[CHOLESKY_LANES];
 };
 
 static void kernels_init(struct kernels *k, int n)
@@ -71,18 +71,18 @@ static void kernels_init(struct kernels *k, int n)
     k->stride = stride;
     k->repeats = 4000000 / (n * n);
     k->rows = need(normal_alloc((size_t)N_KERNEL_ROWS * (size_t)stride));
-    k->sums = need(normal_alloc(8 * size));
+    k->sums = need(normal_alloc(CHOLESKY_LANES * size));
     k->spare = need(normal_alloc(size));
     k->matrix = need(normal_alloc(size + (size_t)n));
     k->scratch = need(normal_alloc(cholesky_scratch(n)));
-    k->z = need(normal_alloc(8 * (size_t)n));
+    k->z = need(normal_alloc(CHOLESKY_LANES * (size_t)n));
     rng_init(&rng, 1, 2);
     for (int i = 0; i < N_KERNEL_ROWS; i++) {
         for (int f = 0; f <= n; f++) {
             k->rows[i * stride + f] = (float)rng_normal(&rng);
         }
     }
-    for (int l = 0; l < 8; l++) {
+    for (int l = 0; l < CHOLESKY_LANES; l++) {
         k->systems[l] = k->sums + (size_t)l * size;
         k->ridge[l] = 5;
         normal_add(k->rows, N_KERNEL_ROWS, n + 1, k->sums + (size_t)l * size);
@@ -110,7 +110,7 @@ static void run_ssyrk(struct kernels *k)
                 k->rows, k->stride, 1, k->spare, k->stride);
 }
 
-static void run_eight(struct kernels *k)
+static void run_lanes(struct kernels *k)
 {
     if (cholesky_solve(k->systems, k->n, k->ridge, k->ridge, NULL, k->scratch, k->z)) {
         die("not positive definite");
@@ -153,10 +153,10 @@ static void bench_kernels(int n_factors)
     const double useful = triangle(n_factors + 2) * N_KERNEL_ROWS * 1e-9;
     const double ours = useful / time_kernel(run_normal, &k);
     const double ssyrk = useful / time_kernel(run_ssyrk, &k);
-    const double eight = time_kernel(run_eight, &k) / 8;
+    const double solve = time_kernel(run_lanes, &k) / CHOLESKY_LANES;
     printf("k=%-4d outer products of 150 rows: ours %6.1f, ssyrk %6.1f useful GFLOP/s; "
            "solve: ours %7.2f, sposv %7.2f us\n",
-           n_factors, ours, ssyrk, eight * 1e6, time_kernel(run_sposv, &k) * 1e6);
+           n_factors, ours, ssyrk, solve * 1e6, time_kernel(run_sposv, &k) * 1e6);
     kernels_free(&k);
 }
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/rng.h"
-#include "trainer/cholesky.h"
+#include "trainer/cholesky_internal.h"
 #include "trainer/normal.h"
 
 static void fill_rows(float *rows, int n_rows, int n_columns, uint64_t seed)
@@ -160,15 +160,16 @@ static void a_lane_that_is_not_positive_definite_is_named(void **state)
     assert_true(sums && scratch);
     for (int l = 0; l < CHOLESKY_LANES; l++) {
         systems[l] = sums + (size_t)l * size;
-        ridge[l] = l == 5 ? 0 : 1;
+        ridge[l] = l == 5 || l == 14 ? 0 : 1;
         sums[(size_t)l * size + (size_t)(n * stride) + 1] = 6;
     }
 
     assert_int_equal(cholesky_solve(systems, n, ridge, ridge, NULL, scratch, z),
-                     1 << 5);
+                     1 << 5 | 1 << 14);
 
     assert_close((double)z[0 * n + 1], 6, 1e-6); /* the others are solved */
     assert_close((double)z[7 * n + 0], 0, 1e-6);
+    assert_close((double)z[15 * n + 1], 6, 1e-6);
     normal_free(sums);
     normal_free(scratch);
 }
@@ -184,7 +185,7 @@ static void noise_gives_draws_with_the_inverse_as_covariance(void **state)
     float *scratch = normal_alloc(cholesky_scratch(n));
     float z[CHOLESKY_LANES * n], noise[CHOLESKY_LANES * n];
     const float *systems[CHOLESKY_LANES];
-    const float ridge[CHOLESKY_LANES] = {1, 1, 1, 1, 1, 1, 1, 1};
+    float ridge[CHOLESKY_LANES];
     double sum[2] = {0, 0}, square[3] = {0, 0, 0};
     struct rng rng;
     assert_true(sums && scratch);
@@ -193,6 +194,7 @@ static void noise_gives_draws_with_the_inverse_as_covariance(void **state)
     sums[2 * stride] = 1;
     for (int l = 0; l < CHOLESKY_LANES; l++) {
         systems[l] = sums;
+        ridge[l] = 1;
     }
 
     for (int d = 0; d < N_DRAWS / CHOLESKY_LANES; d++) {
@@ -223,6 +225,60 @@ static void noise_gives_draws_with_the_inverse_as_covariance(void **state)
     normal_free(scratch);
 }
 
+/* Every kernel on the same systems, with noise: this processor chooses one of them. */
+static void avx512_and_avx2_solve_to_the_same_bytes(void **state)
+{
+    (void)state;
+#if defined(__x86_64__)
+    if (!__builtin_cpu_supports("avx512f")) {
+        skip();
+    }
+    for (int n = 1; n <= 70; n++) {
+        const int stride = normal_stride(n + 1), n_rows = n + 20;
+        const size_t size = (size_t)stride * (size_t)stride;
+        const size_t n_z = CHOLESKY_LANES * (size_t)n;
+        float *rows = normal_alloc((size_t)n_rows * (size_t)stride);
+        float *sums = normal_alloc(CHOLESKY_LANES * size);
+        float *scratch = normal_alloc(cholesky_scratch(n));
+        float *z = normal_alloc(3 * n_z); /* of both, and the noise */
+        const float *systems[CHOLESKY_LANES];
+        float ridge[CHOLESKY_LANES];
+        assert_true(rows && sums && scratch && z);
+        for (int l = 0; l < CHOLESKY_LANES; l++) {
+            fill_rows(rows, n_rows, n + 1, (uint64_t)n * 50 + (uint64_t)l);
+            normal_add(rows, n_rows, n + 1, sums + (size_t)l * size);
+            systems[l] = sums + (size_t)l * size;
+            ridge[l] = l == 3 ? -1e6F : (float)l;
+        }
+        memcpy(z + 2 * n_z, rows, (size_t)n * sizeof *z);
+        struct cholesky_job job = {.sums = systems,
+                                   .n = n,
+                                   .ridge = ridge,
+                                   .last_ridge = ridge,
+                                   .noise = z + 2 * n_z,
+                                   .scratch = scratch,
+                                   .z = z};
+
+        assert_int_equal(cholesky_solve_avx512(&job), 1 << 3);
+        job.z = z + n_z;
+        assert_int_equal(cholesky_solve_avx2(&job), 1 << 3);
+
+        for (int l = 0; l < CHOLESKY_LANES; l++) {
+            const size_t at = (size_t)l * (size_t)n;
+            if (l != 3) { /* which has no solution */
+                assert_memory_equal(z + at, z + n_z + at, (size_t)n * sizeof *z);
+            }
+        }
+        normal_free(rows);
+        normal_free(sums);
+        normal_free(scratch);
+        normal_free(z);
+    }
+#else
+    skip();
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +286,7 @@ int main(void)
         cmocka_unit_test(fetching_rows_ahead_leaves_the_same_bytes),
         cmocka_unit_test(solutions_are_those_of_elimination),
         cmocka_unit_test(a_lane_that_is_not_positive_definite_is_named),
+        cmocka_unit_test(avx512_and_avx2_solve_to_the_same_bytes),
         cmocka_unit_test(noise_gives_draws_with_the_inverse_as_covariance),
     };
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);

@@ -1,31 +1,7 @@
 /* Compiled with -ffp-contract=fast; lanes do not meet, so which systems share a call
- * changes nothing.
- *
- * Left-looking, four columns and three rows at a time: twelve sums stay in registers
- * while seven vectors are loaded for twelve multiplications. By blocks of rows, which
- * stay in the first-level cache while the finished columns pass by. */
-#include "trainer/cholesky.h"
-
-#include <math.h>
-#include <string.h>
-
-#include "trainer/normal.h"
-
-typedef float vector __attribute__((vector_size(CHOLESKY_LANES * sizeof(float))));
-typedef int32_t mask __attribute__((vector_size(CHOLESKY_LANES * sizeof(int32_t))));
-#define SHUFFLE __builtin_shufflevector
-#define INLINE  static inline __attribute__((always_inline))
-
-#define PANEL      4 /* columns */
-#define PANEL_ROWS 3
-#define BLOCK      12 /* rows; a multiple of both */
-
-/* Otherwise gcc reads a panel's vectors again for each row of the tile. */
-#if defined(__x86_64__)
-#define KEEP_IN_REGISTER(v) __asm__("" : "+x"(v))
-#else
-#define KEEP_IN_REGISTER(v) (void)(v)
-#endif
+ * changes nothing. */
+#define LANES 8
+#include "trainer/cholesky_lanes.h"
 
 size_t cholesky_scratch(int n)
 {
@@ -33,239 +9,20 @@ size_t cholesky_scratch(int n)
     return (rows * (size_t)normal_stride(n + 1) + (size_t)n) * CHOLESKY_LANES;
 }
 
-/* The 8 x 8 transpose: lane l of to[q] is lane q of from[l]. */
-INLINE void transpose(const vector *from, vector *to)
+INLINE unsigned solve_all(const struct cholesky_job *job, const int is_wide)
 {
-    vector pair[8], quad[8];
-    for (int i = 0; i < 8; i += 2) {
-        pair[i] = SHUFFLE(from[i], from[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
-        pair[i + 1] = SHUFFLE(from[i], from[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
-    }
-    for (int i = 0; i < 8; i += 4) {
-        quad[i] = SHUFFLE(pair[i], pair[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
-        quad[i + 1] = SHUFFLE(pair[i], pair[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
-        quad[i + 2] = SHUFFLE(pair[i + 1], pair[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
-        quad[i + 3] = SHUFFLE(pair[i + 1], pair[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
-    }
-    for (int i = 0; i < 4; i++) {
-        to[i] = SHUFFLE(quad[i], quad[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
-        to[i + 4] = SHUFFLE(quad[i], quad[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
-    }
-}
-
-/* Interleaves the lower triangles: L[i * stride + j] holds element (i, j) of all. */
-INLINE void interleave(const float *const sums[CHOLESKY_LANES], int n, vector *L)
-{
-    const int stride = normal_stride(n + 1);
-    for (int i = 0; i <= n; i++) {
-        for (int j = 0; j <= i; j += CHOLESKY_LANES) {
-            vector from[CHOLESKY_LANES];
-            for (int l = 0; l < CHOLESKY_LANES; l++) {
-                from[l] =
-                    *(const vector *)(const void *)(sums[l] +
-                                                    (size_t)i * (size_t)stride + j);
-            }
-            transpose(from, L + (size_t)i * (size_t)stride + j);
-        }
-    }
-}
-
-/* Columns [j, j + width) of rows [i, i + n_rows) lose what the columns before j
- * explain. */
-INLINE void update(vector *L, size_t stride, int i, int j, const int n_rows,
-                   const int width, const int is_wide)
-{
-    vector sum[PANEL_ROWS * PANEL] = {{0}};
-    vector *row = L + (size_t)i * stride;
-    const vector *column = L + (size_t)j * stride;
-    for (int p = 0; p < j; p++) {
-        vector a[PANEL];
-#pragma GCC unroll 4
-        for (int c = 0; c < width; c++) {
-            a[c] = column[(size_t)c * stride + (size_t)p];
-            if (is_wide) {
-                KEEP_IN_REGISTER(a[c]);
-            }
-        }
-#pragma GCC unroll 3
-        for (int r = 0; r < n_rows; r++) {
-#pragma GCC unroll 4
-            for (int c = 0; c < width; c++) {
-                sum[r * width + c] += row[(size_t)r * stride + (size_t)p] * a[c];
-            }
-        }
-    }
-#pragma GCC unroll 3
-    for (int r = 0; r < n_rows; r++) {
-#pragma GCC unroll 4
-        for (int c = 0; c < width; c++) {
-            row[(size_t)r * stride + (size_t)(j + c)] -= sum[r * width + c];
-        }
-    }
-}
-
-/* Solves columns [j, j + width) of a row that was updated, against the rows of the
- * panel's diagonal block, whose diagonal holds reciprocals. */
-INLINE void finish(vector *L, size_t stride, int i, int j, const int width)
-{
-    vector *at = L + (size_t)i * stride + (size_t)j;
-#pragma GCC unroll 4
-    for (int c = 0; c < width; c++) {
-        const vector *row = L + (size_t)(j + c) * stride + (size_t)j;
-        vector rest = at[c];
-#pragma GCC unroll 4
-        for (int d = 0; d < c; d++) {
-            rest -= at[d] * row[d];
-        }
-        at[c] = rest * row[c];
-    }
-}
-
-/* Replaces the pivot by the reciprocal of its root; notes in *good the lanes where
- * there is one. */
-INLINE void take_root(vector *pivot, mask *good)
-{
-    const mask is_good = *pivot > 0; /* false for NAN */
-    const vector one = {1, 1, 1, 1, 1, 1, 1, 1};
-    const vector d = (vector)(((mask)*pivot & is_good) | ((mask)one & ~is_good));
-    vector root;
-    for (int l = 0; l < CHOLESKY_LANES; l++) {
-        root[l] = sqrtf(d[l]);
-    }
-    *pivot = one / root;
-    *good &= is_good;
-}
-
-/* The diagonal block [j, j + width) of a panel. */
-INLINE void finish_block(vector *L, size_t stride, int j, const int width, mask *good)
-{
-#pragma GCC unroll 4
-    for (int c = 0; c < width; c++) {
-        vector *row = L + (size_t)(j + c) * stride + (size_t)j;
-        finish(L, stride, j + c, j, c);
-#pragma GCC unroll 4
-        for (int d = 0; d < c; d++) {
-            row[c] -= row[d] * row[d];
-        }
-        take_root(row + c, good);
-    }
-}
-
-/* Columns [j, j + width) of rows [first, end), which all lie at or below row j. */
-INLINE void factorise_rows(vector *L, size_t stride, int first, int end, int j,
-                           const int width, const int is_wide)
-{
-    int i = first;
-    for (; i + PANEL_ROWS <= end; i += PANEL_ROWS) {
-        update(L, stride, i, j, PANEL_ROWS, width, is_wide);
-    }
-    for (; i < end; i++) {
-        update(L, stride, i, j, 1, width, is_wide);
-    }
-}
-
-/* Rows [first, end) of the columns of a panel. */
-struct part {
-    int first, end;
-    int panel; /* its first column, at most `first` */
-};
-
-INLINE void factorise_part(vector *L, size_t stride, struct part part, const int width,
-                           const int is_wide, mask *good)
-{
-    const int j = part.panel;
-    factorise_rows(L, stride, part.first, part.end, j, width, is_wide);
-    if (part.first == j) {
-        finish_block(L, stride, j, width, good);
-        part.first += width;
-    }
-    for (int i = part.first; i < part.end; i++) {
-        finish(L, stride, i, j, width);
-    }
-}
-
-/* Factorises in place; row n, the right side, becomes L^-1 b on the way. The diagonal
- * of L is not needed again, its reciprocal is: that is what is stored there. Returns
- * the lanes that failed. */
-INLINE unsigned factorise(vector *L, int n, const int is_wide)
-{
-    const size_t stride = (size_t)normal_stride(n + 1);
-    mask good = ~(mask){0};
     unsigned bad = 0;
-    for (int first = 0; first <= n; first += BLOCK) {
-        const int end = first + BLOCK < n + 1 ? first + BLOCK : n + 1;
-        for (int j = 0; j < n && j < end;) {
-            const struct part part = {j < first ? first : j, end, j};
-            if (j + PANEL <= n) {
-                factorise_part(L, stride, part, PANEL, is_wide, &good);
-                j += PANEL;
-            } else {
-                factorise_part(L, stride, part, 1, is_wide, &good);
-                j++;
-            }
-        }
-    }
-    for (int l = 0; l < CHOLESKY_LANES; l++) {
-        bad |= (unsigned)(good[l] == 0) << l;
-    }
-    return bad;
-}
-
-/* z = L^-T w, column by column: w is row n. */
-INLINE void substitute_back(vector *L, int n)
-{
-    const size_t stride = (size_t)normal_stride(n + 1);
-    vector *w = L + (size_t)n * stride;
-    for (int i = n - 1; i >= 0; i--) {
-        const vector *row = L + (size_t)i * stride;
-        const vector z = w[i] * row[i];
-        w[i] = z;
-        for (int p = 0; p < i; p++) {
-            w[p] -= row[p] * z;
-        }
-    }
-}
-
-/* The arguments of cholesky_solve. */
-struct job {
-    const float *const *sums;
-    int n;
-    const float *ridge, *last_ridge, *noise;
-    float *scratch, *z;
-};
-
-INLINE unsigned solve(const struct job *job, const int is_wide)
-{
-    const int n = job->n;
-    vector *L = (vector *)(void *)job->scratch;
-    const size_t stride = (size_t)normal_stride(n + 1);
-    vector r;
-    interleave(job->sums, n, L);
-    memcpy(&r, job->ridge, sizeof r);
-    for (int i = 0; i < n - 1; i++) {
-        L[(size_t)i * stride + (size_t)i] += r;
-    }
-    memcpy(&r, job->last_ridge, sizeof r);
-    L[(size_t)(n - 1) * (stride + 1)] += r;
-    const unsigned bad = factorise(L, n, is_wide);
-    vector *w = L + (size_t)n * stride;
-    for (int i = 0; job->noise && i < n; i++) {
-        memcpy(&r, job->noise + (size_t)i * CHOLESKY_LANES, sizeof r);
-        w[i] += r;
-    }
-    substitute_back(L, n);
-    for (int i = 0; i < n; i++) {
-        for (int l = 0; l < CHOLESKY_LANES; l++) {
-            job->z[(size_t)l * (size_t)n + (size_t)i] = w[i][l];
-        }
+    for (int first = 0; first < CHOLESKY_LANES; first += LANES) {
+        bad |= solve(job, first, is_wide);
     }
     return bad;
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) static unsigned solve_avx2(const struct job *job)
+__attribute__((target("avx2,fma"))) unsigned
+cholesky_solve_avx2(const struct cholesky_job *job)
 {
-    return solve(job, 1);
+    return solve_all(job, 1);
 }
 #endif
 
@@ -274,11 +31,14 @@ unsigned cholesky_solve(const float *const sums[CHOLESKY_LANES], int n,
                         const float last_ridge[CHOLESKY_LANES], const float *noise,
                         float *scratch, float *z)
 {
-    const struct job job = {sums, n, ridge, last_ridge, noise, scratch, z};
+    const struct cholesky_job job = {sums, n, ridge, last_ridge, noise, scratch, z};
 #if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f")) {
+        return cholesky_solve_avx512(&job);
+    }
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        return solve_avx2(&job);
+        return cholesky_solve_avx2(&job);
     }
 #endif
-    return solve(&job, 0);
+    return solve_all(&job, 0);
 }

@@ -1,8 +1,9 @@
-/* cholesky.h - solves eight small positive definite systems at once, one in each lane.
+/* cholesky.h - solves sixteen small positive definite systems at once, one in each
+ * lane.
  *
  * A factorisation of order 21 is 3,000 multiplications in short dependent loops; LAPACK
- * spends longer getting started. Eight of them side by side fill the vectors at any
- * order. bench_trainer shows both.
+ * spends longer getting started. Eight or sixteen of them side by side fill the vectors
+ * at any order. bench_trainer shows both.
  *
  * A system is given with its right side as one more row: the (n + 1, n + 1) lower
  * triangle of [A, b; b^T, .], as normal.h accumulates it from rows [y, x].
@@ -13,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CHOLESKY_LANES 8
+#define CHOLESKY_LANES 16
 
 /* Floats of scratch for order n; allocate with normal_alloc. */
 size_t cholesky_scratch(int n);

@@ -176,6 +176,25 @@ static double measure_eight(struct subject *subject, const struct reference *ref
     return best;
 }
 
+typedef uint64_t eight_words __attribute__((vector_size(64)));
+
+#if defined(__x86_64__)
+__attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+static void
+read_all(const uint64_t *words, size_t n, uint64_t sink[8])
+{
+    eight_words sums[4] = {{0}}, read;
+    for (size_t i = 0; i + 32 <= n; i += 32) {
+        for (size_t j = 0; j < 4; j++) {
+            memcpy(&read, words + i + 8 * j, sizeof read);
+            sums[j] ^= read;
+        }
+    }
+    sums[0] ^= sums[1] ^ sums[2] ^ sums[3];
+    memcpy(sink, &sums[0], sizeof sums[0]);
+}
+
 /* Bytes a second that a plain read of `size` bytes reaches: the limit of a full scan.
  */
 static double read_limit(size_t size)
@@ -183,6 +202,7 @@ static double read_limit(size_t size)
     const size_t n = size / sizeof(uint64_t);
     uint64_t *words = malloc(n * sizeof *words);
     double best = INFINITY;
+    uint64_t read[8];
     volatile uint64_t sink = 0;
     for (size_t i = 0; words && i < n; i++) {
         words[i] = i;
@@ -191,15 +211,8 @@ static double read_limit(size_t size)
         const int64_t start = spent_ns();
         const int64_t n_times = 1 + 30000000 / (int64_t)(size + 1);
         for (int64_t t = 0; t < n_times; t++) {
-            uint64_t sums[8] = {0};
-            for (size_t i = 0; i + 8 <= n; i += 8) {
-                for (int j = 0; j < 8; j++) {
-                    sums[j] ^= words[i + (size_t)j];
-                }
-            }
-            for (int j = 0; j < 8; j++) {
-                sink ^= sums[j];
-            }
+            read_all(words, n, read);
+            sink ^= read[0];
         }
         best = fmin(best, (double)(spent_ns() - start) / (double)n_times);
     }
@@ -274,49 +287,71 @@ static void report_effort(struct subject *subject, const struct topk *topk,
         (double)single / N_ASKED, (double)exact / N_ASKED);
 }
 
-static void bench(const struct model *model, double item_bias, struct rng *rng)
+static void draw_seen(struct subject *subject, struct rng *rng)
 {
-    static const struct topk_options portable = {true, false}, thorough = {false, true};
-    static struct subject subject;
-    struct topk *best = NULL, *full = NULL, *plain = NULL;
-    struct error error = {0};
-    subject =
-        (struct subject){.model = model, .item_bias = item_bias, .n_seen = N_SEEN};
+    subject->n_seen = N_SEEN;
     for (int i = 0; i < N_ASKED; i++) {
-        int32_t *seen = subject.seen[i];
+        int32_t *seen = subject->seen[i];
         for (int j = 0; j < N_SEEN; j++) {
-            seen[j] = (int32_t)rng_below(rng, (uint64_t)model->n_items);
+            seen[j] = (int32_t)rng_below(rng, (uint64_t)subject->model->n_items);
         }
         qsort(seen, N_SEEN, sizeof *seen, compare_int);
         const int n = unique(seen, N_SEEN);
-        subject.n_seen = n < subject.n_seen ? n : subject.n_seen;
+        subject->n_seen = n < subject->n_seen ? n : subject->n_seen;
     }
-    const int64_t start = spent_ns();
-    if (topk_new(model, NULL, &best, &error) != 0) {
-        fprintf(stderr, "bench_topk: %s\n", error.message);
-        exit(1);
+}
+
+/* Layouts for the search, each with its own options. */
+enum layout { BEST, BEST_AVX2, BEST_PORTABLE, FULL, FULL_AVX2, N_LAYOUTS };
+
+/* Returns the milliseconds that the first one took. */
+static double make_layouts(const struct model *model, struct topk *layouts[N_LAYOUTS])
+{
+    static const struct topk_options options[N_LAYOUTS] = {
+        [BEST] = {TOPK_ALL, false},
+        [BEST_AVX2] = {TOPK_AVX2, false},
+        [BEST_PORTABLE] = {TOPK_PORTABLE, false},
+        [FULL] = {TOPK_ALL, true},
+        [FULL_AVX2] = {TOPK_AVX2, true},
+    };
+    struct error error = {0};
+    double first_ms = 0;
+    for (int i = 0; i < N_LAYOUTS; i++) {
+        const int64_t start = spent_ns();
+        if (topk_new(model, &options[i], &layouts[i], &error) != 0) {
+            fprintf(stderr, "bench_topk: %s\n", error.message);
+            exit(1);
+        }
+        first_ms = i == 0 ? (double)(spent_ns() - start) / 1e6 : first_ms;
     }
-    const double layout_ms = (double)(spent_ns() - start) / 1e6;
-    if (topk_new(model, &thorough, &full, &error) != 0 ||
-        topk_new(model, &portable, &plain, &error) != 0) {
-        fprintf(stderr, "bench_topk: %s\n", error.message);
-        exit(1);
-    }
+    return first_ms;
+}
+
+static void bench(const struct model *model, double item_bias, struct rng *rng)
+{
+    static struct subject subject;
+    struct topk *layouts[N_LAYOUTS] = {NULL};
+    subject.model = model;
+    subject.item_bias = item_bias;
+    draw_seen(&subject, rng);
+    const double layout_ms = make_layouts(model, layouts);
     float *scores = malloc((size_t)model->n_items * sizeof *scores);
-    void *scratch = malloc(topk_scratch_size(best));
+    void *scratch = malloc(topk_scratch_size(layouts[BEST]));
     struct reference *reference = reference_new(model);
     const struct method methods[] = {
         {"every score in double precision", find_naive, NULL},
         {"OpenBLAS sgemv, then selection (not exact)", find_blas, scores},
         {"blocked floats, threshold fused in (not exact)", find_blocked, reference},
-        {"int8 full scan, exact re-rank", find_topk, full},
-        {"int8, long vectors first, chunks skipped", find_topk, best},
-        {"the same in portable C", find_topk, plain},
+        {"int8 full scan, exact re-rank", find_topk, layouts[FULL]},
+        {"the same, AVX2 at most", find_topk, layouts[FULL_AVX2]},
+        {"int8, long vectors first, chunks skipped", find_topk, layouts[BEST]},
+        {"the same, AVX2 at most", find_topk, layouts[BEST_AVX2]},
+        {"the same in portable C", find_topk, layouts[BEST_PORTABLE]},
     };
     printf("%d items x %d factors, weight of item biases %g (layout made in %.1f ms)\n",
            model->n_items, model->n_factors, item_bias, layout_ms);
     const double full_scan_us = measure_all(
-        &subject, methods, sizeof methods / sizeof methods[0], full, scratch);
+        &subject, methods, sizeof methods / sizeof methods[0], layouts[FULL], scratch);
     if (reference) {
         printf("  %-50s %10.2f us\n",
                "eight users at once, floats (not exact), per user",
@@ -324,12 +359,12 @@ static void bench(const struct model *model, double item_bias, struct rng *rng)
     }
     reference_free(reference);
     report_limit(model, full_scan_us);
-    report_effort(&subject, best, scratch);
+    report_effort(&subject, layouts[BEST], scratch);
     free(scores);
     free(scratch);
-    topk_free(best);
-    topk_free(full);
-    topk_free(plain);
+    for (int i = 0; i < N_LAYOUTS; i++) {
+        topk_free(layouts[i]);
+    }
 }
 
 static void bench_weights(const struct model *model, struct rng *rng)

@@ -18,8 +18,8 @@
  *      does, and sorted.
  *
  * Every bound has slack for its own rounding. One layout serves any weight of the item
- * bias, so arms that differ in it share it. Kernels: AVX2, and portable C; they give
- * the same lists.
+ * bias, so arms that differ in it share it. Kernels: AVX-512 with byte dot
+ * products (VNNI), AVX2, and portable C; they give the same lists.
  */
 #ifndef SERVE_TOPK_H
 #define SERVE_TOPK_H
@@ -36,10 +36,12 @@
 struct topk; /* a model's items, laid out for the search; immutable, threads may share
               */
 
-/* For tests and benchmarks; NULL picks the best. */
+enum topk_instructions { TOPK_ALL, TOPK_AVX2, TOPK_PORTABLE };
+
+/* For tests and benchmarks; NULL is all zero. */
 struct topk_options {
-    bool is_portable;   /* no instructions beyond the baseline */
-    bool skips_nothing; /* step 1 is left out */
+    enum topk_instructions most; /* none beyond these, whatever the processor has */
+    bool skips_nothing;          /* step 1 is left out */
 };
 
 struct topk_query {

@@ -40,11 +40,6 @@ static float dot_portable(const float *a, const float *b, int32_t n)
     return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
-struct topk_kernel topk_kernel_portable(void)
-{
-    return (struct topk_kernel){scan_portable, dot_portable};
-}
-
 #if defined(__x86_64__)
 
 #define AVX2 __attribute__((target("avx2,fma")))
@@ -110,22 +105,26 @@ AVX2 static float dot_avx2(const float *a, const float *b, int32_t n)
     return total;
 }
 
-struct topk_kernel topk_kernel_best(void)
+struct topk_kernel topk_kernel_within(enum topk_instructions most)
 {
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
-        return topk_kernel_portable();
-    }
+    const bool has_avx2 =
+        __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const bool has_byte_products =
         __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni");
-    return (struct topk_kernel){has_byte_products ? topk_scan_avx512 : scan_avx2,
-                                dot_avx2};
+    if (!has_avx2 || most == TOPK_PORTABLE) {
+        return (struct topk_kernel){scan_portable, dot_portable};
+    }
+    return (struct topk_kernel){
+        has_byte_products && most != TOPK_AVX2 ? topk_scan_avx512 : scan_avx2,
+        dot_avx2};
 }
 
 #else
 
-struct topk_kernel topk_kernel_best(void)
+struct topk_kernel topk_kernel_within(enum topk_instructions most)
 {
-    return topk_kernel_portable();
+    (void)most;
+    return (struct topk_kernel){scan_portable, dot_portable};
 }
 
 #endif

@@ -5,11 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TOPK_CHUNK 64 /* items; a mask of them is one word */
+#include "serve/topk.h"
+
+#define TOPK_CHUNK      64   /* items; a mask of them is one word */
+#define TOPK_LOOK_AHEAD 4096 /* bytes; a scan asks for codes so far ahead of time */
 
 /* What a scan of one chunk needs. Codes are (n_groups, TOPK_CHUNK, 4): four factors of
  * an item side by side, as the multiply-add instructions want them, each code the
- * factor over the chunk's scale plus 128. */
+ * factor over the chunk's scale plus 128. TOPK_LOOK_AHEAD bytes behind them are the
+ * caller's too, though what they hold does not matter. */
 struct topk_scan {
     const uint8_t *codes;
     const int8_t *user; /* (n_groups, 4) the user's vector in -63..63 */
@@ -35,7 +39,7 @@ struct topk_kernel {
 /* Wants AVX-512 F and VNNI; there is none elsewhere than on x86-64. */
 topk_scan_function topk_scan_avx512;
 
-struct topk_kernel topk_kernel_portable(void);
-struct topk_kernel topk_kernel_best(void); /* for this processor */
+/* The best that this processor has, using no instructions beyond `most`. */
+struct topk_kernel topk_kernel_within(enum topk_instructions most);
 
 #endif

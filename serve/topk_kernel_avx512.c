@@ -16,37 +16,65 @@
 #define AVX512
 #endif
 
-#define LANES 16 /* items in a register */
+#define LANES 16               /* items in a register */
+#define GROUP (4 * TOPK_CHUNK) /* bytes of codes */
 
+/* Sums of the four quarters of a chunk: not an array, which gcc keeps in memory. */
+struct sums {
+    __m512i a, b, c, d;
+};
+
+AVX512 static inline __attribute__((always_inline)) struct sums
+add_group(struct sums sums, const uint8_t *codes, const int8_t *user)
+{
+    int32_t four;
+    __builtin_memcpy(&four, user, sizeof four);
+    const __m512i u = _mm512_set1_epi32(four);
+    /* Without it codes from beyond the cache come at three quarters of the speed. */
+    for (int line = 0; line < GROUP; line += 64) {
+        __builtin_prefetch(codes + TOPK_LOOK_AHEAD + line);
+    }
+    sums.a = _mm512_dpbusd_epi32(sums.a, _mm512_loadu_si512(codes), u);
+    sums.b = _mm512_dpbusd_epi32(sums.b, _mm512_loadu_si512(codes + GROUP / 4), u);
+    sums.c = _mm512_dpbusd_epi32(sums.c, _mm512_loadu_si512(codes + GROUP / 2), u);
+    sums.d = _mm512_dpbusd_epi32(sums.d, _mm512_loadu_si512(codes + GROUP / 4 * 3), u);
+    return sums;
+}
+
+/* Bit i: item i of a quarter is not out. */
+AVX512 static inline __attribute__((always_inline)) uint64_t
+compare(__m512i sums, const struct topk_scan *scan, int quarter)
+{
+    const __m512 bias = _mm512_mul_ps(_mm512_loadu_ps(scan->bias + LANES * quarter),
+                                      _mm512_set1_ps(scan->bias_weight));
+    const __m512 score =
+        _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), _mm512_set1_ps(scan->scale), bias);
+    const uint64_t bits =
+        _mm512_cmp_ps_mask(score, _mm512_set1_ps(scan->least), _CMP_GE_OQ);
+    return bits << (LANES * quarter);
+}
+
+/* Two sums of each item, of even and of odd groups: four alone keep the unit waiting,
+ * for a product is added some cycles after it began. */
 AVX512 uint64_t topk_scan_avx512(const struct topk_scan *scan)
 {
-    __m512i sums[TOPK_CHUNK / LANES];
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i offset = _mm512_set1_epi32(-scan->offset);
+    struct sums even = {offset, offset, offset, offset}, odd = {zero, zero, zero, zero};
     const uint8_t *codes = scan->codes;
     const int8_t *user = scan->user;
-    for (int j = 0; j < TOPK_CHUNK / LANES; j++) {
-        sums[j] = _mm512_set1_epi32(-scan->offset);
+    int32_t g = 0;
+    for (; g + 2 <= scan->n_groups; g += 2, codes += 2 * GROUP, user += 8) {
+        even = add_group(even, codes, user);
+        odd = add_group(odd, codes + GROUP, user + 4);
     }
-    for (int32_t g = 0; g < scan->n_groups; g++, codes += 4 * TOPK_CHUNK, user += 4) {
-        int32_t four;
-        __builtin_memcpy(&four, user, sizeof four);
-        const __m512i u = _mm512_set1_epi32(four);
-        for (int j = 0; j < TOPK_CHUNK / LANES; j++) {
-            const __m512i code = _mm512_loadu_si512(codes + (ptrdiff_t)4 * LANES * j);
-            sums[j] = _mm512_dpbusd_epi32(sums[j], code, u);
-        }
+    if (g < scan->n_groups) {
+        even = add_group(even, codes, user);
     }
-    const __m512 scale = _mm512_set1_ps(scan->scale);
-    const __m512 weight = _mm512_set1_ps(scan->bias_weight);
-    const __m512 least = _mm512_set1_ps(scan->least);
-    uint64_t mask = 0;
-    for (int j = 0; j < TOPK_CHUNK / LANES; j++) {
-        const __m512 bias =
-            _mm512_mul_ps(_mm512_loadu_ps(scan->bias + (ptrdiff_t)LANES * j), weight);
-        const __m512 score = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[j]), scale, bias);
-        const uint64_t bits = _mm512_cmp_ps_mask(score, least, _CMP_GE_OQ);
-        mask |= bits << (LANES * j);
-    }
-    return mask;
+    return compare(_mm512_add_epi32(even.a, odd.a), scan, 0) |
+           compare(_mm512_add_epi32(even.b, odd.b), scan, 1) |
+           compare(_mm512_add_epi32(even.c, odd.c), scan, 2) |
+           compare(_mm512_add_epi32(even.d, odd.d), scan, 3);
 }
 
 #endif

@@ -287,8 +287,7 @@ int topk_new(const struct model *model, const struct topk_options *options,
         goto no_memory;
     }
     topk->model = model;
-    topk->kernel =
-        options && options->is_portable ? topk_kernel_portable() : topk_kernel_best();
+    topk->kernel = topk_kernel_within(options ? options->most : TOPK_ALL);
     topk->skips_nothing = options && options->skips_nothing;
     topk->n_chunks = (int32_t)n_chunks;
     topk->n_groups = (int32_t)n_groups;
@@ -296,7 +295,7 @@ int topk_new(const struct model *model, const struct topk_options *options,
                         !topk_are_tame(model->item_bias, (size_t)model->n_items);
     topk->item = calloc((n_chunks + 1) * TOPK_CHUNK, sizeof *topk->item);
     topk->bias = calloc((n_chunks + 1) * TOPK_CHUNK, sizeof *topk->bias);
-    topk->codes = malloc(n_codes + 64);
+    topk->codes = malloc(n_codes + TOPK_LOOK_AHEAD);
     topk->chunks = calloc(n_chunks + 1, sizeof *topk->chunks);
     if (!topk->item || !topk->bias || !topk->codes || !topk->chunks) {
         goto no_memory;

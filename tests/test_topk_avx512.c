@@ -53,7 +53,7 @@ static uint64_t scan_naive(const struct topk_scan *scan)
     return mask;
 }
 
-static uint8_t codes[MOST_GROUPS * TOPK_CHUNK * 4];
+static uint8_t codes[MOST_GROUPS * TOPK_CHUNK * 4 + TOPK_LOOK_AHEAD];
 static int8_t user[MOST_GROUPS * 4];
 static float bias[TOPK_CHUNK];
 

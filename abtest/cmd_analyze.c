@@ -32,7 +32,7 @@ static int parse(int argc, char **argv, struct analyze_options *options)
          "write the report there instead of standard output", 0, 0},
         PLOT_OPTIONS(&options->plot),
         {"gate", OPTION_FLAG, &options->is_gate, NULL,
-         "exit 4 when the decision is to roll back or a guardrail is breached", 0, 0},
+         "exit 4 when the decision is to roll back or any treatment does harm", 0, 0},
         {"covariates", OPTION_TEXT, &options->request.covariates, "FILE",
          "CSV with a user column: numbers adjust (CUPED), words are segments", 0, 0},
         {"cupac", OPTION_TEXT, &options->request.cupac, "MODEL",

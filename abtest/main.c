@@ -55,7 +55,7 @@ static void print_usage(FILE *to)
             "\nabtest COMMAND --help tells more. Results go to standard output, all "
             "else to standard error.\n"
             "exit status: 0 done, 1 failed, 2 usage, 3 do not trust the result, "
-            "4 guardrail breached or roll back (--gate)\n");
+            "4 roll back, or a treatment does harm (--gate)\n");
 }
 
 int main(int argc, char **argv)

@@ -89,6 +89,7 @@ static void write_verdict(struct json_writer *json, const struct experiment_resu
     }
     json_close(json, ']');
     json_bool(json, "guardrail_breached", r->is_guardrail_breached);
+    json_bool(json, "treatment_worse", r->is_treatment_worse);
 }
 
 static void write_experiment(struct json_writer *json,

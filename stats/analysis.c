@@ -190,7 +190,8 @@ bool analysis_is_gated(const struct analysis *analysis)
 {
     for (int e = 0; e < analysis->n_experiments; e++) {
         const struct experiment_result *result = &analysis->experiments[e];
-        if (result->verdict == VERDICT_ROLL_BACK || result->is_guardrail_breached) {
+        if (result->verdict == VERDICT_ROLL_BACK || result->is_guardrail_breached ||
+            (result->verdict != VERDICT_SHIP && result->is_treatment_worse)) {
             return true;
         }
     }

@@ -280,7 +280,8 @@ struct experiment_result {
     const char *advice;   /* what to do */
     const char **reasons; /* (n_reasons) */
     int n_reasons;
-    bool is_guardrail_breached;
+    bool is_guardrail_breached; /* of any treatment */
+    bool is_treatment_worse;    /* any treatment, on the primary metric */
     double
         units_needed; /* of all arms, for the power and effect planned; NAN: unknown */
     double days_needed; /* more days at the pace so far; NAN: unknown */
@@ -342,7 +343,8 @@ double analysis_decisive_p(const struct analysis_experiment *spec,
 /* True when some verdict is VERDICT_DO_NOT_TRUST. */
 bool analysis_is_untrusted(const struct analysis *analysis);
 
-/* True when some verdict is roll back or some guardrail is breached. */
+/* True when some verdict is roll back, some guardrail is breached, or some treatment is
+ * worse on the primary metric and no other ships. */
 bool analysis_is_gated(const struct analysis *analysis);
 
 const char *guard_state_name(enum guard_state state);

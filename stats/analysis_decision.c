@@ -3,7 +3,8 @@
  * The rule, in this order: a failed trust check withholds the verdict; a treatment that
  * breaches a guardrail is rolled back; one that is worse on the primary metric is
  * rolled back; one that is better is shipped, once nothing holds it back; else it keeps
- * running.
+ * running. Of several treatments the verdict is about the best; what speaks against the
+ * others stands among its reasons.
  *
  * What decides is the corrected answer that the config planned for: the always-valid
  * one when it says `sequential`, the bounds of planned looks when it says how alpha is
@@ -298,6 +299,31 @@ static int advise(struct analysis *analysis, struct experiment_result *result,
     return result->advice ? 0 : -1;
 }
 
+static bool is_any_worse(const struct experiment_result *result)
+{
+    bool is_worse = false;
+    for (int arm = 1; arm < result->spec->n_arms; arm++) {
+        is_worse |= candidate_of(result, arm).judgement < 0;
+    }
+    return is_worse;
+}
+
+static int explain(struct analysis *analysis, struct experiment_result *result,
+                   const struct candidate *candidate)
+{
+    const struct contrast *contrast = candidate->contrast;
+    if (analysis_explain_peeking(analysis, result, contrast) != 0 ||
+        analysis_explain_family(analysis, result, candidate->metric, contrast) != 0 ||
+        analysis_explain_guardrails(analysis, result, contrast->arm) != 0 ||
+        analysis_explain_others(analysis, result, candidate->metric, contrast->arm) !=
+            0) {
+        return -1;
+    }
+    return result->verdict == VERDICT_KEEP_RUNNING
+               ? analysis_explain_plan(analysis, result, candidate->metric, contrast)
+               : 0;
+}
+
 static int decide(struct analysis *analysis, struct experiment_result *result)
 {
     const struct analysis_experiment *spec = result->spec;
@@ -319,24 +345,22 @@ static int decide(struct analysis *analysis, struct experiment_result *result)
     const struct candidate candidate = choose(result);
     const struct contrast *contrast = candidate.contrast;
     plan(result, &candidate);
+    result->is_treatment_worse = is_any_worse(result);
     if (!contrast->fixed.is_testable && !candidate.is_breached) {
         result->verdict = VERDICT_KEEP_RUNNING;
         result->headline =
             arena_printf(&analysis->arena, "%s is not testable: %s.",
                          candidate.metric->spec->name, contrast->fixed.why_not);
         result->advice = "Keep it running.";
-        return result->headline ? 0 : -1;
+        return result->headline ? analysis_explain_others(
+                                      analysis, result, candidate.metric, contrast->arm)
+                                : -1;
     }
     if (write_headline(analysis, result, &candidate) != 0 ||
-        advise(analysis, result, &candidate) != 0 ||
-        analysis_explain_peeking(analysis, result, contrast) != 0 ||
-        analysis_explain_family(analysis, result, candidate.metric, contrast) != 0 ||
-        analysis_explain_guardrails(analysis, result, contrast->arm) != 0) {
+        advise(analysis, result, &candidate) != 0) {
         return -1;
     }
-    return result->verdict == VERDICT_KEEP_RUNNING
-               ? analysis_explain_plan(analysis, result, candidate.metric, contrast)
-               : 0;
+    return explain(analysis, result, &candidate);
 }
 
 int analysis_decide(struct analysis *analysis, struct experiment_result *result,
@@ -345,8 +369,10 @@ int analysis_decide(struct analysis *analysis, struct experiment_result *result,
     result->units_needed = result->days_needed = NAN;
     result->n_reasons = 0;
     result->winner = -1;
+    result->is_treatment_worse = false;
     result->reasons =
-        arena_zeroed(&analysis->arena, REASONS_MAX, sizeof *result->reasons);
+        arena_zeroed(&analysis->arena, (size_t)analysis_reasons_room(result->spec),
+                     sizeof *result->reasons);
     if (!result->reasons || decide(analysis, result) != 0) {
         return analysis_no_memory(result, error);
     }

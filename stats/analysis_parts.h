@@ -5,9 +5,8 @@
 #include "stats/analysis.h"
 #include "stats/multiple.h"
 
-#define CHECKS_MAX  24
-#define REASONS_MAX 16
-#define LISTS_MAX   32
+#define CHECKS_MAX 24
+#define LISTS_MAX  32
 
 /* Moments of every arm and the contrasts made of them. */
 MUST_CHECK int analysis_metrics(struct analysis *analysis,
@@ -141,6 +140,10 @@ MUST_CHECK int analysis_trust_time(struct analysis *analysis,
 MUST_CHECK int analysis_decide(struct analysis *analysis,
                                struct experiment_result *result, struct error *error);
 
+/* Room for the reasons of a verdict: one a failed check, or one a guardrail and
+ * treatment and some more. */
+int analysis_reasons_room(const struct analysis_experiment *spec);
+
 /* The reasons under a verdict (analysis_reasons.c). Each returns 0, or -1 when memory
  * ran out. */
 MUST_CHECK int analysis_add_reason(struct analysis *analysis,
@@ -155,6 +158,10 @@ MUST_CHECK int analysis_explain_family(struct analysis *analysis,
                                        const struct contrast *contrast);
 MUST_CHECK int analysis_explain_guardrails(struct analysis *analysis,
                                            struct experiment_result *result, int arm);
+/* What speaks against the treatments that the verdict is not about. */
+MUST_CHECK int analysis_explain_others(struct analysis *analysis,
+                                       struct experiment_result *result,
+                                       const struct metric_result *primary, int arm);
 MUST_CHECK int analysis_explain_plan(struct analysis *analysis,
                                      struct experiment_result *result,
                                      const struct metric_result *primary,

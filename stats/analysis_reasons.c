@@ -19,13 +19,16 @@ int analysis_add_reason(struct analysis *analysis, struct experiment_result *res
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     const char *reason = arena_text(&analysis->arena, slice_of(text));
-    if (!reason) {
+    if (!reason || result->n_reasons == analysis_reasons_room(result->spec)) {
         return -1;
     }
-    if (result->n_reasons < REASONS_MAX) {
-        result->reasons[result->n_reasons++] = reason;
-    }
+    result->reasons[result->n_reasons++] = reason;
     return 0;
+}
+
+int analysis_reasons_room(const struct analysis_experiment *spec)
+{
+    return CHECKS_MAX + (spec->n_metrics + 1) * spec->n_arms;
 }
 
 double analysis_worth(const struct experiment_result *result,
@@ -79,6 +82,45 @@ int analysis_explain_guardrails(struct analysis *analysis,
                                 metric->spec->name, guard_state_name(guard->state),
                                 guard->detail) != 0) {
             return -1;
+        }
+    }
+    return 0;
+}
+
+static int explain_loser(struct analysis *analysis, struct experiment_result *result,
+                         const struct metric_result *primary, int arm)
+{
+    const struct analysis_experiment *spec = result->spec;
+    const struct contrast *contrast = &primary->contrasts[arm - 1];
+    char effect[NUMBER_TEXT_SIZE];
+    number_text_effect(primary->spec->kind, contrast->fixed.effect_size, effect);
+    return analysis_add_reason(
+        analysis, result, "%s loses to %s on %s (%s, p = %.4g): take it out",
+        spec->arms[arm].name, spec->arms[0].name, primary->spec->name, effect,
+        analysis_decisive_p(spec, contrast));
+}
+
+int analysis_explain_others(struct analysis *analysis, struct experiment_result *result,
+                            const struct metric_result *primary, int arm)
+{
+    const struct analysis_experiment *spec = result->spec;
+    for (int a = 1; a < spec->n_arms; a++) {
+        if (a == arm) {
+            continue;
+        }
+        if (analysis_judge(spec, primary->spec, &primary->contrasts[a - 1]) < 0 &&
+            explain_loser(analysis, result, primary, a) != 0) {
+            return -1;
+        }
+        for (int m = 0; m < spec->n_metrics; m++) {
+            const struct metric_result *metric = &result->metrics[m];
+            const struct guard *guard = &metric->contrasts[a - 1].guard;
+            if (guard->state == GUARD_BREACHED &&
+                analysis_add_reason(
+                    analysis, result, "guardrail %s of %s breached: %s: take it out",
+                    metric->spec->name, spec->arms[a].name, guard->detail) != 0) {
+                return -1;
+            }
         }
     }
     return 0;

@@ -27,6 +27,89 @@ static void a_winner_with_safe_guardrails_ships(void **state)
     analysis_free(analysis);
 }
 
+/* Every third unit is taken out of make_table's two arms into a third, with the given
+ * rate and cost. */
+static struct analysis *run_three(struct analysis_experiment *spec,
+                                  struct unit_table *table, double rate, double cost)
+{
+    static const struct analysis_arm arms[] = {
+        {"control", 1 / 3.0}, {"first", 1 / 3.0}, {"second", 1 / 3.0}};
+    struct rng rng;
+    rng_init(&rng, 12, 0);
+    for (int i = 2; i < N_UNITS; i += 3) {
+        made.arm[i] = 2;
+        made.values[0][i] = rng_uniform(&rng) < rate;
+        made.values[1][i] = cost + 0.5 * rng_normal(&rng);
+    }
+    spec->arms = arms;
+    spec->n_arms = 3;
+    return run_made(spec, table);
+}
+
+static void what_speaks_against_other_treatments_is_said(void **state)
+{
+    (void)state;
+    struct analysis_experiment spec = guarded();
+
+    struct analysis *loses = run_three(&spec, make_table(0.4, 0.4, 2, 2), 0.2, 2);
+    struct analysis *costs = run_three(&spec, make_table(0.4, 0.4, 2, 2), 0.4, 3);
+    struct analysis *ships = run_three(&spec, make_table(0.4, 0.6, 2, 2), 0.2, 2);
+    struct analysis *fine = run_three(&spec, make_table(0.4, 0.4, 2, 2), 0.4, 2);
+
+    const struct experiment_result *result = &loses->experiments[0];
+    assert_int_equal(result->verdict, VERDICT_KEEP_RUNNING);
+    assert_true(made_has_reason(result, "second loses to control on satisfied"));
+    assert_true(analysis_is_gated(loses));
+    assert_int_equal(costs->experiments[0].verdict, VERDICT_KEEP_RUNNING);
+    assert_true(
+        made_has_reason(&costs->experiments[0], "guardrail cost of second breached"));
+    assert_true(analysis_is_gated(costs));
+    assert_int_equal(ships->experiments[0].verdict, VERDICT_SHIP);
+    assert_true(made_has_reason(&ships->experiments[0], "second loses to control"));
+    assert_false(analysis_is_gated(ships));
+    assert_false(made_has_reason(&fine->experiments[0], "take it out"));
+    assert_false(analysis_is_gated(fine));
+    analysis_free(loses);
+    analysis_free(costs);
+    analysis_free(ships);
+    analysis_free(fine);
+}
+
+/* Every one of 40 guardrails is named. */
+static void no_reason_is_dropped(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    static struct analysis_metric metrics[N + 1];
+    static struct unit_metric columns[N + 1];
+    static int guardrails[N];
+    static char names[N + 1][8];
+    struct analysis_experiment spec = guarded();
+    struct unit_table *table = make_table(0.4, 0.5, 2, 2.5);
+    for (int m = 0; m <= N; m++) {
+        snprintf(names[m], sizeof names[m], "m%d", m);
+        metrics[m] = two_metrics[m > 0];
+        metrics[m].name = names[m];
+        columns[m] = made.metrics[m > 0];
+        guardrails[m > 0 ? m - 1 : 0] = m;
+    }
+    spec.metrics = metrics;
+    spec.n_metrics = N + 1;
+    spec.guardrails = guardrails;
+    spec.n_guardrails = N;
+    table->metrics = columns;
+    table->n_metrics = N + 1;
+
+    struct analysis *analysis = run_made(&spec, table);
+
+    for (int m = 1; m <= N; m++) {
+        char sentence[32];
+        snprintf(sentence, sizeof sentence, "guardrail m%d breached", m);
+        assert_true(made_has_reason(&analysis->experiments[0], sentence));
+    }
+    analysis_free(analysis);
+}
+
 static void a_winner_that_breaks_a_guardrail_is_rolled_back(void **state)
 {
     (void)state;
@@ -429,6 +512,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_winner_with_safe_guardrails_ships),
+        cmocka_unit_test(what_speaks_against_other_treatments_is_said),
+        cmocka_unit_test(no_reason_is_dropped),
         cmocka_unit_test(a_winner_that_breaks_a_guardrail_is_rolled_back),
         cmocka_unit_test(a_winner_waits_for_an_unclear_guardrail),
         cmocka_unit_test(a_guardrail_that_cannot_vary_holds_nothing_back),

@@ -95,7 +95,7 @@ void html_segments(struct buffer *out, const struct experiment_result *r)
     for (int s = 0; s < r->n_segmentations; s++) {
         const struct segmentation *segmentation = &r->segmentations[s];
         double lower = 0, upper = 0;
-        char caption[256];
+        char caption[400];
         for (int g = 0; g < segmentation->n_groups; g++) {
             for (int a = 1; a < r->spec->n_arms; a++) {
                 plot_stretch(segmentation->groups[g].findings[a - 1].ci_lower, &lower,
@@ -108,9 +108,12 @@ void html_segments(struct buffer *out, const struct experiment_result *r)
         buffer_append_text(out, "<h2>By segment: ");
         html_text(out, slice_of(segmentation->name));
         buffer_append_text(out, "</h2>");
-        snprintf(caption, sizeof caption, "%.60s; p corrected by %s for %d questions",
-                 r->spec->metrics[r->spec->primary].name, segmentation->adjustment,
-                 segmentation->n_questions);
+        const struct finding *by = segmentation_method(segmentation, r->spec->n_arms);
+        snprintf(caption, sizeof caption,
+                 "%.60s%s%.120s%s%.80s; p corrected by %s for %d questions",
+                 r->spec->metrics[r->spec->primary].name, by ? "; " : "",
+                 by ? by->test : "", by ? "; interval: " : "", by ? by->interval : "",
+                 segmentation->adjustment, segmentation->n_questions);
         html_table_open(out, "forest groups", caption);
         buffer_append_text(out, "<thead><tr><th scope=\"col\">Group</th><th "
                                 "scope=\"col\" class=\"plot\">Difference</th><th "

@@ -87,6 +87,20 @@ const char *report_verdict_word(enum verdict verdict)
     return words[verdict];
 }
 
+const struct finding *segmentation_method(const struct segmentation *segmentation,
+                                          int n_arms)
+{
+    for (int g = 0; g < segmentation->n_groups; g++) {
+        for (int a = 1; a < n_arms; a++) {
+            const struct finding *finding = &segmentation->groups[g].findings[a - 1];
+            if (finding->is_testable) {
+                return finding;
+            }
+        }
+    }
+    return NULL;
+}
+
 void report_metric_words(const struct analysis_metric *metric, struct buffer *out)
 {
     char window[REPORT_WORD_SIZE];

@@ -28,6 +28,11 @@ void report_metric_words(const struct analysis_metric *metric, struct buffer *ou
 /* How the first column of a metric's value is called: "rate", "mean", ... */
 const char *report_value_word(enum analysis_kind kind);
 
+/* The finding whose methods are those of all groups that could be compared; NULL when
+ * none could. */
+const struct finding *segmentation_method(const struct segmentation *segmentation,
+                                          int n_arms);
+
 /* "SHIP", ...: the verdict as a stamp. */
 const char *report_verdict_word(enum verdict verdict);
 

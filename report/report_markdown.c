@@ -15,7 +15,11 @@ static void write_checks(struct buffer *out, const struct experiment_result *r)
     for (int c = 0; c < r->n_checks; c++) {
         table_cell(&table, "%s", r->checks[c].name);
         table_cell(&table, "%s", check_status_name(r->checks[c].status));
-        table_cell(&table, "%s", r->checks[c].detail);
+        if (r->checks[c].method) {
+            table_cell(&table, "%s (%s)", r->checks[c].detail, r->checks[c].method);
+        } else {
+            table_cell(&table, "%s", r->checks[c].detail);
+        }
     }
     table_write_markdown(&table, out);
     buffer_append_char(out, '\n');
@@ -70,8 +74,10 @@ static void write_looks(struct buffer *out, const struct experiment_result *r)
 {
     struct table table = {.align = "lllrrll"};
     static const char *const head[] = {
-        "Metric",         "Arm",     "Decides",      "At every look",
-        "Always-valid p", "mSPRT p", "Planned looks"};
+        "Metric",       "Arm",
+        "Decides",      "At every look, asymptotic confidence sequence",
+        "Its p",        "mSPRT p",
+        "Planned looks"};
     int n_rows = 0;
     for (size_t i = 0; i < sizeof head / sizeof head[0]; i++) {
         table_cell(&table, "%s", head[i]);
@@ -97,8 +103,12 @@ static void write_looks(struct buffer *out, const struct experiment_result *r)
             table_cell(&table, "%s", interval);
             table_cell(&table, "%s", p);
             table_cell(&table, "%s", mixture);
-            table_cell(&table, "%s",
-                       contrast->planned.detail ? contrast->planned.detail : "");
+            if (contrast->planned.method) {
+                table_cell(&table, "%s (%s, %s spending)", contrast->planned.detail,
+                           contrast->planned.method, contrast->planned.spending);
+            } else {
+                table_cell(&table, "%s", "");
+            }
         }
     }
     if (n_rows) {
@@ -122,7 +132,17 @@ static void add_row(struct table *table, enum analysis_kind kind, const char *wh
     table_cell(table, "%s", text[1]);
     table_cell(table, "%s", text[2]);
     table_cell(table, "%s", finding->is_testable ? finding->test : finding->why_not);
+    table_cell(table, "%s", finding->interval ? finding->interval : "");
     table_cell(table, "%s", more);
+}
+
+/* "corrected p = 0.04 (Holm)"; nothing where nothing could be tested. */
+static void corrected_text(double p, const char *correction, char *text, size_t size)
+{
+    text[0] = '\0';
+    if (!isnan(p)) {
+        snprintf(text, size, "corrected p = %.4g (%s)", p, correction);
+    }
 }
 
 static void add_adjustments(struct table *table, const struct experiment_result *r,
@@ -164,8 +184,8 @@ static void add_differences(struct table *table, const struct experiment_result 
         snprintf(what, sizeof what, "%.80s: %.80s less %.80s", segmentation->name,
                  segmentation->groups[i / n_treatments + 1].group,
                  segmentation->groups[0].group);
-        snprintf(more, sizeof more, "corrected p = %.4g (%s)",
-                 segmentation->p_differences[i], segmentation->adjustment);
+        corrected_text(segmentation->p_differences[i], segmentation->adjustment, more,
+                       sizeof more);
         if (segmentation->differences[i].is_testable) {
             add_row(table, kind, what, r->spec->arms[i % n_treatments + 1].name,
                     &segmentation->differences[i], more);
@@ -184,6 +204,7 @@ static void add_differences(struct table *table, const struct experiment_result 
         table_cell(table, "%s", "");
         table_cell(table, "%s", p);
         table_cell(table, "%s", "Cochran's Q");
+        table_cell(table, "%s", "");
         table_cell(table, "corrected p = %.4g (%s)",
                    segmentation->p_heterogeneity[a - 1], segmentation->adjustment);
     }
@@ -199,8 +220,8 @@ static void add_groups(struct table *table, const struct experiment_result *r)
             for (int a = 1; a < r->spec->n_arms; a++) {
                 snprintf(what, sizeof what, "%.80s: %.80s", segmentation->name,
                          group->group);
-                snprintf(more, sizeof more, "corrected p = %.4g (%s)",
-                         group->p_adjusted[a - 1], segmentation->adjustment);
+                corrected_text(group->p_adjusted[a - 1], segmentation->adjustment, more,
+                               sizeof more);
                 add_row(table, r->spec->metrics[r->spec->primary].kind, what,
                         r->spec->arms[a].name, &group->findings[a - 1], more);
             }
@@ -215,8 +236,8 @@ static void add_lists(struct table *table, const struct experiment_result *r)
     for (int m = 0; m < r->n_item_metrics; m++) {
         const struct item_metric *metric = &r->item_metrics[m];
         for (int a = 1; a < r->spec->n_arms; a++) {
-            snprintf(more, sizeof more, "corrected p = %.4g (%s)",
-                     metric->p_adjusted[a - 1], metric->adjustment);
+            corrected_text(metric->p_adjusted[a - 1], metric->adjustment, more,
+                           sizeof more);
             add_row(table, ANALYSIS_MEAN, metric->name, r->spec->arms[a].name,
                     &metric->findings[a - 1], more);
         }
@@ -226,10 +247,10 @@ static void add_lists(struct table *table, const struct experiment_result *r)
 /* Adjusted effects, groups of units, lists. */
 static void write_more(struct buffer *out, const struct experiment_result *r)
 {
-    static const char *const head[] = {"More", "Arm",    "Difference", "Interval",
-                                       "p",    "Method", "Beside it"};
+    static const char *const head[] = {"More", "Arm",    "Difference",  "Interval",
+                                       "p",    "Method", "Interval by", "Beside it"};
     const int n_heads = (int)(sizeof head / sizeof head[0]);
-    struct table table = {.align = "llrrrll"};
+    struct table table = {.align = "llrrrlll"};
     for (int i = 0; i < n_heads; i++) {
         table_cell(&table, "%s", head[i]);
     }

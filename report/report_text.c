@@ -66,7 +66,11 @@ static void write_checks(const struct page *page, const struct experiment_result
                    check->status == CHECK_FAILED ? "FAILED"
                                                  : check_status_name(check->status));
         table_cell(&table, "%s", check->name);
-        table_cell(&table, "%s", check->detail);
+        if (check->method) {
+            table_cell(&table, "%s (%s)", check->detail, check->method);
+        } else {
+            table_cell(&table, "%s", check->detail);
+        }
     }
     table_write_text(&table, 2, page->out);
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "report/report_formats.h"
 #include "report/table.h"
 #include "report/text_parts.h"
 
@@ -88,6 +89,10 @@ void text_segments(const struct page *page, const struct experiment_result *r)
         text_heading(page, "Segment %s (%s, p corrected by %s for %d questions)",
                      segmentation->name, r->metrics[r->spec->primary].spec->name,
                      segmentation->adjustment, segmentation->n_questions);
+        const struct finding *by = segmentation_method(segmentation, r->spec->n_arms);
+        if (by) {
+            buffer_printf(page->out, "  %s; interval: %s\n", by->test, by->interval);
+        }
         table_cell(&table, "group");
         table_cell(&table, "arm");
         table_cell(&table, "units");

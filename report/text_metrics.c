@@ -169,8 +169,10 @@ static void write_contrast(const struct page *page, const struct experiment_resu
         add_equivalence(&table, r, &contrast->equivalence);
         if (contrast->guard.state != GUARD_NONE) {
             table_cell(&table, "guardrail");
-            table_cell(&table, "%s", guard_state_name(contrast->guard.state));
-            table_cell(&table, "%s", contrast->guard.detail);
+            table_cell(&table, "%s: %s", guard_state_name(contrast->guard.state),
+                       contrast->guard.detail);
+            table_cell(&table, "%s",
+                       contrast->guard.method ? contrast->guard.method : "");
         }
         table_write_text(&table, 6, out);
     }

@@ -78,9 +78,11 @@ int analysis_explain_guardrails(struct analysis *analysis,
         const struct metric_result *metric = &result->metrics[m];
         const struct guard *guard = &metric->contrasts[arm - 1].guard;
         if (guard->state != GUARD_NONE &&
-            analysis_add_reason(analysis, result, "guardrail %s %s: %s",
+            analysis_add_reason(analysis, result, "guardrail %s %s: %s%s%s%s",
                                 metric->spec->name, guard_state_name(guard->state),
-                                guard->detail) != 0) {
+                                guard->detail, guard->method ? " (" : "",
+                                guard->method ? guard->method : "",
+                                guard->method ? ")" : "") != 0) {
             return -1;
         }
     }

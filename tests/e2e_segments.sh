@@ -104,6 +104,16 @@ awk -F, -v d="$d" '$4 == "difference" && /premium/ && $14 == d { found = 1 } END
 grep -q 'premium at the first exposure: true less false' report.markdown || fail "markdown: differences"
 grep -q 'premium at the first exposure: do the effects differ' report.markdown || fail "markdown: heterogeneity"
 
+# Beside the groups' numbers stands how they were made, in every format.
+read -r test interval < <(jq -r '.experiments[0].segments[0].groups[0].contrasts[0].fixed | "\(.test | gsub(" "; "_")) \(.interval | gsub(" "; "_"))"' report.json)
+test=${test//_/ } interval=${interval//_/ }
+n=$(jq '.experiments[0].segments | length' report.json)
+[ "$(grep -A1 '^Segment ' report.text | grep -c "$test; interval: $interval")" -eq "$n" ] || fail "text: a segment without its method"
+[ "$(grep -o "<caption>[^<]*$test; interval: $interval; p corrected by" report.html | wc -l)" -eq "$n" ] || fail "html: a segment without its method"
+[ "$(grep -c "^| premium at the first exposure: \(true\|false\) |.*| $test | $interval |" report.markdown)" -ge 2 ] || fail "markdown: a group without its methods"
+! grep -w nan report.* || fail "a number that is none"
+! grep 'sample ratio over time.*p = [0-9.e-]*)$' report.text report.markdown || fail "a trust check without its method"
+
 # Every report keeps to the schema that docs/ promises.
 python3 "$here/check_schema.py" "$here/../docs/report.schema.json" report.json || fail "the report breaks its schema"
 mkdir shuffled grown

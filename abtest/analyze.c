@@ -8,11 +8,12 @@
 
 static int analyze_table(const struct analyze_request *request,
                          const struct unit_columns *columns,
-                         struct analyze_result *result, int index, struct error *error)
+                         struct analyze_result *result, int index, size_t *n_matched,
+                         struct error *error)
 {
     const struct analysis_spec *spec = &result->source.spec;
     struct unit_table table = {0};
-    struct table_columns room = {{0}};
+    struct table_columns room = {.n_matched = 0};
     int rc = -1;
     if (join_table(result->join, index, &table, error) != 0 ||
         unit_columns_attach(columns, result->join, spec, index, &table, &room, error) !=
@@ -25,6 +26,7 @@ static int analyze_table(const struct analyze_request *request,
                                          request->seed, error) != 0) {
         goto out;
     }
+    *n_matched += table.n_units == 0 ? 1 : room.n_matched; /* of nobody, nobody lacks */
     rc = 0;
 
 out:
@@ -103,10 +105,20 @@ int analyze_logs(const struct analyze_request *request, struct analyze_result *r
         error_set(error, ERROR_NOMEM, "%s: no memory to analyze it", request->logs);
         return -1;
     }
+    size_t n_matched = 0;
     for (int e = 0; e < result->source.spec.n_experiments; e++) {
-        if (analyze_table(request, &result->columns, result, e, error) != 0) {
+        if (analyze_table(request, &result->columns, result, e, &n_matched, error) !=
+            0) {
             return -1;
         }
+    }
+    if (request->covariates && n_matched == 0) {
+        error_set(error, ERROR_INVALID,
+                  "%s: none of its users was exposed; is \"%s\" the column of users, "
+                  "and are they named as in the log?",
+                  request->covariates,
+                  result->columns.names[result->columns.user_column]);
+        return -1;
     }
     return 0;
 }

@@ -6,14 +6,12 @@
 
 #include "common/id_map.h"
 
-#define MAX_GROUPS 32 /* of any kind of segment here */
-
 /* Room for the groups; every unit in none. */
 static int make_segment(const struct unit_table *table, struct unit_segments *segment,
                         struct arena *arena)
 {
     segment->n = 0;
-    segment->groups = arena_zeroed(arena, MAX_GROUPS, sizeof(const char *));
+    segment->groups = arena_zeroed(arena, SEGMENT_MAX_GROUPS, sizeof(const char *));
     segment->group = arena_zeroed(arena, (size_t)table->n_units, sizeof(int));
     if (!segment->groups || !segment->group) {
         return -1;
@@ -24,10 +22,9 @@ static int make_segment(const struct unit_table *table, struct unit_segments *se
     return 0;
 }
 
-/* Leaves out groups that nobody is in. */
-static void drop_empty(const struct unit_table *table, struct unit_segments *segment)
+void segment_drop_empty(const struct unit_table *table, struct unit_segments *segment)
 {
-    int at[MAX_GROUPS] = {0};
+    int at[SEGMENT_MAX_GROUPS] = {0};
     int n = 0;
     for (int i = 0; i < table->n_units; i++) {
         if (segment->group[i] >= 0) {
@@ -131,7 +128,7 @@ int segment_thirds(const struct unit_table *table, const double *values,
     if (n_cuts < 0 || cut(table, some, cuts, n_cuts, segment, arena) != 0) {
         goto out;
     }
-    drop_empty(table, segment);
+    segment_drop_empty(table, segment);
     rc = 0;
 
 out:
@@ -337,7 +334,7 @@ int segment_attribute(const struct join *join, int index,
         break;
     }
     if (rc == 0) {
-        drop_empty(table, segment);
+        segment_drop_empty(table, segment);
     }
 
 out:

@@ -13,7 +13,8 @@
 #include "common/error.h"
 #include "stats/stats.h"
 
-#define SEGMENT_MIN_SHARE 0.01
+#define SEGMENT_MIN_SHARE  0.01
+#define SEGMENT_MAX_GROUPS 64 /* of any kind of segment */
 #define SEGMENT_MAX_WORDS                                                              \
     15 /* groups of an attribute of words, besides "other values" */
 
@@ -24,6 +25,9 @@ MUST_CHECK int segment_attribute(const struct join *join, int index,
                                  const struct analysis_attribute *attribute,
                                  const struct unit_table *table,
                                  struct unit_segments *segment, struct arena *arena);
+
+/* Leaves out groups that nobody is in; of at most SEGMENT_MAX_GROUPS. */
+void segment_drop_empty(const struct unit_table *table, struct unit_segments *segment);
 
 /* Those with 0, and thirds of the others, ascending; segment->name is left alone. */
 MUST_CHECK int segment_thirds(const struct unit_table *table, const double *values,

@@ -11,7 +11,6 @@
 #include "common/id_map.h"
 
 #define MAX_FILE_BYTES ((size_t)4 << 30)
-#define MAX_GROUPS     64 /* of a column's segment; more is an identifier, no group */
 
 /* The cell at *at, unquoted in place; *at moves behind it and its separator. Returns
  * the separator: ',', '\n' or 0 at the end. */
@@ -94,8 +93,8 @@ static bool read_number(struct slice cell, double *value)
     return *end == '\0' && isfinite(*value);
 }
 
-static int read_rows(const char *file, struct unit_columns *columns, char *at,
-                     char *end, struct error *error)
+static int read_rows(const char *file, struct unit_columns *columns,
+                     struct id_map *users, char *at, char *end, struct error *error)
 {
     size_t capacity = 0;
     long line = 1;
@@ -128,6 +127,17 @@ static int read_rows(const char *file, struct unit_columns *columns, char *at,
         if (n != columns->n_columns) {
             error_set(error, ERROR_INVALID, "%s:%ld: %d cells where the head has %d",
                       file, line, n, columns->n_columns);
+            return -1;
+        }
+        const int32_t n_users = id_map_count(users);
+        const int32_t user = id_map_add(users, row[columns->user_column]);
+        if (user == ID_NONE) {
+            return no_memory(file, error);
+        }
+        if (user != n_users) {
+            error_set(error, ERROR_INVALID, "%s:%ld: a second line for user %.*s", file,
+                      line, (int)row[columns->user_column].len,
+                      row[columns->user_column].data);
             return -1;
         }
         for (int c = 0; c < n; c++) {
@@ -179,10 +189,13 @@ int unit_columns_load(const char *file, const char *model_file,
         error_set(error, ERROR_INVALID, "%s: empty", file);
         return -1;
     }
-    return read_head(file, columns, &at, end, error) != 0 ||
-                   read_rows(file, columns, at, end, error) != 0
-               ? -1
-               : 0;
+    struct id_map *users = id_map_new();
+    const int rc = !users ? no_memory(file, error)
+                   : read_head(file, columns, &at, end, error) != 0
+                       ? -1
+                       : read_rows(file, columns, users, at, end, error);
+    id_map_free(users);
+    return rc;
 }
 
 void unit_columns_free(struct unit_columns *columns)
@@ -261,7 +274,7 @@ static struct unit_segments *new_segments(struct unit_table *table,
 {
     struct unit_segments *segment = &segments[table->n_segments];
     segment->name = name;
-    segment->groups = arena_zeroed(arena, MAX_GROUPS, sizeof(const char *));
+    segment->groups = arena_zeroed(arena, SEGMENT_MAX_GROUPS, sizeof(const char *));
     segment->group = arena_zeroed(arena, (size_t)table->n_units, sizeof(int));
     if (!segment->groups || !segment->group) {
         return NULL;
@@ -280,28 +293,43 @@ static int compare_names(const void *a, const void *b)
     return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
 }
 
-/* One text column as a segment; left out when it has too many groups to be one. */
-static int attach_text(const struct unit_columns *columns, int column,
-                       struct unit_table *table, struct unit_segments *segments,
-                       struct arena *arena)
+/* The different words that units have in a column, at most SEGMENT_MAX_GROUPS; -1:
+ * there are more, so that they are identifiers and no groups. */
+static int find_words(const struct unit_columns *columns, int column,
+                      const int *unit_of, struct slice names[SEGMENT_MAX_GROUPS])
 {
-    struct slice names[MAX_GROUPS];
     int n = 0;
     for (size_t r = 0; r < columns->n_rows; r++) {
         const struct slice cell =
             columns->cells[r * (size_t)columns->n_columns + (size_t)column];
         int g = 0;
+        if (unit_of[r] < 0 || cell.len == 0) {
+            continue;
+        }
         while (g < n && !slice_equal(names[g], cell)) {
             g++;
         }
-        if (g == n && cell.len) {
-            if (n == MAX_GROUPS) {
-                return 0;
+        if (g == n) {
+            if (n == SEGMENT_MAX_GROUPS) {
+                return -1;
             }
             names[n++] = cell;
         }
     }
     qsort(names, (size_t)n, sizeof *names, compare_names);
+    return n;
+}
+
+/* One text column as a segment; left out when it has too many groups to be one. */
+static int attach_text(const struct unit_columns *columns, int column,
+                       const int *unit_of, struct unit_table *table,
+                       struct unit_segments *segments, struct arena *arena)
+{
+    struct slice names[SEGMENT_MAX_GROUPS];
+    const int n = find_words(columns, column, unit_of, names);
+    if (n < 2) {
+        return 0;
+    }
     struct unit_segments *segment =
         new_segments(table, segments, arena, columns->names[column]);
     if (!segment) {
@@ -315,20 +343,21 @@ static int attach_text(const struct unit_columns *columns, int column,
     }
     segment->n = n;
     for (size_t r = 0; r < columns->n_rows; r++) {
-        const struct slice *row = columns->cells + r * (size_t)columns->n_columns;
-        const int unit = find_row(table, row[columns->user_column]);
-        for (int g = 0; unit >= 0 && g < n; g++) {
-            if (slice_equal(names[g], row[column])) {
-                segment->group[unit] = g;
+        const struct slice cell =
+            columns->cells[r * (size_t)columns->n_columns + (size_t)column];
+        for (int g = 0; unit_of[r] >= 0 && g < n; g++) {
+            if (slice_equal(names[g], cell)) {
+                segment->group[unit_of[r]] = g;
             }
         }
     }
-    table->n_segments += n > 1;
+    table->n_segments++;
     return 0;
 }
 
 static int attach_numbers(const struct unit_columns *columns, int column,
-                          struct unit_table *table, struct arena *arena)
+                          const int *unit_of, struct unit_table *table,
+                          struct arena *arena)
 {
     double *values = new_covariate(table, arena, columns->names[column]);
     if (!values) {
@@ -336,10 +365,9 @@ static int attach_numbers(const struct unit_columns *columns, int column,
     }
     for (size_t r = 0; r < columns->n_rows; r++) {
         const struct slice *row = columns->cells + r * (size_t)columns->n_columns;
-        const int unit = find_row(table, row[columns->user_column]);
         double value;
-        if (unit >= 0 && read_number(row[column], &value)) {
-            values[unit] = value;
+        if (unit_of[r] >= 0 && read_number(row[column], &value)) {
+            values[unit_of[r]] = value;
         }
     }
     return 0;
@@ -430,20 +458,49 @@ static int attach_other(const struct join *join,
         return no_memory(experiment->name, error);
     }
     join_other_arms(join, other, table, segment->group);
-    int n_units = 0;
     for (int i = 0; i < table->n_units; i++) {
-        n_units += segment->group[i] >= 0;
-        if (segment->group[i] >= MAX_GROUPS) {
+        if (segment->group[i] >= SEGMENT_MAX_GROUPS) {
             segment->group[i] = -1;
         }
     }
     segment->is_experiment = true;
-    segment->n = experiment->n_arms < MAX_GROUPS ? experiment->n_arms : MAX_GROUPS;
+    segment->n = experiment->n_arms < SEGMENT_MAX_GROUPS ? experiment->n_arms
+                                                         : SEGMENT_MAX_GROUPS;
     for (int a = 0; a < segment->n; a++) {
         segment->groups[a] = experiment->arms[a].name;
     }
-    table->n_segments += n_units > 0;
+    segment_drop_empty(table, segment);
+    table->n_segments += segment->n > 1;
     return 0;
+}
+
+/* Every column of the file. */
+static int attach_file(const struct unit_columns *columns, struct unit_table *table,
+                       struct unit_segments *segments, struct table_columns *room)
+{
+    int rc = -1;
+    int *unit_of = malloc((columns->n_rows + 1) * sizeof *unit_of);
+    if (!unit_of) {
+        return -1;
+    }
+    for (size_t r = 0; r < columns->n_rows; r++) {
+        unit_of[r] = find_row(table, columns->cells[r * (size_t)columns->n_columns +
+                                                    (size_t)columns->user_column]);
+        room->n_matched += unit_of[r] >= 0;
+    }
+    for (int c = 0; c < columns->n_columns; c++) {
+        if (c != columns->user_column &&
+            (columns->is_text[c]
+                 ? attach_text(columns, c, unit_of, table, segments, &room->arena)
+                 : attach_numbers(columns, c, unit_of, table, &room->arena)) != 0) {
+            goto out;
+        }
+    }
+    rc = 0;
+
+out:
+    free(unit_of);
+    return rc;
 }
 
 int unit_columns_attach(const struct unit_columns *columns, const struct join *join,
@@ -467,14 +524,8 @@ int unit_columns_attach(const struct unit_columns *columns, const struct join *j
     if (columns->model && attach_model(columns, table, arena) != 0) {
         return no_memory(name, error);
     }
-    for (int c = 0; c < columns->n_columns; c++) {
-        if (c != columns->user_column &&
-            (columns->is_text[c] ? attach_text(columns, c, table, segments, arena)
-                                 : attach_numbers(columns, c, table, arena)) != 0) {
-            return no_memory(name, error);
-        }
-    }
-    if (attach_activity(table, segments, arena) != 0 ||
+    if (attach_file(columns, table, segments, room) != 0 ||
+        attach_activity(table, segments, arena) != 0 ||
         attach_thirds(experiment, table, segments, arena) != 0 ||
         attach_attributes(join, index, experiment, table, segments, arena) != 0) {
         return no_memory(name, error);

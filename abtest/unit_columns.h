@@ -1,8 +1,9 @@
 /* unit_columns.h - what is known of the units besides the log: a CSV file, a model.
  *
  * The file's first line names its columns; one of them is "user" (or the first is it).
- * A column of numbers is a covariate for CUPED, any other a segment. Empty cells are
- * unknown. Users of the log that the file does not have are unknown in every column.
+ * Each user has one line at most. A column of numbers is a covariate for CUPED, any
+ * other a segment. Empty cells are unknown. Users of the log that the file does not
+ * have are unknown in every column.
  */
 #ifndef ABTEST_UNIT_COLUMNS_H
 #define ABTEST_UNIT_COLUMNS_H
@@ -36,6 +37,7 @@ void unit_columns_free(struct unit_columns *columns);
 /* What one table borrows while it is analyzed. */
 struct table_columns {
     struct arena arena;
+    size_t n_matched; /* lines of the file whose user is a unit of the table */
 };
 
 /* Gives `table`, rows of experiment `index` of the join's spec, its covariates and

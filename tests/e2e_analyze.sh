@@ -124,6 +124,28 @@ has "Segment plan"
 printf 'user,age\n1,2,3\n' >bad.csv
 analyze 1 wins --covariates bad.csv
 grep -q 'bad.csv:2: 3 cells' err || fail "a bad covariates file is not explained"
+printf 'user,age\n1,2\n7,3\n1,4\n' >bad.csv
+analyze 1 wins --covariates bad.csv
+grep -q 'bad.csv:4: a second line for user 1' err || fail "two lines for one user"
+printf 'plan,age\nfree,2\npaid,3\n' >bad.csv
+analyze 1 wins --covariates bad.csv
+grep -q 'none of its users was exposed; is "plan" the column of users' err || fail "a file without any user"
+
+# Groups that no unit is in are left out: words of users who never came, arms that nobody has.
+sed 's/,paid$/,free/' users.csv >one.csv
+for i in $(seq 1 70); do echo "never-came-$i,1,plan-$i"; done >>one.csv
+analyze 0 wins --covariates one.csv
+! grep -q 'Segment plan' out || fail "a segment of one group"
+for i in $(seq 1 70); do echo "never-came-$i,1,plan-$i"; done | cat users.csv - >many.csv
+analyze 0 wins --covariates many.csv --json
+[ "$(jq -c '.experiments[0].segments[] | select(.name == "plan") | [.groups[].group]' out)" = '["free","paid"]' ] ||
+    fail "groups of users who never came"
+{ cat trial.ini && printf '[experiment other]\nstatus = running\nprimary = satisfied\n'
+    printf '[arm other %s]\nweight = %s\n' a 0.4999 b 0.4999 c 0.0002; } >two.ini
+exits 0 "$abtest" simulate two.ini --experiment bias --to-log two --users 60 --rates control=0.4,treatment=0.6 --seed 1
+analyze 0 two --json
+[ "$(jq -c '[.experiments[].segments[]? | select(.name == "arm of other") | .groups[].group]' out)" = '["a","b"]' ] ||
+    fail "an arm that nobody has is a group"
 
 printf 'arm,metric,units,sum\ncontrol,satisfied,294,132\ntreatment,satisfied,316,226\n' >sums.csv
 analyze 0 --summary sums.csv

@@ -3,22 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
-}
-
-static struct slice strip(struct slice text)
-{
-    while (text.len && is_blank(text.data[0])) {
-        text.data++;
-        text.len--;
-    }
-    while (text.len && is_blank(text.data[text.len - 1])) {
-        text.len--;
-    }
-    return text;
-}
+#include "experiment/ini_text.h"
 
 /* Takes the first line, newline included, off *rest. */
 static struct slice take_line(struct slice *rest)
@@ -33,9 +18,9 @@ static struct slice take_line(struct slice *rest)
 
 static struct slice take_word(struct slice *rest)
 {
-    *rest = strip(*rest);
+    *rest = ini_strip(*rest);
     size_t len = 0;
-    while (len < rest->len && !is_blank(rest->data[len])) {
+    while (len < rest->len && !ini_is_blank(rest->data[len])) {
         len++;
     }
     const struct slice word = {rest->data, len};
@@ -53,7 +38,7 @@ static bool is_header_of(struct slice line, const char *kind, struct slice name)
     }
     struct slice rest = {line.data + 1, (size_t)(close - line.data) - 1};
     return slice_is(take_word(&rest), kind) && slice_equal(take_word(&rest), name) &&
-           strip(rest).len == 0;
+           ini_strip(rest).len == 0;
 }
 
 /* The value of `line` when it sets `key`; .data is NULL otherwise. A comment begins
@@ -62,17 +47,17 @@ static struct slice value_of(struct slice line, const char *key)
 {
     const char *equals = memchr(line.data, '=', line.len);
     if (!equals ||
-        !slice_is(strip((struct slice){line.data, (size_t)(equals - line.data)}),
+        !slice_is(ini_strip((struct slice){line.data, (size_t)(equals - line.data)}),
                   key)) {
         return (struct slice){NULL, 0};
     }
     const char *start = equals + 1, *end = line.data + line.len;
     for (const char *c = start; c < end; c++) {
-        if (*c == '\n' || (*c == ';' && is_blank(c[-1]))) {
+        if (*c == '\n' || (*c == ';' && ini_is_blank(c[-1]))) {
             end = c;
         }
     }
-    const struct slice value = strip((struct slice){start, (size_t)(end - start)});
+    const struct slice value = ini_strip((struct slice){start, (size_t)(end - start)});
     return value.len ? value : (struct slice){start, 0};
 }
 

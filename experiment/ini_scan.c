@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/utf8.h"
+#include "experiment/ini_text.h"
 
 /* Stands for a ':' before the '=' while inih looks at the line, because inih would end
  * the key there; no line that reaches inih holds a control character of its own. */
@@ -18,23 +19,6 @@ struct scan {
     struct ini_file *file;
     struct problem_list *problems;
 };
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
-}
-
-static struct slice strip(struct slice text)
-{
-    while (text.len && is_blank(text.data[0])) {
-        text.data++;
-        text.len--;
-    }
-    while (text.len && is_blank(text.data[text.len - 1])) {
-        text.len--;
-    }
-    return text;
-}
 
 static struct slice next_line(struct scan *scan)
 {
@@ -53,7 +37,7 @@ static void split_words(struct scan *scan, struct ini_section *section)
 {
     char *at = section->text;
     for (;;) {
-        while (is_blank(*at)) {
+        while (ini_is_blank(*at)) {
             *at++ = '\0';
         }
         if (!*at) {
@@ -67,7 +51,7 @@ static void split_words(struct scan *scan, struct ini_section *section)
             return;
         }
         section->words[section->n_words++] = at;
-        while (*at && !is_blank(*at)) {
+        while (*at && !ini_is_blank(*at)) {
             at++;
         }
     }
@@ -105,8 +89,8 @@ static void begin_section(struct scan *scan, struct slice line)
         problems_add(scan->problems, scan->line, "section header without \"]\"");
         return;
     }
-    const struct slice after =
-        strip((struct slice){close + 1, (size_t)(line.data + line.len - close - 1)});
+    const struct slice after = ini_strip(
+        (struct slice){close + 1, (size_t)(line.data + line.len - close - 1)});
     if (after.len && after.data[0] != ';') {
         problems_add(scan->problems, scan->line,
                      "text after the section header (begin a comment with \";\")");
@@ -176,7 +160,7 @@ static char *give_line(char *to, int size, void *user)
     if (scan->rest.len == 0) {
         return NULL;
     }
-    const struct slice line = strip(next_line(scan));
+    const struct slice line = ini_strip(next_line(scan));
     to[0] = '\0';
     if (line.len == 0 || line.data[0] == ';' || line.data[0] == '#') {
         return to;

@@ -309,3 +309,39 @@ int analysis_source_build(const struct join *join, const char *path,
     }
     return 0;
 }
+
+int analysis_source_of_config(const char *path, struct analysis_source *source,
+                              struct error *error)
+{
+    struct config_problems problems = {0};
+    struct join_config *logged = arena_zeroed(&source->arena, 1, sizeof *logged);
+    source->configs = arena_zeroed(&source->arena, 1, sizeof(struct config *));
+    source->logged =
+        arena_zeroed(&source->arena, 1, sizeof(const struct join_config *));
+    if (!logged || !source->configs || !source->logged) {
+        return no_memory(error);
+    }
+    source->n_configs = 1;
+    const int rc = config_load(path, &source->configs[0], &problems, error);
+    config_problems_free(&problems);
+    if (rc != 0) {
+        return -1;
+    }
+    const struct config *config = source->configs[0];
+    const struct analysis_metric *metrics = metrics_of(source, config);
+    struct analysis_experiment *experiments = arena_zeroed(
+        &source->arena, (size_t)config->n_experiments, sizeof *experiments);
+    logged->hash = slice_of(config->hash);
+    source->logged[0] = logged;
+    if (!experiments) {
+        return no_memory(error);
+    }
+    for (int e = 0; e < config->n_experiments; e++) {
+        if (add_experiment(source, 0, &config->experiments[e], metrics,
+                           &experiments[e]) != 0) {
+            return no_memory(error);
+        }
+    }
+    source->spec = (struct analysis_spec){experiments, config->n_experiments};
+    return 0;
+}

@@ -28,6 +28,10 @@ MUST_CHECK int analysis_source_build(const struct join *join, const char *path,
                                      const char *experiment,
                                      struct analysis_source *source,
                                      struct error *error);
+/* The experiments of the config file `path`, without a log. Fails as config_load. */
+MUST_CHECK int analysis_source_of_config(const char *path,
+                                         struct analysis_source *source,
+                                         struct error *error);
 void analysis_source_free(struct analysis_source *source);
 
 #endif

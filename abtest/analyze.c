@@ -38,7 +38,9 @@ out:
 static int analyze_summary(const struct analyze_request *request,
                            struct analyze_result *result, struct error *error)
 {
-    if (summary_load(request->summary, 0.05, &result->summary, error) != 0) {
+    const struct summary_request summary = {request->summary, request->config,
+                                            request->experiment, 0.05};
+    if (summary_load(&summary, &result->summary, error) != 0) {
         return -1;
     }
     result->analysis = summary_analyze(&result->summary, error);

@@ -12,8 +12,9 @@
 #include "stats/stats.h"
 
 struct analyze_request {
-    const char *logs;       /* NULL when there is a summary */
-    const char *summary;    /* CSV file of sums instead of a log; NULL: none */
+    const char *logs;    /* NULL when there is a summary */
+    const char *summary; /* CSV file of sums instead of a log; NULL: none */
+    const char *config;  /* file that says what the sums are; NULL: their columns do */
     const char *experiment; /* NULL: all */
     const char *covariates; /* CSV file; NULL: none */
     const char *cupac;      /* model file; NULL: none */

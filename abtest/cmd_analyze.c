@@ -43,6 +43,9 @@ static int parse(int argc, char **argv, struct analyze_options *options)
          0, 0},
         {"summary", OPTION_TEXT, &options->request.summary, "FILE",
          "analyze these sums (CSV: arm,metric,units,sum,...) instead of a log", 0, 0},
+        {"config", OPTION_TEXT, &options->request.config, "FILE",
+         "with --summary: the config that says what its metrics, arms and rule are", 0,
+         0},
         {"state", OPTION_TEXT, &options->request.state, "FILE",
          "read only what is new since the FILE was left, and leave it anew", 0, 0},
         {"aa", OPTION_INT, &options->n_aa, "N",
@@ -80,6 +83,11 @@ static int check(const struct analyze_request *request)
 {
     if (!request->logs == !request->summary) {
         complain("analyze", "give a log directory or --summary FILE, one of the two");
+        return EXIT_USAGE;
+    }
+    if (request->config && !request->summary) {
+        complain("analyze", "--config says what the sums of --summary are, and a log "
+                            "holds its own: leave it out");
         return EXIT_USAGE;
     }
     if (request->state && request->summary) {

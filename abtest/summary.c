@@ -37,8 +37,10 @@ static const char *const column_names[N_COLUMNS] = {
 /* One experiment while it is read. */
 struct draft {
     const char *name;
+    const struct analysis_experiment *known; /* by the config; NULL without one */
     struct analysis_arm arms[MAX_PARTS];
     struct analysis_metric metrics[MAX_PARTS];
+    int roles[MAX_PARTS]; /* of the metrics, without a config */
     int guardrails[MAX_PARTS];
     struct ratio_sum sums[MAX_PARTS][MAX_PARTS]; /* metric, arm */
     bool is_set[MAX_PARTS][MAX_PARTS];
@@ -49,10 +51,12 @@ struct reader {
     const char *file;
     long line;
     int column_of[N_COLUMNS]; /* where each column stands, or -1 */
+    char text[MAX_LINE];      /* of the line that the cells point into */
     const char *cells[MAX_PARTS];
     int n_cells;
     struct draft *drafts; /* (MAX_PARTS) */
     int n_drafts;
+    const struct analysis_spec *known; /* of the config; NULL without one */
     struct arena *arena;
     struct error *error;
 };
@@ -100,6 +104,10 @@ static int read_head(struct reader *reader, char *text)
             return bad(reader, "unknown column", reader->cells[i],
                        "abtest analyze --help and docs/report.md list them");
         }
+        if (reader->known && c >= COLUMN_KIND && c <= COLUMN_WEIGHT) {
+            return bad(reader, "column", reader->cells[i],
+                       "the config says that: leave it out");
+        }
         reader->column_of[c] = i;
     }
     static const enum column needed[] = {COLUMN_ARM, COLUMN_METRIC, COLUMN_UNITS,
@@ -135,20 +143,54 @@ static int number_of(const struct reader *reader, enum column column, double oth
                : 0;
 }
 
-static struct draft *find_draft(struct reader *reader, const char *name)
+/* Arms and metrics of a draft as the config has them. */
+static int take_known(struct reader *reader, struct draft *draft)
 {
+    for (int e = 0; e < reader->known->n_experiments; e++) {
+        if (strcmp(reader->known->experiments[e].name, draft->name) == 0) {
+            draft->known = &reader->known->experiments[e];
+        }
+    }
+    if (!draft->known) {
+        return bad(reader, "experiment", draft->name,
+                   "the config has none of that name");
+    }
+    if (draft->known->n_arms > MAX_PARTS || draft->known->n_metrics > MAX_PARTS) {
+        return bad(reader, "too many arms or metrics in", draft->name, "64 at most");
+    }
+    draft->n_arms = draft->known->n_arms;
+    draft->n_metrics = draft->known->n_metrics;
+    memcpy(draft->arms, draft->known->arms,
+           (size_t)draft->n_arms * sizeof *draft->arms);
+    memcpy(draft->metrics, draft->known->metrics,
+           (size_t)draft->n_metrics * sizeof *draft->metrics);
+    return 0;
+}
+
+static struct draft *find_draft(struct reader *reader)
+{
+    const bool is_only = reader->known && reader->known->n_experiments == 1;
+    const char *name =
+        text_of(reader, COLUMN_EXPERIMENT,
+                is_only ? reader->known->experiments[0].name : "experiment");
     for (int d = 0; d < reader->n_drafts; d++) {
         if (strcmp(reader->drafts[d].name, name) == 0) {
             return &reader->drafts[d];
         }
     }
+    struct draft *draft = &reader->drafts[reader->n_drafts];
     if (reader->n_drafts == MAX_PARTS) {
+        (void)bad(reader, "one experiment too many:", name, "64 at most");
         return NULL;
     }
-    struct draft *draft = &reader->drafts[reader->n_drafts];
-    draft->name = arena_text(reader->arena, slice_of(name));
-    draft->primary = -1;
+    *draft = (struct draft){.name = arena_text(reader->arena, slice_of(name)),
+                            .primary = -1};
     if (!draft->name) {
+        error_set(reader->error, ERROR_NOMEM, "%s: no memory for its experiments",
+                  reader->file);
+        return NULL;
+    }
+    if (reader->known && take_known(reader, draft) != 0) {
         return NULL;
     }
     reader->n_drafts++;
@@ -159,9 +201,20 @@ static int find_arm(struct reader *reader, struct draft *draft)
 {
     const char *name = text_of(reader, COLUMN_ARM, "");
     for (int a = 0; a < draft->n_arms; a++) {
-        if (strcmp(draft->arms[a].name, name) == 0) {
-            return a;
+        double weight;
+        if (strcmp(draft->arms[a].name, name) != 0) {
+            continue;
         }
+        if (number_of(reader, COLUMN_WEIGHT, draft->arms[a].weight, &weight) != 0) {
+            return -1;
+        }
+        return weight == draft->arms[a].weight || draft->known
+                   ? a
+                   : bad(reader, "weight", text_of(reader, COLUMN_WEIGHT, ""),
+                         "another than on the arm's first line");
+    }
+    if (draft->known) {
+        return bad(reader, "arm", name, "the config has none of that name");
     }
     struct analysis_arm arm = {arena_text(reader->arena, slice_of(name)), 0};
     if (!arm.name || draft->n_arms == MAX_PARTS) {
@@ -192,39 +245,89 @@ static int word_of(const struct reader *reader, enum column column,
     return bad(reader, column_names[column], text, "see docs/report.md for the words");
 }
 
-static int find_metric(struct reader *reader, struct draft *draft)
+/* What a line says of its metric. */
+struct words {
+    int kind, direction, role;
+};
+
+static int read_words(const struct reader *reader, struct words otherwise,
+                      struct words *words)
 {
     static const char *const kinds[] = {"proportion", "mean", "count", "ratio"};
     static const char *const directions[] = {"down", "none", "up"};
     static const char *const roles[] = {"primary", "guardrail", "secondary"};
+    words->kind = word_of(reader, COLUMN_KIND, kinds, 4, otherwise.kind);
+    words->direction =
+        word_of(reader, COLUMN_DIRECTION, directions, 3, otherwise.direction);
+    words->role = word_of(reader, COLUMN_ROLE, roles, 3, otherwise.role);
+    return words->kind < 0 || words->direction < 0 || words->role < 0 ? -1 : 0;
+}
+
+static bool is_of_plain_sums(const struct analysis_metric *metric)
+{
+    return analysis_is_of_sums(metric) && !(metric->floor > 0) &&
+           !(metric->cap > 0 && metric->cap < 1) && metric->replicates == 0;
+}
+
+/* A metric that was there before: may its sums be what the line says? */
+static int check_metric(const struct reader *reader, const struct draft *draft, int at)
+{
+    const struct analysis_metric *metric = &draft->metrics[at];
+    struct words then = {(int)metric->kind, metric->direction + 1, draft->roles[at]},
+                 now;
+    if (!is_of_plain_sums(metric)) {
+        return bad(reader, "metric", metric->name,
+                   "quantiles, trimmed and winsorised means and bootstrap intervals do "
+                   "not follow from sums");
+    }
+    if (draft->known) {
+        return at;
+    }
+    if (read_words(reader, then, &now) != 0) {
+        return -1;
+    }
+    return memcmp(&now, &then, sizeof now) == 0
+               ? at
+               : bad(reader, "metric", metric->name,
+                     "kind, direction or role is another than on its first line");
+}
+
+static int find_metric(struct reader *reader, struct draft *draft)
+{
     const char *name = text_of(reader, COLUMN_METRIC, "");
+    struct words words;
     for (int m = 0; m < draft->n_metrics; m++) {
         if (strcmp(draft->metrics[m].name, name) == 0) {
-            return m;
+            return check_metric(reader, draft, m);
         }
     }
-    const int kind = word_of(reader, COLUMN_KIND, kinds, 4, ANALYSIS_PROPORTION);
-    const int direction = word_of(reader, COLUMN_DIRECTION, directions, 3, 2);
-    const int role = word_of(reader, COLUMN_ROLE, roles, 3,
-                             draft->n_metrics == 0 ? ROLE_PRIMARY : ROLE_SECONDARY);
+    if (draft->known) {
+        return bad(reader, "metric", name, "the config has none of that name");
+    }
+    const struct words otherwise = {
+        ANALYSIS_PROPORTION, 2, draft->n_metrics == 0 ? ROLE_PRIMARY : ROLE_SECONDARY};
     const char *copy = arena_text(reader->arena, slice_of(name));
-    if (kind < 0 || direction < 0 || role < 0) {
+    if (read_words(reader, otherwise, &words) != 0) {
         return -1;
     }
     if (!copy || draft->n_metrics == MAX_PARTS) {
         return bad(reader, "one metric too many:", name, "64 at most");
     }
+    if (words.role == ROLE_PRIMARY && draft->primary >= 0) {
+        return bad(reader, "a second primary metric:", name, "one an experiment");
+    }
     const int at = draft->n_metrics++;
     draft->metrics[at] = (struct analysis_metric){
         .name = copy,
-        .kind = (enum analysis_kind)kind,
+        .kind = (enum analysis_kind)words.kind,
         .event = copy,
-        .denominator = kind == ANALYSIS_RATIO ? "its denominator" : NULL,
-        .direction = direction - 1,
+        .denominator = words.kind == ANALYSIS_RATIO ? "its denominator" : NULL,
+        .direction = words.direction - 1,
     };
-    if (role == ROLE_PRIMARY) {
+    draft->roles[at] = words.role;
+    if (words.role == ROLE_PRIMARY) {
         draft->primary = at;
-    } else if (role == ROLE_GUARDRAIL) {
+    } else if (words.role == ROLE_GUARDRAIL) {
         draft->guardrails[draft->n_guardrails++] = at;
     }
     return at;
@@ -277,12 +380,9 @@ static int read_line(struct reader *reader, char *text)
                        "as many cells as the first line");
         }
     }
-    struct draft *draft =
-        find_draft(reader, text_of(reader, COLUMN_EXPERIMENT, "experiment"));
+    struct draft *draft = find_draft(reader);
     if (!draft) {
-        return bad(reader,
-                   "one experiment too many:", text_of(reader, COLUMN_EXPERIMENT, ""),
-                   "64 at most");
+        return -1;
     }
     const int arm = find_arm(reader, draft);
     const int metric = arm < 0 ? -1 : find_metric(reader, draft);
@@ -301,11 +401,11 @@ static int read_lines(struct reader *reader, struct buffer *text)
 {
     char *at = text->data, *end = text->data + text->len;
     while (at < end) {
-        char line[MAX_LINE];
+        char *line = reader->text;
         char *newline = memchr(at, '\n', (size_t)(end - at));
         size_t len = (size_t)((newline ? newline : end) - at);
         reader->line++;
-        if (len >= sizeof line) {
+        if (len >= sizeof reader->text) {
             return bad(reader, "line of more than", "4096", "bytes");
         }
         memcpy(line, at, len);
@@ -351,6 +451,10 @@ static int finish(struct reader *reader, const struct draft *draft, double alpha
             (*sums)[m * draft->n_arms + a] = draft->sums[m][a];
         }
     }
+    if (draft->known) {
+        *to = *draft->known;
+        return 0;
+    }
     *to = (struct analysis_experiment){
         .name = draft->name,
         .status = "summary",
@@ -367,39 +471,66 @@ static int finish(struct reader *reader, const struct draft *draft, double alpha
     return 0;
 }
 
-int summary_load(const char *file, double alpha, struct summary *summary,
+/* The drafts as the spec of an analysis; with a name, that one only. */
+static int finish_all(const struct summary_request *request, struct reader *reader,
+                      struct summary *summary)
+{
+    int n = 0;
+    struct analysis_experiment *experiments =
+        arena_zeroed(&summary->arena, (size_t)reader->n_drafts, sizeof *experiments);
+    summary->sums = arena_zeroed(&summary->arena, (size_t)reader->n_drafts,
+                                 sizeof(struct ratio_sum *));
+    for (int d = 0; d < reader->n_drafts; d++) {
+        if (request->experiment &&
+            strcmp(reader->drafts[d].name, request->experiment) != 0) {
+            continue;
+        }
+        if (!experiments || !summary->sums ||
+            finish(reader, &reader->drafts[d], request->alpha, &experiments[n],
+                   &summary->sums[n]) != 0) {
+            error_set(reader->error, ERROR_NOMEM, "%s: no memory for its experiments",
+                      request->file);
+            return -1;
+        }
+        n++;
+    }
+    if (n == 0 && request->experiment) {
+        error_set(reader->error, ERROR_NOT_FOUND, "%s: no line of experiment \"%s\"",
+                  request->file, request->experiment);
+        return -1;
+    }
+    if (n == 0) {
+        error_set(reader->error, ERROR_INVALID, "%s: no line after the first",
+                  request->file);
+        return -1;
+    }
+    summary->spec = (struct analysis_spec){experiments, n};
+    return 0;
+}
+
+int summary_load(const struct summary_request *request, struct summary *summary,
                  struct error *error)
 {
     struct buffer text = {0};
-    struct reader reader = {.file = file, .arena = &summary->arena, .error = error};
+    struct reader reader = {
+        .file = request->file, .arena = &summary->arena, .error = error};
     int rc = -1;
     reader.drafts = calloc(MAX_PARTS, sizeof *reader.drafts);
     if (!reader.drafts) {
-        error_set(error, ERROR_NOMEM, "%s: no memory for its experiments", file);
+        error_set(error, ERROR_NOMEM, "%s: no memory for its experiments",
+                  request->file);
         goto out;
     }
-    if (file_read(file, MAX_FILE_BYTES, &text, error) != 0 ||
-        read_lines(&reader, &text) != 0) {
-        goto out;
-    }
-    if (reader.n_drafts == 0) {
-        error_set(error, ERROR_INVALID, "%s: no line after the first", file);
-        goto out;
-    }
-    struct analysis_experiment *experiments =
-        arena_zeroed(&summary->arena, (size_t)reader.n_drafts, sizeof *experiments);
-    summary->sums = arena_zeroed(&summary->arena, (size_t)reader.n_drafts,
-                                 sizeof(struct ratio_sum *));
-    for (int d = 0; d < reader.n_drafts; d++) {
-        if (!experiments || !summary->sums ||
-            finish(&reader, &reader.drafts[d], alpha, &experiments[d],
-                   &summary->sums[d]) != 0) {
-            error_set(error, ERROR_NOMEM, "%s: no memory for its experiments", file);
+    if (request->config) {
+        if (analysis_source_of_config(request->config, &summary->source, error) != 0) {
             goto out;
         }
+        reader.known = &summary->source.spec;
     }
-    summary->spec = (struct analysis_spec){experiments, reader.n_drafts};
-    rc = 0;
+    if (file_read(request->file, MAX_FILE_BYTES, &text, error) == 0 &&
+        read_lines(&reader, &text) == 0) {
+        rc = finish_all(request, &reader, summary);
+    }
 
 out:
     free(reader.drafts);
@@ -409,6 +540,7 @@ out:
 
 void summary_free(struct summary *summary)
 {
+    analysis_source_free(&summary->source);
     arena_free(&summary->arena);
     *summary = (struct summary){0};
 }

@@ -185,16 +185,16 @@ static double units_for(const struct experiment_result *result,
 }
 
 /* How many units the decision needs, and how many more days those are at the pace so
- * far. */
+ * far; from sums it is not known how long it took. */
 static void plan(struct experiment_result *result, const struct candidate *candidate)
 {
     const struct analysis_experiment *spec = result->spec;
     const double worth = analysis_worth(result, candidate->metric);
-    const double days = (double)(result->n_series ? result->n_series : 1) *
-                        (double)result->series_step_us / (double)DAY_US;
+    const double days =
+        (double)result->n_series * (double)result->series_step_us / (double)DAY_US;
     const double n = (double)result->n_units;
-    if (result->n_series == 0 || !(days > 0) || !(n > 0)) {
-        return; /* from sums: how long it took is not known */
+    if (!(n > 0)) {
+        return;
     }
     if (spec->planned_units > 0) {
         result->units_needed = ceil(spec->planned_units);
@@ -203,14 +203,17 @@ static void plan(struct experiment_result *result, const struct candidate *candi
     } else {
         return;
     }
-    result->days_needed = fmax(0, ceil((result->units_needed - n) / (n / days)));
+    if (result->units_needed <= n) {
+        result->days_needed = 0;
+    } else if (days > 0) {
+        result->days_needed = ceil((result->units_needed - n) / (n / days));
+    }
 }
 
 static bool is_early(const struct experiment_result *result,
                      const struct contrast *contrast)
 {
     return analysis_decider(result->spec, contrast) == DECIDER_FIXED &&
-           result->n_series > 0 &&
            (double)result->n_units < result->spec->planned_units;
 }
 
@@ -238,6 +241,12 @@ static int hold_back(struct analysis *analysis, struct experiment_result *result
                 result->n_units, result->units_needed) != 0) {
             return -1;
         }
+    }
+    if (result->n_series == 0 && result->spec->minimum_time_us > 0) {
+        return analysis_add_reason(
+            analysis, result,
+            "the config wants %.1f days, and sums do not tell how long it ran",
+            (double)result->spec->minimum_time_us / (double)DAY_US);
     }
     if (ran_us < result->spec->minimum_time_us && result->n_series > 0) {
         *is_held = true;

@@ -46,29 +46,30 @@ int analysis_explain_plan(struct analysis *analysis, struct experiment_result *r
     static const char *const looking[] = {"", ", looked at while it runs",
                                           ", looked at as planned"};
     const struct analysis_experiment *spec = result->spec;
-    char worth[NUMBER_TEXT_SIZE];
+    char worth[NUMBER_TEXT_SIZE], days[64] = "";
     if (isnan(result->units_needed)) {
         return 0;
     }
+    if (!isnan(result->days_needed)) {
+        snprintf(days, sizeof days, ", so %.0f more day%s at this pace",
+                 result->days_needed, result->days_needed == 1 ? "" : "s");
+    }
     if (spec->planned_units > 0) {
-        return analysis_add_reason(
-            analysis, result,
-            "%" PRId64 " of the %.0f planned units are there, so %.0f more day%s at "
-            "this pace",
-            result->n_units, result->units_needed, result->days_needed,
-            result->days_needed == 1 ? "" : "s");
+        return analysis_add_reason(analysis, result,
+                                   "%" PRId64 " of the %.0f planned units are there%s",
+                                   result->n_units, result->units_needed, days);
     }
     number_text_effect(primary->spec->kind, analysis_worth(result, primary), worth);
     return analysis_add_reason(
         analysis, result,
         "%.0f units in all would find a difference of %s with %g %% power%s%s; %" PRId64
-        " are there, so %.0f more day%s at this pace",
+        " are there%s",
         result->units_needed, worth, 100 * ANALYSIS_POWER,
         looking[analysis_decider(spec, contrast)],
         spec->minimum_effect > 0 ? ""
                                  : " (5 % of control, for the config has no "
                                    "minimum_effect)",
-        result->n_units, result->days_needed, result->days_needed == 1 ? "" : "s");
+        result->n_units, days);
 }
 
 int analysis_explain_guardrails(struct analysis *analysis,

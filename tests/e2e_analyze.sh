@@ -168,6 +168,70 @@ jq -e 'def near($a; $b): ($a - $b | fabs) <= 1e-9 * ($b | fabs);
     and near($ratio.statistic; 2.86939037554864) and near($ratio.df; 124.750108008381) and near($ratio.p_value; 0.00483171592109181)
     and near($ratio.ci_lower; 0.0322971149353861) and near($ratio.ci_upper; 0.175903662724564)' means.json >/dev/null ||
     fail "sums of means and ratios: not what R says: $(jq -c '[.experiments[0].metrics[].contrasts[0].fixed]' means.json)"
+# Judged by a config, sums say what the log says that they were counted from.
+cat >rule.ini <<'INI'
+[model als]
+file = als.model
+[metric satisfied]
+kind = proportion
+event = satisfied
+window = 30d
+direction = up
+[metric also]
+kind = proportion
+event = satisfied
+direction = up
+margin = 0.1
+[metric latency]
+kind = quantile 0.5
+event = exposure.latency_us
+[experiment bias]
+status = running
+primary = satisfied
+guardrails = also
+alpha = 0.01
+planned_units = 1000
+minimum_effect = 0.1
+[arm bias control]
+weight = 0.4
+[arm bias treatment]
+weight = 0.6
+INI
+exits 0 "$abtest" simulate rule.ini --to-log ruled --rates control=0.45,treatment=0.72 --users 800 --seed 7
+analyze 0 ruled --json
+cp out ruled.json
+jq -r '.experiments[0] | "arm,metric,units,sum", (.metrics[] | select(.kind == "proportion") | .name as $m | .arms[]
+    | "\(.arm),\($m),\(.n),\(.successes)")' ruled.json >ruled.csv
+said='.experiments[0] | {verdict, headline, winner, alpha, planned_units, units_needed, arms: [.arms[] | {name, weight, units}],
+    srm: (.checks[0] | [.name, .status, (.p_value * 1e9 | round)]), metrics: [.metrics[:2][].contrasts[] | {fixed, always_valid, guardrail, decided_by,
+    p: .corrected.p_value, always: .corrected.always_valid_p_value}]}'
+analyze 0 --summary ruled.csv --config rule.ini --json
+diff <(jq "$said" ruled.json) <(jq "$said" out) || fail "sums by a config say something else than the log"
+[ "$(jq -r '.experiments[0] | "\(.verdict) \(.metrics[1].contrasts[0].guardrail.state) \(.days_needed)"' out)" = 'keep running holds null' ] ||
+    fail "a planned size that is not reached ships"
+sed 's/^planned_units.*/planned_units = 700/' rule.ini >reached.ini
+analyze 0 --summary ruled.csv --config reached.ini
+has "SHIP"
+sed 's/^guardrails.*/guardrails = also, latency/; s/^event = exposure.latency_us/&\ndirection = down/' reached.ini >more.ini
+analyze 0 --summary ruled.csv --config more.ini
+has "guardrail latency unclear"
+has "KEEP RUNNING"
+complains() { # complains WHAT FILE [OPTION ...]: on standard error
+    analyze 1 --summary "${@:2}"
+    grep -qF -- "$1" err || fail "\"$1\" is not said: $(cat err)"
+}
+sed '1s/$/,weight/; 2,$s/$/,0.5/' ruled.csv >bad.csv
+complains 'bad.csv:1: column "weight" (the config says that' bad.csv --config rule.ini
+sed 's/^treatment/elsewhere/' ruled.csv >bad.csv
+complains 'arm "elsewhere" (the config has none of that name)' bad.csv --config rule.ini
+sed 's/also/latency/' ruled.csv >bad.csv
+complains 'do not follow from sums' bad.csv --config rule.ini
+complains 'no line of experiment "other"' sums.csv --experiment other
+printf 'arm,metric,units,sum,weight\na,s,10,5,0.5\nb,s,10,5,0.5\na,t,10,5,0.4\n' >bad.csv
+complains "another than on the arm's first line" bad.csv
+printf 'arm,metric,units,sum,kind\na,s,10,5,proportion\nb,s,10,5,count\n' >bad.csv
+complains 'is another than on its first line' bad.csv
+analyze 2 wins --config rule.ini
 # What is too small for a double is said by its logarithm, or as a bound: never as an infinity.
 printf 'arm,metric,units,sum\ncontrol,satisfied,400000,132000\ntreatment,satisfied,400000,226000\n' >gross.csv
 for format in text html markdown csv json; do

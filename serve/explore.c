@@ -20,22 +20,47 @@ static double gumbel(struct rng *rng)
     return -log(-log(u));
 }
 
+/* Below this the best candidate left is weighed anew, long before weights lose digits.
+ */
+#define LEAST_WEIGHT 1e-200
+
+/* The weights of the candidates from `best` on, which come best first: its own is 1. */
+static void weigh(const struct topk_result *candidates, double temperature, int best,
+                  double *weight)
+{
+    for (int i = best; i < candidates->n; i++) {
+        weight[i] =
+            exp((candidates->scores[i] - candidates->scores[best]) / temperature);
+    }
+}
+
 void explore(const struct topk_result *candidates, double temperature, int k,
              struct slice request_id, struct topk_result *list, double *propensities)
 {
+    const int n = candidates->n, n_places = k < n ? k : n;
     double noisy[TOPK_MAX], weight[TOPK_MAX];
     struct rng rng;
+    int left = 0; /* the best candidate that is not drawn */
+    list->n = 0;
+    if (n < 1) {
+        return;
+    }
     rng_init(&rng, hash_bytes(request_id.data, request_id.len), 0);
-    for (int i = 0; i < candidates->n; i++) {
-        /* The best candidate comes first: its weight is 1, the others' at most that. */
-        weight[i] = exp((candidates->scores[i] - candidates->scores[0]) / temperature);
+    for (int i = 0; i < n; i++) {
         noisy[i] = candidates->scores[i] / temperature + gumbel(&rng);
     }
-    list->n = k < candidates->n ? k : candidates->n;
-    for (int place = 0; place < list->n; place++) {
+    weigh(candidates, temperature, left, weight);
+    list->n = n_places;
+    for (int place = 0; place < n_places; place++) {
         int best = -1;
         double rest = 0;
-        for (int i = 0; i < candidates->n; i++) {
+        while (left + 1 < n && isnan(noisy[left])) {
+            left++;
+        }
+        if (weight[left] < LEAST_WEIGHT) {
+            weigh(candidates, temperature, left, weight);
+        }
+        for (int i = 0; i < n; i++) {
             if (isnan(noisy[i])) {
                 continue; /* drawn */
             }
@@ -47,7 +72,7 @@ void explore(const struct topk_result *candidates, double temperature, int k,
         }
         list->items[place] = candidates->items[best];
         list->scores[place] = candidates->scores[best];
-        propensities[place] = rest > 0 ? weight[best] / rest : 1;
+        propensities[place] = weight[best] / rest;
         noisy[best] = (double)NAN;
     }
 }

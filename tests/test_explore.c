@@ -86,6 +86,31 @@ static void explore_hardly_samples_when_cold_and_shortens_to_what_there_is(void 
     assert_int_equal(explore_n_candidates(1000), TOPK_MAX);
 }
 
+/* However far apart the scores are in temperatures: once the far better ones are drawn,
+ * those that are left have the chances that they have among themselves. */
+static void explore_states_the_chances_of_what_is_left_when_cold(void **state)
+{
+    (void)state;
+    static struct topk_result list;
+    static const double temperatures[] = {1e-2, 1e-3, 5e-4, 1e-4, 1e-5};
+    for (size_t i = 0; i < sizeof temperatures / sizeof temperatures[0]; i++) {
+        const double temperature = temperatures[i];
+        const double near = 1.5 - temperature; /* weighs 1/e of the one above it */
+        const struct topk_result far_apart = {
+            .n = 4, .items = {9, 4, 7, 1}, .scores = {2.0, 1.5, near, -1.0}};
+        double p[4];
+
+        explore(&far_apart, temperature, 4, slice_of("r-1"), &list, p);
+
+        const double expected = 1 / (1 + exp(list.items[1] == 4 ? -1 : 1));
+        assert_int_equal(list.items[0], 9);
+        assert_close(p[0], 1, 1e-12);
+        assert_close(p[1], expected, 1e-9);
+        assert_close(p[2], 1, 1e-12);
+        assert_close(p[3], 1, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -93,6 +118,7 @@ int main(void)
         cmocka_unit_test(explore_draws_the_same_list_for_the_same_request),
         cmocka_unit_test(
             explore_hardly_samples_when_cold_and_shortens_to_what_there_is),
+        cmocka_unit_test(explore_states_the_chances_of_what_is_left_when_cold),
     };
     return cmocka_run_group_tests_name("explore", tests, NULL, NULL);
 }

@@ -9,9 +9,29 @@
 
 #include "common/clock.h"
 
-#define KEPT_INPUT_BYTES 2048 /* room for input that a quiet connection keeps */
-
 #define LINGER_MS 2000
+
+/* ---- memory ---- */
+
+/* Whether `extra` more bytes may be kept of an unfinished request or unsent answer. The
+ * little that most requests in pieces take is everybody's, however many there are. */
+static bool may_hold(const struct connection *connection, size_t extra)
+{
+    const struct http_workers *workers = connection->worker->owner;
+    return connection->in.len + connection->out.len + extra <= KEPT_INPUT_BYTES ||
+           atomic_load_explicit(&workers->held_bytes, memory_order_relaxed) + extra <=
+               workers->options.max_held_bytes;
+}
+
+static void count_held(struct connection *connection)
+{
+    const size_t held = connection->in.capacity + connection->out.capacity;
+    if (held != connection->held) {
+        atomic_fetch_add_explicit(&connection->worker->owner->held_bytes,
+                                  held - connection->held, memory_order_relaxed);
+        connection->held = held;
+    }
+}
 
 /* ---- phases ---- */
 
@@ -67,6 +87,9 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
     (void)what;
     struct connection *connection = context;
     worker_tick(connection->worker);
+    if (connection->worker->out.len > MAX_BATCH_BYTES) {
+        worker_flush(connection->worker); /* which may close this connection, too */
+    }
     connection_readable(connection);
 }
 
@@ -111,6 +134,7 @@ void connection_close(struct connection *connection)
     close(connection->fd);
     buffer_free(&connection->in);
     buffer_free(&connection->out);
+    count_held(connection);
     buffer_free(&connection->access);
     if (connection->stream) {
         connection->stream->closed(connection->stream_context);
@@ -206,6 +230,7 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
     }
     event_del(&connection->write_event);
     buffer_free(out);
+    count_held(connection);
     connection->out_at = 0;
     sent_all(connection);
 }
@@ -229,7 +254,12 @@ void connection_send(struct connection *connection, const char *data, size_t len
         }
     }
     const bool is_first = connection->out.len == 0;
+    if (!may_hold(connection, len - (size_t)n)) {
+        connection_close(connection); /* who does not read gives way */
+        return;
+    }
     buffer_append(&connection->out, data + n, len - (size_t)n);
+    count_held(connection);
     if (connection->out.failed ||
         (is_first && event_add(&connection->write_event, NULL) != 0)) {
         connection_close(connection);
@@ -242,25 +272,6 @@ void connection_send(struct connection *connection, const char *data, size_t len
 }
 
 /* ---- streams ---- */
-
-/* Lets the stream produce, now and whenever it is due; see sweep in worker.c. */
-void connection_stream(struct connection *connection)
-{
-    struct worker *worker = connection->worker;
-    struct buffer chunk = {0};
-    if (connection->is_closed || connection->phase != PHASE_STREAM) {
-        return;
-    }
-    connection->stream_due_ms = worker->now_ms + connection->stream->interval_ms;
-    const int rc = connection->stream->produce(worker->tick.server,
-                                               connection->stream_context, &chunk);
-    if (rc != 0 || chunk.failed) {
-        connection_close(connection);
-    } else if (chunk.len > 0) {
-        connection_send(connection, chunk.data, chunk.len);
-    }
-    buffer_free(&chunk);
-}
 
 static void begin_stream(struct connection *connection, const struct http_exchange *x)
 {
@@ -363,6 +374,9 @@ static void refuse(struct connection *connection, int status, const char *reason
     x->request = (struct http_request){.method = HTTP_METHOD_GET, .minor = 1};
     x->close = true;
     note_access(connection, NULL);
+    if (status == 503) {
+        http_add_header(x, "Retry-After", "1");
+    }
     http_problem(x, status, "%s", reason);
     connection->linger = true;
     connection_answered(connection, x);
@@ -405,6 +419,19 @@ static void ask_to_continue(struct connection *connection)
     }
 }
 
+/* There is no memory for more of the request that is coming in. */
+static void drop_input(struct connection *connection)
+{
+    if (may_go_on(connection)) {
+        buffer_free(&connection->in);
+        count_held(connection);
+        refuse(connection, 503, "too many unfinished requests; try again");
+        set_reading(connection, false);
+    } else {
+        connection_close(connection);
+    }
+}
+
 /* Keeps what was not used: [data + at, + left). */
 static void keep_input(struct connection *connection, const char *data, size_t left)
 {
@@ -415,6 +442,7 @@ static void keep_input(struct connection *connection, const char *data, size_t l
     if (left == 0) {
         if (in->capacity > KEPT_INPUT_BYTES) {
             buffer_free(in);
+            count_held(connection);
         }
         buffer_clear(
             in); /* requests that come in pieces shall not allocate each time */
@@ -424,12 +452,13 @@ static void keep_input(struct connection *connection, const char *data, size_t l
         memmove(in->data, data, left);
     } else {
         in->len = 0;
-        char *to = buffer_reserve(in, left);
+        char *to = may_hold(connection, left) ? buffer_reserve(in, left) : NULL;
         if (!to) {
-            connection_close(connection);
+            drop_input(connection);
             return;
         }
         memcpy(to, data, left);
+        count_held(connection);
     }
     in->len = left;
 }
@@ -521,11 +550,14 @@ void connection_readable(struct connection *connection)
         room = in->len < KEPT_INPUT_BYTES / 2 ? KEPT_INPUT_BYTES - in->len
                : in->len > READ_SIZE          ? READ_SIZE
                                               : in->len;
-        to = buffer_reserve(in, room);
+        to = in->capacity - in->len >= room || may_hold(connection, room)
+                 ? buffer_reserve(in, room)
+                 : NULL;
         if (!to) {
-            connection_close(connection);
+            drop_input(connection);
             return;
         }
+        count_held(connection);
     }
     const ssize_t n = recv(connection->fd, to, room, 0);
     if (n < 0) {

@@ -18,6 +18,7 @@
 #define READ_SIZE         65536  /* one read takes at most this much */
 #define MAX_PENDING_BYTES 262144 /* answers of one connection waiting to be sent */
 #define MAX_BATCH_BYTES   4194304
+#define KEPT_INPUT_BYTES  2048 /* room for input that a quiet connection keeps */
 
 /* Every connection is in the list of exactly one phase; each phase has one time limit,
  * so a list is ordered by deadline and its head expires first. */
@@ -54,6 +55,7 @@ struct connection {
     struct buffer in;     /* input of an incomplete request, or not yet looked at */
     struct buffer out;    /* answers that did not fit the socket */
     size_t out_at;        /* sent so far of them */
+    size_t held;          /* memory of `in` and `out`, as counted in held_bytes */
     struct buffer access; /* of the access log's line: peer, time, request */
     size_t access_peer_len;
     const struct http_stream *stream;
@@ -131,6 +133,7 @@ struct http_workers {
     struct http_options options;
     int port;
     atomic_bool stop;
+    atomic_size_t held_bytes; /* by connections, for requests and answers */
     struct worker *workers;
     int n_workers;
     struct aside *aside;
@@ -144,7 +147,6 @@ void connection_resume(struct connection *connection); /* input left over */
 void connection_expire(struct connection *connection); /* its phase took too long */
 void connection_send(struct connection *connection, const char *data, size_t len);
 void connection_set_phase(struct connection *connection, enum phase phase);
-void connection_stream(struct connection *connection);
 void connection_answered(struct connection *connection, struct http_exchange *x);
 
 /* worker.c */

@@ -131,41 +131,51 @@ static void pause_accepting(struct worker *worker)
     }
 }
 
+/* The connection that has been idle for longest, if it has been for a while. */
+static struct connection *find_idle(const struct worker *worker)
+{
+    const int idle_ms = worker->owner->options.timeouts.idle_ms;
+    struct connection *idle = worker->phases[PHASE_IDLE].head;
+    return idle && idle->n_records == 0 &&
+                   worker->now_ms - (idle->deadline_ms - idle_ms) >= EVICT_AFTER_MS
+               ? idle
+               : NULL;
+}
+
+static bool evict_idle(struct worker *worker)
+{
+    struct connection *idle = find_idle(worker);
+    if (idle) {
+        connection_close(idle);
+    }
+    return idle != NULL;
+}
+
+static bool is_full(const struct worker *worker)
+{
+    return atomic_load(&worker->n_connections) >= worker->max_connections;
+}
+
 void listener_resume(struct worker *worker)
 {
     if (worker->accept_paused && worker->listen_event &&
-        atomic_load(&worker->n_connections) < worker->max_connections &&
+        (!is_full(worker) || find_idle(worker)) &&
         event_add(worker->listen_event, NULL) == 0) {
         worker->accept_paused = false;
     }
 }
 
-/* Closes the connection that has been idle for longest, if it has been for a while. */
-static bool evict_idle(struct worker *worker)
-{
-    const int idle_ms = worker->owner->options.timeouts.idle_ms;
-    struct connection *idle = worker->phases[PHASE_IDLE].head;
-    if (idle && idle->n_records == 0 &&
-        worker->now_ms - (idle->deadline_ms - idle_ms) >= EVICT_AFTER_MS) {
-        connection_close(idle);
-        return true;
-    }
-    return false;
-}
-
-/* Makes room for one more connection, or says that there is none. */
-static bool make_room(struct worker *worker)
-{
-    return atomic_load(&worker->n_connections) < worker->max_connections ||
-           evict_idle(worker);
-}
-
 int listener_accept(struct worker *worker)
 {
     for (int i = 0; i < MAX_ACCEPTS; i++) {
-        if (!worker->is_stopping && !make_room(worker)) {
-            pause_accepting(worker);
-            return -1;
+        if (!worker->is_stopping && is_full(worker)) {
+            if (i > 0) {
+                return i; /* whether anybody waits still, the next event says */
+            }
+            if (!evict_idle(worker)) {
+                pause_accepting(worker);
+                return -1;
+            }
         }
         const int fd =
             accept4(worker->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);

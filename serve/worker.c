@@ -89,13 +89,32 @@ void worker_tick(struct worker *worker)
 
 /* ---- deadlines ---- */
 
+/* Lets the stream produce, now and whenever it is due. */
+static void run_stream(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+    struct buffer chunk = {0};
+    if (connection->is_closed || connection->phase != PHASE_STREAM) {
+        return;
+    }
+    connection->stream_due_ms = worker->now_ms + connection->stream->interval_ms;
+    const int rc = connection->stream->produce(worker->tick.server,
+                                               connection->stream_context, &chunk);
+    if (rc != 0 || chunk.failed) {
+        connection_close(connection);
+    } else if (chunk.len > 0) {
+        connection_send(connection, chunk.data, chunk.len);
+    }
+    buffer_free(&chunk);
+}
+
 static void run_streams(struct worker *worker)
 {
     struct connection *next = NULL;
     for (struct connection *c = worker->phases[PHASE_STREAM].head; c; c = next) {
         next = c->next;
         if (c->stream_due_ms <= worker->now_ms && c->n_records == 0) {
-            connection_stream(c);
+            run_stream(c);
         }
     }
 }

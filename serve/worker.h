@@ -8,9 +8,9 @@
  *
  * Everything a client may do without end has a bound here: header and body sizes (see
  * http_parser.h), time for the whole header, for the whole body, for reading an answer,
- * between requests, requests and unsent bytes of a connection, connections. When
- * connections or file descriptors run out, the longest idle connection gives way, or
- * else accepting pauses.
+ * between requests, requests and unsent bytes of a connection, connections, memory for
+ * what all of them have begun. When connections or file descriptors run out, the
+ * longest idle connection gives way, or else accepting pauses.
  */
 #ifndef SERVE_WORKER_H
 #define SERVE_WORKER_H
@@ -60,6 +60,8 @@ struct http_options {
     int n_workers;
     int max_connections; /* over all workers */
     int max_requests;    /* of one connection, then it is closed */
+    size_t
+        max_held_bytes; /* unfinished requests and unsent answers, over all workers */
     struct http_limits limits;
     struct http_timeouts timeouts;
     struct access_log *access_log; /* NULL: none */

@@ -16,6 +16,7 @@ struct http_options http_options_default(void)
         .n_workers = 1,
         .max_connections = 10000,
         .max_requests = 1000000,
+        .max_held_bytes = (size_t)256 << 20,
         .limits = {.max_header_bytes = 16384, .max_body_bytes = 1 << 20},
         .timeouts = {.header_ms = 10000,
                      .body_ms = 30000,

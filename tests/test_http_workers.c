@@ -1,0 +1,228 @@
+/* test_http_workers.c - what the workers do when connections or memory run out, over
+ * real sockets. */
+#include "tests/testing.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/buffer.h"
+#include "serve/http.h"
+#include "serve/worker.h"
+
+#define REQUEST "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+static void on_tick(void *context, struct http_exchange *x)
+{
+    (void)context;
+    x->server = NULL;
+    x->state = NULL;
+    x->log = NULL;
+}
+
+/* "/N" is answered with so many bytes. */
+static void on_request(void *context, struct http_exchange *x)
+{
+    (void)context;
+    struct buffer *body = http_answer(x, 200, HTTP_JSON);
+    size_t n = 0;
+    for (size_t i = 1; i < x->request.path.len; i++) {
+        n = 10 * n + (size_t)(x->request.path.data[i] - '0');
+    }
+    char *to = buffer_reserve(body, n + 1);
+    if (to) {
+        memset(to, ' ', n);
+        body->len += n;
+    }
+    http_answer_end(x);
+}
+
+static struct http_workers *start(struct http_options options)
+{
+    struct http_workers *workers = NULL;
+    struct error error = {0};
+    options.port = 0;
+    options.hooks = (struct http_hooks){.on_tick = on_tick, .on_request = on_request};
+    if (http_workers_open(&options, &workers, &error) != 0 ||
+        http_workers_start(workers, &error) != 0) {
+        fail_msg("%s", error.message);
+    }
+    return workers;
+}
+
+static void stop(struct http_workers *workers)
+{
+    http_workers_stop(workers);
+    http_workers_free(workers);
+}
+
+static int connect_to(const struct http_workers *workers)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port =
+                                      htons((uint16_t)http_workers_port(workers)),
+                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static void send_all(int fd, struct slice bytes)
+{
+    while (bytes.len > 0) {
+        const ssize_t n = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+        assert_true(n > 0);
+        bytes.data += n;
+        bytes.len -= (size_t)n;
+    }
+}
+
+/* The status of the answer, 0 when the connection ends instead, -1 when neither comes
+ * within twenty seconds. */
+static int status(int fd)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    char answer[4096] = "";
+    if (poll(&poll_fd, 1, 20000) <= 0) {
+        return -1;
+    }
+    const ssize_t n = recv(fd, answer, sizeof answer - 1, 0);
+    return n > 12 ? (int)strtol(answer + 9, NULL, 10) : 0;
+}
+
+/* All are in use when somebody more comes, but only for a moment: once one has been
+ * idle for a second it gives way, long before its own time is up. */
+static void idle_connections_give_way_to_who_waits_already(void **state)
+{
+    (void)state;
+    enum { N = 8 };
+    struct http_options options = http_options_default();
+    options.max_connections = N;
+    struct http_workers *workers = start(options);
+    int fds[N];
+    for (int i = 0; i < N; i++) {
+        fds[i] = connect_to(workers);
+        send_all(fds[i], slice_of(REQUEST));
+        assert_int_equal(status(fds[i]), 200);
+    }
+
+    const int late = connect_to(workers);
+    send_all(late, slice_of(REQUEST));
+
+    assert_int_equal(status(late), 200);
+    int n_left = 0;
+    for (int i = 0; i < N; i++) {
+        struct pollfd fd = {.fd = fds[i], .events = POLLIN};
+        n_left += poll(&fd, 1, 0) == 0;
+        close(fds[i]);
+    }
+    assert_int_equal(n_left, N - 1); /* one was enough */
+    close(late);
+    stop(workers);
+}
+
+static void send_part_of_a_body(int fd, size_t length, size_t len)
+{
+    struct buffer request = {0};
+    buffer_printf(&request, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
+                  length);
+    char *to = buffer_reserve(&request, len);
+    assert_non_null(to);
+    memset(to, ' ', len);
+    request.len += len;
+    send_all(fd, buffer_slice(&request));
+    buffer_free(&request);
+}
+
+/* However many clients begin to send large bodies, the memory for them has a limit;
+ * who asks for little is served all the same, and it is for everybody again later. */
+static void unfinished_bodies_have_a_limit_together(void **state)
+{
+    (void)state;
+    enum { N = 20 };
+    const size_t length = 200000;
+    struct http_options options = http_options_default();
+    options.max_held_bytes = 1000000;
+    struct http_workers *workers = start(options);
+    int fds[N], n_refused = 0;
+    for (int i = 0; i < N; i++) {
+        fds[i] = connect_to(workers);
+        send_part_of_a_body(fds[i], length, length - 1);
+    }
+    const int small = connect_to(workers), pieces = connect_to(workers);
+    send_all(small, slice_of(REQUEST));
+    assert_int_equal(status(small), 200);
+    send_part_of_a_body(pieces, 100, 99);
+    send_all(pieces, slice_of(" "));
+    assert_int_equal(status(pieces), 200);
+
+    for (int i = 0; i < N; i++) {
+        (void)!send(fds[i], " ", 1, MSG_NOSIGNAL); /* what was refused may be closed */
+        const int answer = status(fds[i]);
+        assert_true(answer == 200 || answer == 503);
+        n_refused += answer == 503;
+        close(fds[i]);
+    }
+
+    assert_in_range(n_refused, N - 5, N - 1);
+    const int later = connect_to(workers);
+    send_part_of_a_body(later, length, length);
+    assert_int_equal(status(later), 200);
+    close(later);
+    close(small);
+    close(pieces);
+    stop(workers);
+}
+
+/* Clients that ask and do not read: what waits for them has a limit together, too. */
+static void unsent_answers_have_a_limit_together(void **state)
+{
+    (void)state;
+    enum { N = 20 };
+    struct http_options options = http_options_default();
+    options.max_held_bytes = 20000000;
+    struct http_workers *workers = start(options);
+    int fds[N], n_ended = 0;
+    for (int i = 0; i < N; i++) {
+        const int small = 1 << 18;
+        fds[i] = connect_to(workers);
+        setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+        send_all(fds[i], slice_of("GET /9000000 HTTP/1.1\r\nHost: x\r\n\r\n"));
+    }
+    const int other = connect_to(workers);
+    send_all(other, slice_of(REQUEST));
+    assert_int_equal(status(other), 200);
+
+    for (int i = 0; i < N; i++) {
+        char bytes[65536];
+        size_t len = 0;
+        ssize_t n = 0;
+        while ((n = recv(fds[i], bytes, sizeof bytes, 0)) > 0) {
+            len += (size_t)n;
+            if (len > 9000000) {
+                break;
+            }
+        }
+        n_ended += n <= 0;
+        close(fds[i]);
+    }
+
+    assert_in_range(n_ended, N / 2, N - 1); /* some of them could be kept */
+    close(other);
+    stop(workers);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(idle_connections_give_way_to_who_waits_already),
+        cmocka_unit_test(unfinished_bodies_have_a_limit_together),
+        cmocka_unit_test(unsent_answers_have_a_limit_together),
+    };
+    return cmocka_run_group_tests_name("http_workers", tests, NULL, NULL);
+}

@@ -16,6 +16,7 @@
 #define STREAM_MS       500                 /* between two looks of a stream */
 #define TAIL_BACK       16384               /* bytes of each segment shown at first */
 #define TAIL_MAX        (1 << 18) /* bytes of a segment read in a look; more are sampled */
+#define MAX_WATCHERS    256 /* a stream has no end, and its connection never gives way */
 #define QUIET_MAX       15 /* looks of a stream without news before a comment is sent */
 
 /* The newest event of one kind, for every stream to copy. */
@@ -295,7 +296,7 @@ static int begin_watching(struct dashboard *dashboard)
 {
     int rc = -1;
     pthread_mutex_lock(&dashboard->lock);
-    if (!dashboard->must_stop) {
+    if (!dashboard->must_stop && dashboard->n_watchers < MAX_WATCHERS) {
         if (!dashboard->has_thread) {
             dashboard->has_thread =
                 pthread_create(&dashboard->thread, NULL, run, dashboard) == 0;
@@ -325,6 +326,5 @@ void route_dashboard_stream(struct http_exchange *x)
         return;
     }
     watcher->dashboard = dashboard;
-    http_add_header(x, "Cache-Control", "no-store");
     http_stream(x, &stream, watcher);
 }

@@ -31,7 +31,6 @@ void route_gorse_recommend(struct http_exchange *x)
     struct attribute_values attributes;
     struct allotment allotment;
     struct list list;
-    char id[EVENT_ID_SIZE] = "";
     int64_t n = 0, offset = 0;
     if (check_request(x, user) != 0 ||
         http_query_int(x, "n", 1, TOPK_MAX, 0, &n) != 0 ||
@@ -54,7 +53,7 @@ void route_gorse_recommend(struct http_exchange *x)
     list.scores += skipped;
     list.propensities += list.propensities ? skipped : 0;
     list.n -= skipped;
-    if (!http_is_head(x) && log_exposure(x, user, &allotment, &list, id) != 0) {
+    if (!http_is_head(x) && log_exposure(x, user, &allotment, &list) != 0) {
         return;
     }
     struct buffer *body = http_answer(x, 200, HTTP_JSON);

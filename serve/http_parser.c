@@ -200,6 +200,30 @@ static enum http_method method_of(int method)
     }
 }
 
+/* The target without its scheme and authority, when it begins with them. */
+static struct slice skip_authority(struct slice target)
+{
+    const char *colon = target.len > 0 && target.data[0] != '/'
+                            ? memchr(target.data, ':', target.len)
+                            : NULL;
+    size_t at = colon ? (size_t)(colon - target.data) : target.len;
+    if (target.len - at < 3 || memcmp(target.data + at, "://", 3) != 0) {
+        return target;
+    }
+    at += 3;
+    while (at < target.len && !strchr("/?#", target.data[at])) {
+        at++;
+    }
+    return (struct slice){target.data + at, target.len - at};
+}
+
+/* "http:///a": absolute, and says of nobody whose it is. */
+static bool lacks_host(struct slice target)
+{
+    const struct slice rest = skip_authority(target);
+    return rest.data != target.data && rest.data[-1] == '/';
+}
+
 static int on_headers_complete(llhttp_t *llhttp)
 {
     struct http_parser *parser = llhttp->data;
@@ -210,6 +234,9 @@ static int on_headers_complete(llhttp_t *llhttp)
     const char *target = parser->data + parser->target.start;
     if (target[-2] == ' ' || target[parser->target.len + 1] == ' ') {
         return refuse(parser, 400, "more than one blank in the request line");
+    }
+    if (lacks_host(span_slice(parser->data, parser->target))) {
+        return refuse(parser, 400, "a target without a host: RFC 9110 4.2.1");
     }
     parser->method = method_of(llhttp->method);
     if (!parser->method) {
@@ -448,23 +475,6 @@ enum http_parse_result http_parser_feed(struct http_parser *parser, char *data,
         return HTTP_PARSE_CONTINUE;
     }
     return result;
-}
-
-/* The target without its scheme and authority, when it begins with them. */
-static struct slice skip_authority(struct slice target)
-{
-    const char *colon = target.len > 0 && target.data[0] != '/'
-                            ? memchr(target.data, ':', target.len)
-                            : NULL;
-    size_t at = colon ? (size_t)(colon - target.data) : target.len;
-    if (target.len - at < 3 || memcmp(target.data + at, "://", 3) != 0) {
-        return target;
-    }
-    at += 3;
-    while (at < target.len && !strchr("/?#", target.data[at])) {
-        at++;
-    }
-    return (struct slice){target.data + at, target.len - at};
 }
 
 /* Path and query of a target in origin form ("/a?b") or absolute form ("http://h/a?b",

@@ -168,8 +168,7 @@ static double shown(double score)
 }
 
 int log_exposure(struct http_exchange *x, struct slice user,
-                 const struct allotment *allotment, const struct list *list,
-                 char id[EVENT_ID_SIZE])
+                 const struct allotment *allotment, const struct list *list)
 {
     struct event_item *items =
         server_scratch(x, SCRATCH_ITEMS, ((size_t)list->n + 1) * sizeof *items);
@@ -184,7 +183,6 @@ int log_exposure(struct http_exchange *x, struct slice user,
         };
     }
     struct event_attribute attributes[CONFIG_MAX_ATTRIBUTES];
-    memcpy(id, list->id, EVENT_ID_SIZE);
     const struct event event = {
         .type = EVENT_EXPOSURE,
         .ts_us = clock_wall_us(),
@@ -240,12 +238,11 @@ static void append_items(struct buffer *body, const struct list *list)
 }
 
 static void answer(struct http_exchange *x, struct slice user,
-                   const struct allotment *allotment, const struct list *list,
-                   const char *id)
+                   const struct allotment *allotment, const struct list *list)
 {
     struct buffer *body = http_answer(x, 200, HTTP_JSON);
     buffer_append(body, "{\"request_id\":", 14);
-    json_append_string(body, slice_of(id));
+    json_append_string(body, slice_of(list->id));
     buffer_append(body, ",\"user\":", 8);
     json_append_string(body, user);
     buffer_append_char(body, ',');
@@ -268,7 +265,6 @@ void route_recommend(struct http_exchange *x)
     struct attribute_values attributes;
     struct allotment allotment;
     struct list list;
-    char id[EVENT_ID_SIZE] = "";
     int64_t k = 0;
     if (user_of_query(x, &user) != 0 ||
         http_query_int(x, "k", 1, TOPK_MAX, 0, &k) != 0 ||
@@ -283,10 +279,10 @@ void route_recommend(struct http_exchange *x)
         return;
     }
     /* HEAD shows nobody anything. */
-    if (!http_is_head(x) && log_exposure(x, user, &allotment, &list, id) != 0) {
+    if (!http_is_head(x) && log_exposure(x, user, &allotment, &list) != 0) {
         return;
     }
-    answer(x, user, &allotment, &list, id);
+    answer(x, user, &allotment, &list);
 }
 
 void route_assignments(struct http_exchange *x)

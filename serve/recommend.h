@@ -43,8 +43,7 @@ MUST_CHECK int allot(struct http_exchange *x, struct slice user,
 MUST_CHECK int list_items(struct http_exchange *x, struct slice user,
                           const struct serving *serving, struct list *list);
 MUST_CHECK int log_exposure(struct http_exchange *x, struct slice user,
-                            const struct allotment *allotment, const struct list *list,
-                            char id[EVENT_ID_SIZE]);
+                            const struct allotment *allotment, const struct list *list);
 
 void route_recommend(struct http_exchange *x);
 void route_assignments(struct http_exchange *x);

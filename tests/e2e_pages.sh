@@ -71,6 +71,32 @@ if [ -n "$assigned" ]; then
     cmp live.json analyzed.json || fail 'the live report is not the analysis, byte for byte'
 fi
 
+# ---- streams have no end, so their number has one, and the others go on
+(
+    for _ in $(seq 1 256); do
+        exec {fd}<>"/dev/tcp/127.0.0.1/$port"
+        printf 'GET /v1/dashboard/stream HTTP/1.1\r\nHost: x\r\n\r\n' >&"$fd"
+        read -r -u "$fd" _ || exit 1
+    done
+    : >watching
+    exec sleep 600
+) &
+watchers=$!
+at_end() { kill "$watchers" 2>/dev/null || true; }
+while [ ! -e watching ]; do
+    kill -0 "$watchers" 2>/dev/null || fail 'not 256 dashboards can be watched'
+    sleep 0.05
+done
+equal 'status of one stream more' "$(status --max-time 10 "$url/v1/dashboard/stream")" 503
+equal 'status of the rest' "$(status "$url/v1/try?user=1&experiment=item-bias")" 200
+kill "$watchers"
+wait "$watchers" || true
+for _ in $(seq 1 100); do
+    [ "$(curl -s -o answer -w '%{http_code}' --max-time 1 "$url/v1/dashboard/stream" || true)" = 503 ] || break
+    sleep 0.1
+done
+equal 'status when the watchers are gone' "$(curl -s -o answer -w '%{http_code}' --max-time 1 "$url/v1/dashboard/stream" || true)" 200
+
 # ---- the report names the model files by their content
 for kind in als bpr; do
     hash=$("$abtest" inspect $kind.model | sed -n 's/.* hash \([0-9a-f]*\)$/\1/p')

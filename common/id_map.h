@@ -1,8 +1,9 @@
 /* id_map.h - external ids (any bytes) to the dense indices 0, 1, 2, ... in order of
  * first sight, and back.
  *
- * Open addressing over XXH3 with the ids packed in one arena: about 30 bytes an id plus
- * its length. Lookups may run in several threads while nobody adds.
+ * Open addressing over XXH3; ids of up to 12 bytes stand in a table, longer ones packed
+ * in an arena: about 40 bytes an id, and its length where it is longer. Lookups may run
+ * in several threads while nobody adds.
  */
 #ifndef COMMON_ID_MAP_H
 #define COMMON_ID_MAP_H
@@ -32,10 +33,11 @@ int32_t id_map_find_hashed(const struct id_map *map, struct slice id, uint64_t h
 MUST_CHECK int32_t id_map_add_hashed(struct id_map *map, struct slice id,
                                      uint64_t hash);
 
-/* For those who look up many ids of a large map: each look-up waits for memory three
- * times, and those of different ids may wait together. First prefetch by hash; then
- * guess, which returns the index that the id most likely has, or ID_NONE; then
- * prefetch_id of that index; then the look-up itself. */
+/* For those who look up many ids of a large map: each look-up waits for memory twice,
+ * or three times where the id is long, and those of different ids may wait together.
+ * First prefetch by hash; then guess, which returns the index that the id has if it is
+ * there, for all but one in billions, or ID_NONE; then prefetch_id of that index; then
+ * the look-up itself. */
 void id_map_prefetch(const struct id_map *map, uint64_t hash);
 int32_t id_map_guess(const struct id_map *map, uint64_t hash);
 void id_map_prefetch_id(const struct id_map *map, int32_t index);

@@ -218,16 +218,43 @@ static void id_map_takes_the_empty_id(void **state)
     id_map_free(map);
 }
 
+/* Ids of up to 12 bytes are kept elsewhere than longer ones. */
+static void id_map_gives_ids_of_any_length_back(void **state)
+{
+    enum { LENGTHS = 64, ROUNDS = 40 };
+    (void)state;
+    struct id_map *map = id_map_new();
+    char id[LENGTHS];
+
+    for (int i = 0; i < LENGTHS * ROUNDS; i++) {
+        const size_t len = (size_t)(i % LENGTHS);
+        memset(id, 'a' + i / LENGTHS % 26, len);
+        id[0] = (char)(i / LENGTHS);
+        const int32_t at = id_map_add(map, (struct slice){id, len});
+        assert_int_equal(at, len == 0 ? 0 : i - i / LENGTHS);
+    }
+
+    for (int i = 0; i < LENGTHS * ROUNDS; i++) {
+        const size_t len = (size_t)(i % LENGTHS);
+        memset(id, 'a' + i / LENGTHS % 26, len);
+        id[0] = (char)(i / LENGTHS);
+        const int32_t at = id_map_find(map, (struct slice){id, len});
+        assert_int_equal(at, len == 0 ? 0 : i - i / LENGTHS);
+        assert_true(slice_equal(id_map_id(map, at), (struct slice){id, len}));
+    }
+    id_map_free(map);
+}
+
 static void id_map_survives_every_failed_allocation(void **state)
 {
     (void)state;
-    char id[16];
+    char id[32];
     for (long n = 0;; n++) {
         bool has_failed = false;
         failing_alloc_at(n);
         struct id_map *map = id_map_new();
         for (int i = 0; map && i < 300; i++) {
-            snprintf(id, sizeof id, "u%d", i);
+            snprintf(id, sizeof id, i % 2 ? "u%d" : "a-long-user-id-%d", i);
             if (id_map_add(map, slice_of(id)) == ID_NONE) {
                 has_failed = true;
                 assert_int_equal(id_map_add(map, slice_of(id)), i); /* works again */
@@ -331,6 +358,7 @@ int main(void)
         cmocka_unit_test(rng_streams_differ_and_repeat),
         cmocka_unit_test(id_map_gives_dense_indices_in_order_of_first_sight),
         cmocka_unit_test(id_map_takes_the_empty_id),
+        cmocka_unit_test(id_map_gives_ids_of_any_length_back),
         cmocka_unit_test(id_map_survives_every_failed_allocation),
         cmocka_unit_test(file_replace_leaves_the_new_contents_and_no_temporary),
         cmocka_unit_test(file_errors_name_file_and_reason),

@@ -11,7 +11,7 @@
 #include "common/rng.h"
 #include "trainer/bpr_meeting.h"
 #include "trainer/normal.h"
-#include "trainer/pages.h"
+#include "common/pages.h"
 #include "trainer/row_average.h"
 
 #define MIN_BLOCKS 8 /* so that eight threads have work */

@@ -14,7 +14,7 @@
 #include "common/hash.h"
 #include "trainer/format.h"
 #include "trainer/id_index.h"
-#include "trainer/pages.h"
+#include "common/pages.h"
 
 /* What a loaded model is; callers see the `public` part. */
 struct loaded_model {

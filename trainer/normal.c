@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trainer/pages.h"
+#include "common/pages.h"
 
 typedef float vector __attribute__((vector_size(NORMAL_LANES * sizeof(float))));
 

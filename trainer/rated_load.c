@@ -11,7 +11,7 @@
 #include "common/crc32c.h"
 #include "common/file.h"
 #include "common/hash.h"
-#include "trainer/pages.h"
+#include "common/pages.h"
 #include "trainer/rated_format.h"
 
 #define READ_SIZE ((size_t)1 << 18)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trainer/pages.h"
+#include "common/pages.h"
 
 #define FEW          24 /* ratings that are sorted by insertion */
 #define RADIX_BITS   8

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trainer/pages.h"
+#include "common/pages.h"
 #include "trainer/ratings_build.h"
 
 #define FIRST_CAPACITY ((int64_t)1 << 16)

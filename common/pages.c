@@ -1,6 +1,6 @@
 #define _DEFAULT_SOURCE /* madvise, MAP_POPULATE */
 
-#include "trainer/pages.h"
+#include "common/pages.h"
 
 #include <stdint.h>
 #include <stdlib.h>

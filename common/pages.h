@@ -3,8 +3,8 @@
  * Every access to another small page may need a walk through the page tables; a block
  * of some megabytes gets large pages where the system has them.
  */
-#ifndef TRAINER_PAGES_H
-#define TRAINER_PAGES_H
+#ifndef COMMON_PAGES_H
+#define COMMON_PAGES_H
 
 #include <stddef.h>
 

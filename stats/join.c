@@ -398,8 +398,8 @@ int join_measure(struct join *join, const struct analysis_spec *spec,
     join_extract_free(join->extract);
     join->extract = NULL;
     id_seen_free(join->seen);
-    free(join->is_busy);
+    free(join->marks);
     join->seen = NULL;
-    join->is_busy = NULL;
+    join->marks = NULL;
     return rc;
 }

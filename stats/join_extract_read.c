@@ -175,8 +175,10 @@ static int count_block(struct reader *reader, const struct join_extract_part *pa
     struct extract_last last = {0};
     struct join_shape shape = {0};
     bool has_copy = false;
+    struct join_fact *const facts = worker->batch.facts;
+    unsigned n = 0; /* facts; those that are not counted yet wait for their memory */
     while (at < end) {
-        struct join_fact *fact = &worker->batch.facts[worker->batch.n];
+        struct join_fact *fact = &facts[n % JOIN_BATCH];
         const unsigned flags = (unsigned char)*at++;
         if (flags & EXTRACT_GROUP &&
             get_place(&at, &reader->windows, &last, &has_copy) != 0) {
@@ -198,7 +200,14 @@ static int count_block(struct reader *reader, const struct join_extract_part *pa
             continue;
         }
         note_fact(&worker->evidence, fact);
-        if (++worker->batch.n == JOIN_BATCH && join_count_batch(worker) != 0) {
+        join_prefetch_fact(join, fact);
+        n++;
+        if (n >= JOIN_BATCH && join_count_fact(worker, &facts[n % JOIN_BATCH]) != 0) {
+            return -1;
+        }
+    }
+    for (unsigned i = n < JOIN_BATCH ? 0 : n - JOIN_BATCH + 1; i < n; i++) {
+        if (join_count_fact(worker, &facts[i % JOIN_BATCH]) != 0) {
             return -1;
         }
     }
@@ -206,7 +215,7 @@ static int count_block(struct reader *reader, const struct join_extract_part *pa
                                        last.group_start + group_len) != 0) {
         return window_no_memory(reader);
     }
-    return join_count_batch(worker);
+    return 0;
 }
 
 static int read_block(const struct join_extract *extract,

@@ -79,7 +79,7 @@ int join_list_item(struct join_worker *worker, int at, const struct shown_item *
 {
     const struct join *join = worker->join;
     struct join_lists *lists = &worker->tallies[at].lists;
-    const int group = lists_group(join->user_hash[shown->unit]);
+    const int group = lists_group(join_user_hash(join, shown->unit));
     if (shown->position != SHOWN_ANSWER && shown->arm < JOIN_ITEM_ARMS &&
         count_item(&lists->items, id, shown->arm, group, 1) != 0) {
         return -1;
@@ -157,7 +157,7 @@ static void uncount(const struct join *join, struct join_items *items,
     if (found) { /* of any state that is whole */
         items->counts[((size_t)found->item * JOIN_ITEM_ARMS + (size_t)shown->arm) *
                           ITEM_GROUPS +
-                      (size_t)lists_group(join->user_hash[shown->unit])]--;
+                      (size_t)lists_group(join_user_hash(join, shown->unit))]--;
     }
 }
 

@@ -13,8 +13,7 @@
 
 static bool is_in_sample(const struct join *join, int32_t unit, int shift)
 {
-    return shift == 0 ||
-           (join->user_hash[unit] >> 20 & (((uint64_t)1 << shift) - 1)) == 0;
+    return shift == 0 || join->marks[unit].n_zeros >= shift;
 }
 
 static int32_t unit_of(const void *record)

@@ -18,7 +18,7 @@ static void hold(const struct join *join, int32_t user)
 {
     for (int i = 1;
          join->n_threads > 1 &&
-         atomic_exchange_explicit(&join->is_busy[user], 1, memory_order_acquire);
+         atomic_exchange_explicit(&join->marks[user].is_busy, 1, memory_order_acquire);
          i++) {
         if (i % 64 == 0) {
             sched_yield(); /* whoever holds it may have lost its processor */
@@ -29,7 +29,7 @@ static void hold(const struct join *join, int32_t user)
 static void let_go(const struct join *join, int32_t user)
 {
     if (join->n_threads > 1) {
-        atomic_store_explicit(&join->is_busy[user], 0, memory_order_release);
+        atomic_store_explicit(&join->marks[user].is_busy, 0, memory_order_release);
     }
 }
 
@@ -148,8 +148,7 @@ static void keep_past(const struct join *join, const struct join_fact *fact)
     past->last_ts_us = fact->ts_us > past->last_ts_us ? fact->ts_us : past->last_ts_us;
 }
 
-/* A fact whose user was looked up. */
-static int count_fact(struct join_worker *worker, const struct join_fact *fact)
+int join_count_fact(struct join_worker *worker, const struct join_fact *fact)
 {
     if (fact->user == ID_NONE) {
         worker->evidence.n_unexposed += !fact->is_exposure;
@@ -177,44 +176,41 @@ void join_prefetch(const struct id_map *users, struct join_batch *batch)
     }
 }
 
-/* What a fact of `user` will change. */
-static void prefetch_unit(const struct join *join, int32_t user)
+/* What the targets at index `at` (or ID_NONE) have of `user`. */
+static void prefetch_targets(const struct join *join, int at, int32_t user)
 {
-    if (join->n_threads > 1) {
-        __builtin_prefetch(&join->is_busy[user], 1);
-    }
-    for (int e = 0; e < join->n_experiments; e++) {
-        const struct join_experiment *experiment = &join->experiments[e];
-        if (!experiment->spec) {
-            continue;
-        }
-        __builtin_prefetch(&experiment->units[user], 1);
-        for (int m = 0; m < experiment->spec->n_metrics; m++) {
-            const struct join_metric *metric = &experiment->metrics[m];
-            if (metric->counts) {
-                __builtin_prefetch(&metric->counts[user], 1);
-            } else if (metric->values) {
-                __builtin_prefetch(&metric->values[user], 1);
-            }
+    const int n = at == ID_NONE ? 0 : join->targets[at].n;
+    for (int i = 0; i < n; i++) {
+        const struct join_target *target = &join->targets[at].items[i];
+        const struct join_metric *metric =
+            &join->experiments[target->experiment].metrics[target->metric];
+        if (metric->counts) {
+            __builtin_prefetch(&metric->counts[user], 1);
+        } else if (metric->values) {
+            __builtin_prefetch(&metric->values[user], 1);
         }
     }
 }
 
-int join_count_batch(struct join_worker *worker)
+void join_prefetch_fact(const struct join *join, const struct join_fact *fact)
 {
-    struct join_batch *batch = &worker->batch;
-    for (int i = 0; i < batch->n; i++) {
-        if (batch->facts[i].user != ID_NONE) {
-            prefetch_unit(worker->join, batch->facts[i].user);
+    const int32_t user = fact->user;
+    if (user == ID_NONE) {
+        return;
+    }
+    __builtin_prefetch(&join->marks[user], 1);
+    for (int e = 0; e < join->n_experiments; e++) {
+        const struct join_experiment *experiment = &join->experiments[e];
+        if (experiment->spec) {
+            __builtin_prefetch(&experiment->units[user], 1);
         }
     }
-    for (int i = 0; i < batch->n; i++) {
-        if (count_fact(worker, &batch->facts[i]) != 0) {
-            return -1;
-        }
+    if (fact->is_exposure) {
+        prefetch_targets(join, join->target_exposure, user);
+        prefetch_targets(join, join->target_latency, user);
+    } else {
+        prefetch_targets(join, fact->targets, user);
     }
-    batch->n = 0;
-    return 0;
 }
 
 int join_second_end(struct join_worker *worker)
@@ -225,8 +221,15 @@ int join_second_end(struct join_worker *worker)
     for (int i = 0; i < batch->n; i++) {
         struct join_fact *fact = &batch->facts[i];
         fact->user = id_map_find_hashed(join->users, join_fact_user(fact), fact->hash);
+        join_prefetch_fact(join, fact);
     }
-    return join_count_batch(worker);
+    for (int i = 0; i < batch->n; i++) {
+        if (join_count_fact(worker, &batch->facts[i]) != 0) {
+            return -1;
+        }
+    }
+    batch->n = 0;
+    return 0;
 }
 
 /* Assignments [from, n) of an event to experiments that are asked for, or those of the
@@ -273,7 +276,7 @@ static int count_large(struct join_worker *worker, const struct event *event)
     fact.user = id_map_find_hashed(join->users, event->user, fact.hash);
     do {
         make_shape(join, event, from, &fact.shape);
-        if (count_fact(worker, &fact) != 0) {
+        if (join_count_fact(worker, &fact) != 0) {
             return -1;
         }
         fact.is_rest = true;

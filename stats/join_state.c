@@ -465,7 +465,7 @@ void join_free(struct join *join)
         free(experiment->attributes);
         id_map_free(experiment->arms);
     }
-    free(join->is_busy);
+    free(join->marks);
     join_extract_free(join->extract);
     log_parts_free(&join->parts);
     free(join->extents);
@@ -473,7 +473,6 @@ void join_free(struct join *join)
     pthread_mutex_destroy(&join->shared_lock);
     free(join->experiments);
     free(join->configs);
-    free(join->user_hash);
     id_seen_free(join->seen);
     id_map_free(join->users);
     id_map_free(join->experiment_names);

@@ -154,6 +154,12 @@ struct join_shape {
     int16_t arm[JOIN_SHAPE_ARMS]; /* or JOIN_ARM_FORCED; of the first reading only */
 };
 
+/* Of a user, for the second reading. */
+struct join_mark {
+    atomic_uchar is_busy;  /* while a thread changes its units */
+    unsigned char n_zeros; /* of its hash: see join_sample */
+};
+
 /* What is left of an event when all but its user has been looked up. */
 #define JOIN_USER_MAX 40
 struct join_fact {
@@ -207,7 +213,6 @@ struct join {
     struct evidence evidence;
     struct id_seen *seen;
     struct id_map *users;
-    uint64_t *user_hash; /* (count of users), made for the second reading */
     struct id_map *experiment_names;
     struct join_experiment *experiments; /* by index of experiment_names */
     int n_experiments;
@@ -231,7 +236,7 @@ struct join {
     struct join_extract_part *extract_part; /* of this part of the first reading */
     struct join_shape shapes[JOIN_SHAPES];  /* of this part of the first reading, */
     struct join_batch batch;                /* and its exposures that wait */
-    atomic_uchar *is_busy; /* (n users) while a thread changes a unit */
+    struct join_mark *marks; /* (n users), made for the second reading */
     /* of repeats, the arena, the evidence and samples of metrics */
     pthread_mutex_t shared_lock;
 };
@@ -263,6 +268,9 @@ MUST_CHECK struct join *join_new(const char *path);
 
 /* Sets join->error and returns -1. */
 int join_no_memory(struct join *join);
+
+/* The hash of the user's id. */
+uint64_t join_user_hash(const struct join *join, int32_t user);
 
 /* Index of the config called `hash`, added when it is new; -1 when memory ran out. */
 MUST_CHECK int join_config_index(struct join *join, struct slice hash);
@@ -323,8 +331,11 @@ int join_second_reading(void *context, const struct event *event);
 MUST_CHECK int join_first_end(struct join *join);
 MUST_CHECK int join_second_end(struct join_worker *worker);
 
-/* Counts the facts of the worker's batch, whose users are known. */
-MUST_CHECK int join_count_batch(struct join_worker *worker);
+/* Counts a fact whose user is known. That waits for memory several times: prefetch it
+ * some facts before. */
+void join_prefetch_fact(const struct join *join, const struct join_fact *fact);
+MUST_CHECK int join_count_fact(struct join_worker *worker,
+                               const struct join_fact *fact);
 
 /* Brings what the users of the batch have in `users` near. */
 void join_prefetch(const struct id_map *users, struct join_batch *batch);

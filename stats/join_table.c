@@ -63,7 +63,7 @@ static void pick_rows(const struct join *join, const struct join_experiment *exp
         } else if (arm != JOIN_ARM_NONE && arm_of[arm] < 0) {
             table->n_unknown_arm++;
         } else if (arm != JOIN_ARM_NONE) {
-            rows[n++] = (struct row){join->user_hash[u], u};
+            rows[n++] = (struct row){join_user_hash(join, u), u};
         }
     }
     sort_rows(join, rows, (size_t)n, 56);

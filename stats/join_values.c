@@ -5,9 +5,10 @@
 #include "common/hash.h"
 #include "stats/join_state.h"
 
-static uint64_t hash_of(struct slice text)
+uint64_t join_user_hash(const struct join *join, int32_t user)
 {
-    return hash_bytes(text.data, text.len);
+    const struct slice id = id_map_id(join->users, user);
+    return hash_bytes(id.data, id.len);
 }
 
 static int add_target(struct join *join, const char *event, struct join_target target,
@@ -216,14 +217,13 @@ int join_prepare(struct join *join, const struct analysis_spec *spec)
         arena_zeroed(&join->arena, (size_t)spec->n_experiments, sizeof(int));
     join->targets =
         arena_zeroed(&join->arena, (size_t)n_targets, sizeof *join->targets);
-    join->user_hash = malloc(((size_t)n_users + 1) * sizeof *join->user_hash);
-    join->is_busy = calloc((size_t)n_users + 1, sizeof *join->is_busy);
-    if (!join->spec_experiment || !join->targets || !join->user_hash ||
-        !join->is_busy) {
+    join->marks = calloc((size_t)n_users + 1, sizeof *join->marks);
+    if (!join->spec_experiment || !join->targets || !join->marks) {
         return join_no_memory(join);
     }
     for (int32_t u = 0; u < n_users; u++) {
-        join->user_hash[u] = hash_of(id_map_id(join->users, u));
+        const uint64_t bits = join_user_hash(join, u) >> 20;
+        join->marks[u].n_zeros = bits ? (unsigned char)__builtin_ctzll(bits) : 64;
     }
     for (int e = 0; e < spec->n_experiments; e++) {
         if (prepare_experiment(join, e, n_targets) != 0) {

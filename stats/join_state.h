@@ -236,7 +236,7 @@ struct join {
     struct join_extract_part *extract_part; /* of this part of the first reading */
     struct join_shape shapes[JOIN_SHAPES];  /* of this part of the first reading, */
     struct join_batch batch;                /* and its exposures that wait */
-    struct join_mark *marks; /* (n users), made for the second reading */
+    struct join_mark *marks;                /* (n users), made for the second reading */
     /* of repeats, the arena, the evidence and samples of metrics */
     pthread_mutex_t shared_lock;
 };

@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/pages.h"
 #include "common/rng.h"
 #include "trainer/bpr_meeting.h"
 #include "trainer/normal.h"
-#include "common/pages.h"
 #include "trainer/row_average.h"
 
 #define MIN_BLOCKS 8 /* so that eight threads have work */

@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 
+#include "common/pages.h"
 #include "common/search.h"
 #include "trainer/half_step.h"
 #include "trainer/normal.h"
-#include "common/pages.h"
 
 #define PART_BYTES ((size_t)8 << 20)  /* of the other side: they fit a cache */
 #define SUMS_BYTES ((size_t)48 << 20) /* for the heavy rows' sums, at most */

@@ -12,9 +12,9 @@
 
 #include "common/crc32c.h"
 #include "common/hash.h"
+#include "common/pages.h"
 #include "trainer/format.h"
 #include "trainer/id_index.h"
-#include "common/pages.h"
 
 /* What a loaded model is; callers see the `public` part. */
 struct loaded_model {

@@ -201,6 +201,8 @@ struct metric_result {
     int sampled_1_in; /* > 1: values of one unit in so many were used (quantiles) */
     double floor_value, cap_value; /* where values of every arm were pulled to; NAN:
                                       they were not */
+    const char *robust_test;       /* what the test of such values is called, and of
+                                      trimmed means; NULL for others */
 };
 
 /* One metric in one group of units. */

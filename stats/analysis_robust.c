@@ -96,6 +96,7 @@ int analysis_name_robust(struct analysis *analysis, struct experiment_result *re
     if (!name) {
         return analysis_no_memory(result, error);
     }
+    metric->robust_test = name;
     for (int a = 1; a < result->spec->n_arms; a++) {
         struct finding *fixed = &metric->contrasts[a - 1].fixed;
         fixed->test = fixed->test ? name : NULL;

@@ -27,30 +27,86 @@ static int make_group(struct analysis *analysis, const struct analysis_experimen
                : -1;
 }
 
-/* sums: (n_groups, n_arms) */
-static int compare_group(const struct analysis_experiment *spec,
-                         const struct ratio_sum *sums, struct segment_result *group,
+/* arms: (n_arms) of this group */
+static int compare_group(const struct experiment_result *result,
+                         const struct metric_arm *arms, struct segment_result *group,
                          struct error *error)
 {
-    const struct analysis_metric *metric = &spec->metrics[spec->primary];
+    const struct analysis_experiment *spec = result->spec;
+    const struct metric_result *primary = &result->metrics[spec->primary];
     for (int a = 0; a < spec->n_arms; a++) {
-        group->arm_units[a] = (int64_t)sums[a].n_units;
-        group->arm_value[a] = analysis_estimate(metric->kind, &sums[a]).value;
+        group->arm_units[a] = (int64_t)arms[a].sum.n_units;
+        group->arm_value[a] = arms[a].estimate.value;
     }
     for (int a = 1; a < spec->n_arms; a++) {
-        const struct metric_arm control = {
-            .sum = sums[0], .estimate = analysis_estimate(metric->kind, &sums[0])};
-        const struct metric_arm treatment = {
-            .sum = sums[a], .estimate = analysis_estimate(metric->kind, &sums[a])};
-        if (sums[0].n_units < MIN_GROUP_UNITS || sums[a].n_units < MIN_GROUP_UNITS) {
-            group->findings[a - 1] = finding_none("too few units in this group");
-        } else if (analysis_compare(metric->kind, 1 - spec->alpha, &control, &treatment,
-                                    &group->findings[a - 1], error) != 0) {
+        struct finding *finding = &group->findings[a - 1];
+        if (arms[0].sum.n_units < MIN_GROUP_UNITS ||
+            arms[a].sum.n_units < MIN_GROUP_UNITS) {
+            *finding = finding_none("too few units in this group");
+        } else if (analysis_compare(primary->spec->kind, 1 - spec->alpha, &arms[0],
+                                    &arms[a], finding, error) != 0) {
             return -1;
+        } else if (finding->test && primary->robust_test) {
+            finding->test = primary->robust_test;
         }
     }
     group->srm_p = NAN; /* analysis_srm.c tells it */
     return 0;
+}
+
+static void add_up(const struct analysis_experiment *spec,
+                   const struct unit_table *table, const struct unit_segments *from,
+                   struct metric_arm *arms)
+{
+    const struct analysis_metric *metric = &spec->metrics[spec->primary];
+    const struct unit_metric *column = &table->metrics[spec->primary];
+    for (int i = 0; i < table->n_units; i++) {
+        if (from->group[i] >= 0) {
+            ratio_sum_add(&arms[from->group[i] * spec->n_arms + table->arm[i]].sum,
+                          analysis_x(metric, column, i), analysis_y(column, i));
+        }
+    }
+    for (int i = 0; i < from->n * spec->n_arms; i++) {
+        arms[i].estimate = analysis_estimate(metric->kind, &arms[i].sum);
+    }
+}
+
+/* Quantiles and trimmed means want the single values: those of the units of one group,
+ * as if no others had an arm. */
+static int estimate_groups(const struct experiment_result *result,
+                           const struct unit_table *table,
+                           const struct unit_segments *from, struct metric_arm *arms,
+                           struct error *error)
+{
+    const struct analysis_experiment *spec = result->spec;
+    const struct metric_result *primary = &result->metrics[spec->primary];
+    const struct unit_metric *column = &table->metrics[spec->primary];
+    struct unit_table view = *table;
+    int rc = -1;
+    view.arm = malloc(((size_t)table->n_units + 1) * sizeof *view.arm);
+    if (!view.arm) {
+        return analysis_no_memory(result, error);
+    }
+    for (int i = 0; i < from->n * spec->n_arms; i++) {
+        struct metric_arm *arm = &arms[i];
+        const int group = i / spec->n_arms, a = i % spec->n_arms;
+        for (int u = 0; u < table->n_units; u++) {
+            view.arm[u] = (int16_t)(from->group[u] == group ? table->arm[u] : -1);
+            arm->sum.n_units += view.arm[u] == a;
+        }
+        arm->estimate = (struct estimate){NAN, NAN, NAN};
+        if ((primary->spec->kind == ANALYSIS_QUANTILE
+                 ? analysis_quantile(primary->spec, column, &view, a, arm, error)
+                 : analysis_trimmed(result, primary, &view, column, a, &arm->estimate,
+                                    error)) != 0) {
+            goto out;
+        }
+    }
+    rc = 0;
+
+out:
+    free(view.arm);
+    return rc;
 }
 
 /* Variance of a group's effect, arms not pooled: what is asked is whether effects
@@ -200,23 +256,20 @@ static int segment(struct analysis *analysis, struct experiment_result *result,
                    struct segmentation *to, struct error *error)
 {
     const struct analysis_experiment *spec = result->spec;
-    const struct analysis_metric *metric = &spec->metrics[spec->primary];
-    const struct unit_metric *column = &table->metrics[spec->primary];
     int rc = -1;
-    struct ratio_sum *sums =
-        calloc((size_t)from->n * (size_t)spec->n_arms + 1, sizeof *sums);
+    struct metric_arm *arms =
+        calloc((size_t)from->n * (size_t)spec->n_arms + 1, sizeof *arms);
     to->name = arena_text(&analysis->arena, slice_of(from->name));
     to->groups = arena_zeroed(&analysis->arena, (size_t)from->n, sizeof *to->groups);
-    if (!sums || !to->name || !to->groups) {
+    if (!arms || !to->name || !to->groups) {
         analysis_no_memory(result, error);
         goto out;
     }
     to->n_groups = from->n;
-    for (int i = 0; i < table->n_units; i++) {
-        if (from->group[i] >= 0) {
-            ratio_sum_add(&sums[from->group[i] * spec->n_arms + table->arm[i]],
-                          analysis_x(metric, column, i), analysis_y(column, i));
-        }
+    if (analysis_is_of_sums(&spec->metrics[spec->primary])) {
+        add_up(spec, table, from, arms);
+    } else if (estimate_groups(result, table, from, arms, error) != 0) {
+        goto out;
     }
     for (int g = 0; g < from->n; g++) {
         struct segment_result *group = &to->groups[g];
@@ -225,7 +278,7 @@ static int segment(struct analysis *analysis, struct experiment_result *result,
             analysis_no_memory(result, error);
             goto out;
         }
-        if (compare_group(spec, &sums[g * spec->n_arms], group, error) != 0) {
+        if (compare_group(result, &arms[g * spec->n_arms], group, error) != 0) {
             goto out;
         }
     }
@@ -236,7 +289,7 @@ static int segment(struct analysis *analysis, struct experiment_result *result,
     }
 
 out:
-    free(sums);
+    free(arms);
     return rc;
 }
 
@@ -244,8 +297,7 @@ int analysis_segments(struct analysis *analysis, struct experiment_result *resul
                       const struct unit_table *table, struct error *error)
 {
     const int primary = result->spec->primary;
-    if (table->n_segments == 0 || primary < 0 || result->spec->n_arms < 2 ||
-        !analysis_is_of_sums(&result->spec->metrics[primary])) {
+    if (table->n_segments == 0 || primary < 0 || result->spec->n_arms < 2) {
         return 0;
     }
     result->segmentations = arena_zeroed(&analysis->arena, (size_t)table->n_segments,

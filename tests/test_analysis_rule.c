@@ -83,7 +83,7 @@ static void no_reason_is_dropped(void **state)
     static struct analysis_metric metrics[N + 1];
     static struct unit_metric columns[N + 1];
     static int guardrails[N];
-    static char names[N + 1][8];
+    static char names[N + 1][16];
     struct analysis_experiment spec = guarded();
     struct unit_table *table = make_table(0.4, 0.5, 2, 2.5);
     for (int m = 0; m <= N; m++) {
@@ -406,6 +406,61 @@ static void segments_are_compared_and_their_difference_tested(void **state)
     analysis_free(analysis);
 }
 
+/* Four cells of 1,000 units, two groups in two arms, each with the values 0, 1, ...
+ * 999, 1,000 more in the second group and 10 more under treatment. So a quantile is
+ * shifted by 10 in both; a median's standard error is 999 sqrt(0.25 / 999) in a cell,
+ * for the bounds are as many ranks apart as values. */
+static void segments_compare_what_does_not_follow_from_sums(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"delta method, order statistics",
+                                        "Yuen t-test of trimmed means",
+                                        "Welch t-test of winsorised means"};
+    const struct analysis_metric metrics[] = {
+        {.name = "x", .kind = ANALYSIS_QUANTILE, .quantile = 0.5, .direction = 1},
+        {.name = "x", .kind = ANALYSIS_MEAN, .trim = 0.1, .direction = 1},
+        {.name = "x", .kind = ANALYSIS_MEAN, .cap = 0.999, .direction = 1}};
+    static int group[N_UNITS];
+    static int32_t cluster[N_UNITS];
+    static const char *groups[] = {"new", "known"};
+    const struct unit_segments segments = {"visits", 2, groups, group, false};
+    for (int m = 0; m < 3; m++) {
+        struct analysis_experiment spec = trial_experiment(&metrics[m], 1);
+        struct unit_table *table = make_table(0.4, 0.4, 2, 2);
+        for (int i = 0; i < N_UNITS; i++) {
+            group[i] = i / 2 % 2;
+            cluster[i] = i;
+            const int turn = i / 4;
+            made.values[0][i] = turn + 1000 * group[i] + 10 * made.arm[i];
+        }
+        made.metrics[0].cluster = cluster;
+        made.metrics[0].values = made.values[0];
+        made.metrics[0].n_values = N_UNITS;
+        table->n_metrics = 1;
+        table->segments = &segments;
+        table->n_segments = 1;
+
+        struct analysis *analysis = run_made(&spec, table);
+
+        const struct experiment_result *result = &analysis->experiments[0];
+        assert_int_equal(result->n_segmentations, 1);
+        for (int g = 0; g < 2; g++) {
+            const struct segment_result *one = &result->segmentations[0].groups[g];
+            assert_int_equal(one->arm_units[1], 1000);
+            assert_memory_equal(one->findings[0].test, names[m], strlen(names[m]));
+            if (m < 2) { /* the cap reaches into the second group */
+                assert_close(one->arm_value[0], 499.5 + 1000 * g, 1e-9);
+                assert_close(one->findings[0].effect_size, 10, 1e-9);
+            }
+            if (m == 0) {
+                assert_close(one->findings[0].standard_error,
+                             sqrt(2) * 999 * sqrt(0.25 / 999), 1e-9);
+            }
+        }
+        analysis_free(analysis);
+    }
+}
+
 /* The second of two treatments works for the known only, the first for nobody. */
 static void each_treatment_may_differ_between_groups(void **state)
 {
@@ -527,6 +582,7 @@ int main(void)
         cmocka_unit_test(the_last_point_of_the_series_is_the_answer),
         cmocka_unit_test(covariates_take_out_what_they_explain),
         cmocka_unit_test(segments_are_compared_and_their_difference_tested),
+        cmocka_unit_test(segments_compare_what_does_not_follow_from_sums),
         cmocka_unit_test(each_treatment_may_differ_between_groups),
         cmocka_unit_test(control_against_itself_is_sound_and_repeatable),
         cmocka_unit_test(a_cap_lowers_what_lies_above_its_quantile),

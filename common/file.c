@@ -1,7 +1,9 @@
+#define _XOPEN_SOURCE 700 /* realpath */
 #include "common/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,37 +129,89 @@ static int write_all(int fd, struct slice data)
     return 0;
 }
 
-int file_replace(const char *path, struct slice data, struct error *error)
+/* Where the bytes for `path` go. */
+struct target {
+    char *path;     /* owned: behind symbolic links */
+    bool is_stream; /* a device, FIFO or the like: written to, for a rename would put a
+                       file in its place */
+    mode_t mode;    /* of the file that will be there */
+};
+
+static int find_target(const char *path, struct target *target, struct error *error)
+{
+    struct stat status;
+    struct stat link = {0};
+    const bool exists = stat(path, &status) == 0;
+    if (exists && S_ISDIR(status.st_mode)) {
+        error_set(error, ERROR_IO, "%s: is a directory, not a file to write", path);
+        return -1;
+    }
+    const bool is_link = lstat(path, &link) == 0 && S_ISLNK(link.st_mode);
+    target->is_stream = exists && !S_ISREG(status.st_mode);
+    /* /dev/stdout leads to a pipe, which has no path to resolve. */
+    target->path =
+        exists && is_link && !target->is_stream ? realpath(path, NULL) : strdup(path);
+    if (!target->path) {
+        error_set(error, errno == ENOMEM ? ERROR_NOMEM : ERROR_IO,
+                  "%s: cannot follow: %s", path, strerror(errno));
+        return -1;
+    }
+    if (exists) {
+        target->mode = status.st_mode & 0777;
+    } else {
+        const mode_t mask = umask(0);
+        umask(mask);
+        target->mode = 0666 & ~mask;
+    }
+    return 0;
+}
+
+static int write_stream(const char *path, struct slice data, struct error *error)
+{
+    const int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    int rc = fd < 0 ? -1 : write_all(fd, data);
+    if (rc != 0) {
+        error_set(error, ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return rc;
+}
+
+/* `path` as the caller gave it, for messages. */
+static int write_beside_and_rename(const struct target *target, const char *path,
+                                   struct slice data, struct error *error)
 {
     int rc = -1, fd = -1;
-    const size_t path_len = strlen(path);
+    const size_t path_len = strlen(target->path);
     char *temporary = malloc(path_len + sizeof ".XXXXXX");
     if (!temporary) {
         error_set(error, ERROR_NOMEM, "%s: no memory for a temporary name", path);
         return -1;
     }
-    memcpy(temporary, path, path_len);
+    memcpy(temporary, target->path, path_len);
     memcpy(temporary + path_len, ".XXXXXX", sizeof ".XXXXXX");
 
     fd = mkstemp(temporary);
     if (fd < 0) {
-        error_set(error, ERROR_IO, "%s: cannot create: %s", temporary, strerror(errno));
+        error_set(error, ERROR_IO, "%s: cannot create a file beside it: %s", path,
+                  strerror(errno));
+        temporary[0] = '\0';
         goto out;
     }
-    const mode_t mask = umask(0);
-    umask(mask);
-    if (fchmod(fd, 0666 & ~mask) != 0 || write_all(fd, data) != 0 || fsync(fd) != 0) {
+    if (fchmod(fd, target->mode) != 0 || write_all(fd, data) != 0 || fsync(fd) != 0) {
         error_set(error, ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
         goto out;
     }
     const int closed = close(fd);
     fd = -1;
-    if (closed != 0 || rename(temporary, path) != 0) {
+    if (closed != 0 || rename(temporary, target->path) != 0) {
         error_set(error, ERROR_IO, "%s: cannot replace: %s", path, strerror(errno));
         goto out;
     }
     temporary[0] = '\0';
-    rc = file_sync_directory_of(path, error);
+    rc = file_sync_directory_of(target->path, error);
 
 out:
     if (fd >= 0) {
@@ -167,5 +221,43 @@ out:
         unlink(temporary);
     }
     free(temporary);
+    return rc;
+}
+
+int file_replace(const char *path, struct slice data, struct error *error)
+{
+    struct target target;
+    if (find_target(path, &target, error) != 0) {
+        return -1;
+    }
+    const int rc = target.is_stream
+                       ? write_stream(path, data, error)
+                       : write_beside_and_rename(&target, path, data, error);
+    free(target.path);
+    return rc;
+}
+
+int file_check_replaceable(const char *path, struct error *error)
+{
+    struct target target;
+    if (find_target(path, &target, error) != 0) {
+        return -1;
+    }
+    char *slash = strrchr(target.path, '/');
+    const char *place = target.path;
+    int mode = W_OK;
+    if (!target.is_stream) {
+        mode = W_OK | X_OK;
+        if (slash) {
+            slash[1] = '\0';
+        } else {
+            place = ".";
+        }
+    }
+    const int rc = access(place, mode);
+    if (rc != 0) {
+        error_set(error, ERROR_IO, "%s: cannot write there: %s", path, strerror(errno));
+    }
+    free(target.path);
     return rc;
 }

@@ -17,8 +17,14 @@ MUST_CHECK int file_read(const char *path, size_t max_bytes, struct buffer *cont
                          struct error *error);
 
 /* Replaces `path` by `data`: written to a temporary beside it, fsynced, renamed, the
- * directory fsynced. On failure the old file is as it was and the temporary is gone. */
+ * directory fsynced. On failure the old file is as it was and the temporary is gone.
+ * A file that is there keeps its mode; of a symbolic link, the file that it leads to is
+ * replaced; a device or FIFO (/dev/null, /dev/stdout) is written to as it stands. */
 MUST_CHECK int file_replace(const char *path, struct slice data, struct error *error);
+
+/* Whether file_replace has a chance, for who would rather know before hours of work.
+ * Fails with ERROR_IO (no such directory, no right to write) or ERROR_NOMEM. */
+MUST_CHECK int file_check_replaceable(const char *path, struct error *error);
 
 /* Makes a temporary file without a name, in the directory that TMPDIR names, else in
  * /var/tmp: it goes when it is closed. *room is how many bytes it should have at most:

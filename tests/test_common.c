@@ -1,7 +1,9 @@
 #include "tests/testing.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/buffer.h"
@@ -288,6 +290,76 @@ static void file_replace_leaves_the_new_contents_and_no_temporary(void **state)
     buffer_free(&contents);
 }
 
+/* Root's `--model /dev/null` must not leave a file where the device was. */
+static void file_replace_writes_to_a_fifo_and_leaves_it_there(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/abtest-test-XXXXXX", path[64], got[8] = {0};
+    struct stat status;
+    struct error error = {0};
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/fifo", directory);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    const int fd = open(path, O_RDWR | O_NONBLOCK);
+    assert_true(fd >= 0);
+
+    assert_int_equal(file_check_replaceable(path, &error), 0);
+    assert_int_equal(file_replace(path, slice_of("new"), &error), 0);
+
+    assert_int_equal(lstat(path, &status), 0);
+    assert_true(S_ISFIFO(status.st_mode));
+    assert_int_equal(read(fd, got, sizeof got), 3);
+    assert_string_equal(got, "new");
+    close(fd);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(directory), 0);
+}
+
+static void file_replace_keeps_the_link_and_the_mode(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/abtest-test-XXXXXX", path[64], link[64];
+    struct buffer contents = {0};
+    struct stat status;
+    struct error error = {0};
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/file", directory);
+    snprintf(link, sizeof link, "%s/link", directory);
+    assert_int_equal(file_replace(path, slice_of("old"), &error), 0);
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(symlink("file", link), 0);
+
+    assert_int_equal(file_replace(link, slice_of("new"), &error), 0);
+
+    assert_int_equal(lstat(link, &status), 0);
+    assert_true(S_ISLNK(status.st_mode));
+    assert_int_equal(file_read(path, 100, &contents, &error), 0);
+    assert_true(slice_is(buffer_slice(&contents), "new"));
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(directory), 0);
+    buffer_free(&contents);
+}
+
+static void file_check_replaceable_names_what_is_in_the_way(void **state)
+{
+    (void)state;
+    struct error error = {0};
+
+    assert_int_equal(file_check_replaceable("/no/such/file", &error), -1);
+    assert_string_equal(error.message,
+                        "/no/such/file: cannot write there: No such file or directory");
+    assert_int_equal(file_check_replaceable("/tmp", &error), -1);
+    assert_string_equal(error.message, "/tmp: is a directory, not a file to write");
+    assert_int_equal(file_replace("/tmp", slice_of("x"), &error), -1);
+    assert_string_equal(error.message, "/tmp: is a directory, not a file to write");
+    assert_int_equal(file_check_replaceable("/tmp/abtest-not-there", &error), 0);
+    assert_int_equal(file_check_replaceable("abtest-not-there", &error), 0);
+    assert_int_equal(access("abtest-not-there", F_OK), -1);
+}
+
 static void file_errors_name_file_and_reason(void **state)
 {
     (void)state;
@@ -301,6 +373,8 @@ static void file_errors_name_file_and_reason(void **state)
 
     assert_int_equal(file_replace("/no/such/file", slice_of("x"), &error), -1);
     assert_int_equal(error.code, ERROR_IO);
+    assert_string_equal(error.message, "/no/such/file: cannot create a file beside it: "
+                                       "No such file or directory");
     buffer_free(&contents);
 }
 
@@ -361,6 +435,9 @@ int main(void)
         cmocka_unit_test(id_map_gives_ids_of_any_length_back),
         cmocka_unit_test(id_map_survives_every_failed_allocation),
         cmocka_unit_test(file_replace_leaves_the_new_contents_and_no_temporary),
+        cmocka_unit_test(file_replace_writes_to_a_fifo_and_leaves_it_there),
+        cmocka_unit_test(file_replace_keeps_the_link_and_the_mode),
+        cmocka_unit_test(file_check_replaceable_names_what_is_in_the_way),
         cmocka_unit_test(file_errors_name_file_and_reason),
         cmocka_unit_test(hash_of_parts_is_the_hash_of_the_whole),
         cmocka_unit_test(hash_text_is_sixteen_hex_digits),

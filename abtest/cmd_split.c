@@ -52,9 +52,9 @@ static int deal(const char *path, const struct split_options *options,
     if (parts[0].n == 0 || parts[1].n == 0) {
         error_set(error, ERROR_INVALID,
                   "%s: a test fraction of %g leaves %lld lines to train and %lld to "
-                  "test; both need some",
+                  "test; both need some%s",
                   path, options->test_fraction, (long long)parts[0].n,
-                  (long long)parts[1].n);
+                  (long long)parts[1].n, parts[0].n ? SPLIT_HINT : "");
         return -1;
     }
     if (parts[0].lines.failed || parts[1].lines.failed) {

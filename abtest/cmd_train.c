@@ -61,15 +61,28 @@ static void append_history(struct run *run, const struct epoch_report *report)
     buffer_append_char(&run->history, '\n');
 }
 
+/* "train auc 0.9123"; a dash where there is nothing to measure, as when nobody left an
+ * item unrated that could be ordered behind the liked ones. */
+static void print_quality(FILE *to, const char *part, const struct run *run,
+                          double quality)
+{
+    fprintf(to, "%s %s ", part, quality_name(run));
+    if (isnan(quality)) {
+        fputc('-', to);
+    } else {
+        fprintf(to, "%.4f", quality);
+    }
+}
+
 static void print_epoch(struct run *run, const struct epoch_report *report)
 {
     progress_wipe(&run->progress);
     if (!run->options->quiet) {
-        fprintf(stderr, "epoch %*d/%d  loss %.6g  train %s %.4f",
-                report->n_epochs > 99 ? 3 : 2, report->epoch, report->n_epochs,
-                report->loss, quality_name(run), report->train_quality);
-        if (!isnan(report->test_quality)) {
-            fprintf(stderr, "  test %s %.4f", quality_name(run), report->test_quality);
+        fprintf(stderr, "epoch %*d/%d  loss %.6g", report->n_epochs > 99 ? 3 : 2,
+                report->epoch, report->n_epochs, report->loss);
+        print_quality(stderr, "  train", run, report->train_quality);
+        if (run->test) {
+            print_quality(stderr, "  test", run, report->test_quality);
         }
         fprintf(stderr, "  %.3f s, %.3g M %s/s\n", report->seconds,
                 (double)report->n_samples / report->seconds * 1e-6, sample_name(run));
@@ -331,12 +344,24 @@ static void print_text(const struct run *run)
     }
     printf("%d epochs over %lld ratings in %.2f s\n", run->last.epoch,
            (long long)run->train->n_ratings, run->seconds);
-    printf("train %s %.4f", quality_name(run), run->last.train_quality);
+    print_quality(stdout, "train", run, run->last.train_quality);
     if (run->test) {
-        printf(", test %s %.4f on %lld held-out ratings", quality_name(run),
-               run->last.test_quality, (long long)run->test->n_ratings);
+        print_quality(stdout, ", test", run, run->last.test_quality);
+        printf(" on %lld held-out ratings", (long long)run->test->n_ratings);
     }
     putchar('\n');
+}
+
+/* Before the work, not after it. */
+static int check_outputs(const struct train_options *o, struct error *error)
+{
+    const char *const paths[] = {o->model, o->history, o->tune_table};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        if (paths[i] && file_check_replaceable(paths[i], error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 static int run_training(const struct train_options *options, struct run *run)
@@ -346,8 +371,9 @@ static int run_training(const struct train_options *options, struct run *run)
         complain("train", "%s", error.message);
         return EXIT_USAGE;
     }
-    if (read_ratings(run, &error) != 0 || read_items(run, &error) != 0 ||
-        train(run, &error) != 0 || save(run, &error) != 0) {
+    if (check_outputs(options, &error) != 0 || read_ratings(run, &error) != 0 ||
+        read_items(run, &error) != 0 || train(run, &error) != 0 ||
+        save(run, &error) != 0) {
         complain("train", "%s", error.message);
         return EXIT_FAILED;
     }

@@ -4,7 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "abtest/commands.h"
 #include "abtest/options.h"
+#include "common/buffer.h"
 
 static void set_number(double *setting, double option)
 {
@@ -84,6 +86,11 @@ static int check_options(const struct train_options *o)
     } else if (o->patience && !o->test && o->test_fraction <= 0) {
         complain("train",
                  "--patience needs held-out ratings: --test-fraction or --test");
+    } else if (o->tune_table && !o->tune) {
+        complain("train", "--tune-table is what --tune N tried: give that too");
+    } else if (o->feature_ridge != als_config_default(ALS_COUNT, 1).feature_ridge &&
+               !o->features && !o->tags) {
+        complain("train", "--feature-ridge needs --features or --tags");
     } else if (o->gibbs && (o->tune || o->patience)) {
         complain("train", "--gibbs has nothing to tune and no best epoch: leave --tune "
                           "and --patience out");
@@ -210,6 +217,90 @@ static void model_options(struct train_options *o, struct option_spec *specs)
     memcpy(specs, options, sizeof options);
 }
 
+/* Who heeds an option; those that are not here are for all. */
+enum { FOR_ALS = 1, FOR_GIBBS = 2, FOR_BPR = 4, FOR_IALS = 8 };
+static const char *const learner_names[] = {"als", "als --gibbs", "bpr", "ials"};
+#define N_LEARNERS (sizeof learner_names / sizeof learner_names[0])
+
+static const struct {
+    const char *option;
+    unsigned learners;
+} heeded_by[] = {
+    {"epochs", FOR_ALS | FOR_BPR | FOR_IALS},
+    {"lambda", FOR_ALS},
+    {"regularization", FOR_ALS},
+    {"tau", FOR_ALS},
+    {"tau-bias", FOR_ALS},
+    {"alpha", FOR_ALS},
+    {"feature-ridge", FOR_ALS},
+    {"burn-in", FOR_GIBBS},
+    {"keep", FOR_GIBBS},
+    {"learning-rate", FOR_BPR},
+    {"bias-rate", FOR_BPR},
+    {"start", FOR_BPR},
+    {"average", FOR_BPR},
+    {"sampling", FOR_BPR},
+    {"candidates", FOR_BPR},
+    {"confidence", FOR_IALS},
+    {"nu", FOR_IALS},
+    {"reg", FOR_BPR | FOR_IALS},
+    {"threshold", FOR_BPR | FOR_IALS},
+};
+
+static unsigned heeded_by_whom(const char *option)
+{
+    for (size_t i = 0; i < sizeof heeded_by / sizeof heeded_by[0]; i++) {
+        if (strcmp(heeded_by[i].option, option) == 0) {
+            return heeded_by[i].learners;
+        }
+    }
+    return ~0U;
+}
+
+/* Whether the option holds something else than it does by default. */
+static bool is_changed(const struct option_spec *spec, const struct option_spec *before)
+{
+    switch (spec->type) {
+    case OPTION_TEXT:
+        return *(const char **)spec->value != *(const char **)before->value;
+    case OPTION_INT:
+        return *(int64_t *)spec->value != *(int64_t *)before->value;
+    case OPTION_NUMBER:
+        return !isnan(*(double *)spec->value) &&
+               *(double *)spec->value != *(double *)before->value;
+    case OPTION_FLAG:
+    case OPTION_LIST:
+        break;
+    }
+    return false;
+}
+
+/* An option that the model would pass over in silence is a mistake of who gave it. */
+static int refuse_unheeded(const struct option_spec *specs,
+                           const struct option_spec *defaults, int n_specs,
+                           unsigned learner)
+{
+    for (int i = 0; i < n_specs; i++) {
+        const unsigned whom = heeded_by_whom(specs[i].name);
+        if ((whom & learner) || !is_changed(&specs[i], &defaults[i])) {
+            continue;
+        }
+        const char *chosen = "";
+        struct buffer names = {0};
+        for (size_t l = 0; l < N_LEARNERS; l++) {
+            if (whom & (1U << l)) {
+                buffer_printf(&names, "%s%s", names.len ? ", " : "", learner_names[l]);
+            }
+            chosen = learner == 1U << l ? learner_names[l] : chosen;
+        }
+        complain("train", "--%s has no part in %s, it is for %.*s: leave it out",
+                 specs[i].name, chosen, (int)names.len, names.len ? names.data : "");
+        buffer_free(&names);
+        return -1;
+    }
+    return 0;
+}
+
 static struct train_options default_options(void)
 {
     const struct als_config als = als_config_default(ALS_CONSTANT, 20);
@@ -241,13 +332,29 @@ static struct train_options default_options(void)
     };
 }
 
+/* 0 for a name that is none; train_options_recipe says so. */
+static unsigned learner_of(const char *kind, const struct train_options *o)
+{
+    if (strcmp(kind, "als") == 0) {
+        return o->gibbs ? FOR_GIBBS : FOR_ALS;
+    }
+    return strcmp(kind, "bpr") == 0    ? FOR_BPR
+           : strcmp(kind, "ials") == 0 ? FOR_IALS
+                                       : 0;
+}
+
+#define N_OPTIONS (N_FILE_OPTIONS + N_MODEL_OPTIONS)
+
 int train_options_parse(int argc, char **argv, struct train_options *o,
                         const char **kind)
 {
-    *o = default_options();
-    struct option_spec specs[N_FILE_OPTIONS + N_MODEL_OPTIONS];
+    struct train_options unchanged = default_options();
+    struct option_spec specs[N_OPTIONS], defaults[N_OPTIONS];
+    *o = unchanged;
     file_options(o, specs);
     model_options(o, specs + N_FILE_OPTIONS);
+    file_options(&unchanged, defaults);
+    model_options(&unchanged, defaults + N_FILE_OPTIONS);
     const struct command_usage usage = {
         .command = "train",
         .arguments = "als|bpr|ials --ratings FILE --model OUT [options]",
@@ -256,10 +363,15 @@ int train_options_parse(int argc, char **argv, struct train_options *o,
             "items.\ndocs/models.md has the equations. Each epoch's loss and quality "
             "go to standard error.",
         .options = specs,
-        .n_options = N_FILE_OPTIONS + N_MODEL_OPTIONS,
+        .n_options = N_OPTIONS,
         .min_arguments = 1,
         .max_arguments = 1,
     };
     int n_arguments = 0;
-    return options_parse(&usage, argc, argv, kind, &n_arguments);
+    const int parsed = options_parse(&usage, argc, argv, kind, &n_arguments);
+    const unsigned learner = parsed == OPTIONS_RUN ? learner_of(*kind, o) : 0;
+    if (learner && refuse_unheeded(specs, defaults, N_OPTIONS, learner) != 0) {
+        return EXIT_USAGE;
+    }
+    return parsed;
 }

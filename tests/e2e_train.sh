@@ -74,6 +74,49 @@ done
     fail "--patience without held-out ratings"
 grep -q "needs held-out ratings" err || fail "--patience: $(cat err)"
 
+refused() { # refused MESSAGE options...: exit status 2 and the message
+    local said=$1 status=0
+    shift
+    "$abtest" train "$@" --ratings train.csv --model refused 2>err >/dev/null || status=$?
+    [ $status = 2 ] || fail "train $*: exit status $status"
+    grep -qF -- "$said" err || fail "train $*: $(cat err)"
+    [ ! -e refused ] || fail "train $*: a model"
+}
+refused "--tau has no part in bpr, it is for als" bpr --tau 5
+refused "--reg has no part in als, it is for bpr, ials" als --reg 5
+refused "--keep has no part in als, it is for als --gibbs" als --keep 5
+refused "--tau has no part in als --gibbs" als --gibbs 4 --tau 2
+refused "--epochs has no part in als --gibbs" als --gibbs 4 --epochs 2
+refused "--sampling has no part in ials" ials --sampling pairs
+refused "--tune-table is what --tune" als --tune-table t.tsv
+refused "--feature-ridge needs --features" als --feature-ridge 7
+
+# Where nothing can be written is said before the work: not a line of an epoch.
+for output in "--model missing/m" "--model ." "--model w --history missing/h" \
+    "--model w --tune 2 --tune-table missing/t"; do
+    status=0
+    # shellcheck disable=SC2086
+    "$abtest" train als --ratings train.csv $output 2>err >/dev/null || status=$?
+    [ $status = 1 ] || fail "train $output: exit status $status"
+    [ "$(wc -l <err)" = 1 ] || fail "train $output: $(cat err)"
+done
+mkfifo fifo
+cat fifo >through &
+"$abtest" train als "${held[@]}" --epochs 1 --model w --history fifo >/dev/null || fail "--history FIFO"
+wait $!
+[ -p fifo ] && [ "$(wc -l <through)" = 2 ] || fail "a FIFO is not written to as it stands"
+
+status=0
+"$abtest" split train.csv --test-fraction 0.2 --seed 3 --train y --test z 2>err || status=$?
+[ $status = 1 ] && grep -q "take another seed" err || fail "split of a split: $(cat err)"
+"$abtest" train als --ratings train.csv --test-fraction 0.2 --seed 3 --model w 2>err && fail "split of a split"
+grep -q "take another seed" err || fail "training on a split of a split: $(cat err)"
+
+printf '1,1,4\n1,2,5\n' >all-liked.csv
+"$abtest" train bpr --ratings all-liked.csv --model w >out 2>err || fail "nothing to order"
+grep -qx "train auc -" out || fail "$(cat out)"
+grep -q nan err && fail "$(cat err)"
+
 status=0
 "$abtest" train svd --ratings ratings.csv --model e 2>/dev/null || status=$?
 [ $status = 2 ] || fail "an unknown model is exit status $status"

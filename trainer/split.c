@@ -99,8 +99,9 @@ int split_ratings(const struct ratings *all, double fraction, uint64_t seed,
     if (parts[0].n == 0 || parts[1].n == 0) {
         error_set(error, ERROR_INVALID,
                   "a test fraction of %g leaves %lld of %lld ratings to train on; both "
-                  "parts need some",
-                  fraction, (long long)parts[0].n, (long long)all->n_ratings);
+                  "parts need some%s",
+                  fraction, (long long)parts[0].n, (long long)all->n_ratings,
+                  parts[0].n ? SPLIT_HINT : "");
         goto out;
     }
     if (part_build(&parts[0], all, &made, error) != 0 ||

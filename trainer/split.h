@@ -14,6 +14,10 @@
 #include "common/slice.h"
 #include "trainer/ratings.h"
 
+/* What to say when nothing is held out. */
+#define SPLIT_HINT                                                                     \
+    "; where a split with the same seed has been, nothing is left: take another seed"
+
 /* `fraction` in [0, 1]. */
 bool split_is_held_out(struct slice user, struct slice item, uint64_t seed,
                        double fraction);

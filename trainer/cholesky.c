@@ -26,6 +26,11 @@ cholesky_solve_avx2(const struct cholesky_job *job)
 }
 #endif
 
+unsigned cholesky_solve_baseline(const struct cholesky_job *job)
+{
+    return solve_all(job, 0);
+}
+
 unsigned cholesky_solve(const float *const sums[CHOLESKY_LANES], int n,
                         const float ridge[CHOLESKY_LANES],
                         const float last_ridge[CHOLESKY_LANES], const float *noise,
@@ -40,5 +45,5 @@ unsigned cholesky_solve(const float *const sums[CHOLESKY_LANES], int n,
         return cholesky_solve_avx2(&job);
     }
 #endif
-    return solve_all(&job, 0);
+    return cholesky_solve_baseline(&job);
 }

@@ -15,9 +15,12 @@ struct cholesky_job {
     float *scratch, *z;
 };
 
+/* As cholesky_solve. */
+typedef unsigned cholesky_kernel(const struct cholesky_job *job);
+
+cholesky_kernel cholesky_solve_baseline;
 #if defined(__x86_64__)
-unsigned cholesky_solve_avx2(const struct cholesky_job *job);
-unsigned cholesky_solve_avx512(const struct cholesky_job *job);
+cholesky_kernel cholesky_solve_avx2, cholesky_solve_avx512;
 #endif
 
 #endif

@@ -162,7 +162,7 @@ __attribute__((target("avx2,fma"))) void normal_add_avx2(struct normal_job *job)
 }
 #endif
 
-static void add_baseline(struct normal_job *job)
+void normal_add_baseline(struct normal_job *job)
 {
     add_all(job, 0);
 }
@@ -177,7 +177,7 @@ static normal_kernel *best_kernel(void)
         return normal_add_avx2;
     }
 #endif
-    return add_baseline;
+    return normal_add_baseline;
 }
 
 void normal_add_ahead(const float *rows, int n_rows, int n_columns, float *sums,

@@ -55,6 +55,7 @@ static inline void normal_fetch(struct normal_job *job, int work)
  * job->ahead what is still to fetch. */
 typedef void normal_kernel(struct normal_job *job);
 
+normal_kernel normal_add_baseline; /* fuses only where the target can */
 #if defined(__x86_64__)
 normal_kernel normal_add_avx2, normal_add_avx512;
 #endif

@@ -291,6 +291,17 @@ int log_shard_append(struct log_shard *shard, const struct event *event,
     return 0;
 }
 
+struct log_batch_mark log_shard_mark(const struct log_shard *shard)
+{
+    return (struct log_batch_mark){shard->batch.len, shard->n_batch};
+}
+
+void log_shard_rewind(struct log_shard *shard, struct log_batch_mark mark)
+{
+    shard->batch.len = mark.len;
+    shard->n_batch = mark.n_events;
+}
+
 int log_shard_set_config(struct log_shard *shard, const struct event *config,
                          struct error *error)
 {

@@ -86,6 +86,15 @@ int log_shard_next_id(struct log_shard *shard, char id[EVENT_ID_SIZE]);
 MUST_CHECK int log_shard_append(struct log_shard *shard, const struct event *event,
                                 struct error *error);
 
+/* How far the batch goes; log_shard_rewind takes back what was appended since, before
+ * any commit. */
+struct log_batch_mark {
+    size_t len; /* bytes: 0 when there is nothing to commit */
+    int64_t n_events;
+};
+struct log_batch_mark log_shard_mark(const struct log_shard *shard);
+void log_shard_rewind(struct log_shard *shard, struct log_batch_mark mark);
+
 /* From now on the shard's segments begin with this config, and the open one gets it as
  * a line before the events appended after this: a reload. Only from the shard's own
  * thread; waits for a commit of the shard that is under way. -1 with ERROR_NOMEM or

@@ -9,7 +9,7 @@
 
 #define MAGIC     "ABTCHECK"
 #define MAGIC_LEN 8
-#define VERSION   1
+#define VERSION   2 /* 1: ratings had no times */
 #define CRC_LEN   4
 #define MARK_SIZE (5 * 8 + 1) /* the least that a segment takes */
 

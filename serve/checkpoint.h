@@ -6,11 +6,11 @@
  * it is missing, damaged, of another version, or its segments are not any more what
  * they were, the log is read whole.
  *
- * Little-endian, version 1:
+ * Little-endian, version 2:
  *
  *   size  field
  *      8  magic "ABTCHECK"
- *      4  version, 1
+ *      4  version, 2
  *      4  zero
  *      8  number of segments, and for each
  *             8 + n  name of the plain file

@@ -13,7 +13,7 @@
 
 struct entry {
     XXH128_hash_t hash; /* all zero: free */
-    int32_t pending;    /* the worker whose batch holds it, or NOBODY: final */
+    int32_t pending;    /* the batch that holds it (filling_of), or NOBODY: final */
 };
 
 /* Open addressing at most half full; a forgotten entry keeps its slot with the worker
@@ -28,6 +28,7 @@ struct generation {
 struct batch {
     XXH128_hash_t *hashes; /* added since the last settling */
     size_t n, capacity;
+    bool is_odd; /* changes with every batch that is sealed: two at most are pending */
 };
 
 struct dedup {
@@ -123,6 +124,12 @@ static int remember(struct batch *batch, XXH128_hash_t hash)
     return 0;
 }
 
+/* Names the batch that the worker is filling. */
+static int32_t filling_of(const struct dedup *dedup, int worker)
+{
+    return 2 * worker + (dedup->batches[worker].is_odd ? 1 : 0);
+}
+
 static bool is_known(const struct dedup *dedup, XXH128_hash_t hash, int worker,
                      enum dedup_result *result)
 {
@@ -130,8 +137,10 @@ static bool is_known(const struct dedup *dedup, XXH128_hash_t hash, int worker,
     for (int i = 0; i < 2; i++) {
         const struct entry *entry = find(dedup, both[i], hash);
         if (!is_free(entry) && entry->pending != FORGOTTEN) {
-            *result = entry->pending == NOBODY || entry->pending == worker ? DEDUP_SEEN
-                                                                           : DEDUP_BUSY;
+            *result =
+                entry->pending == NOBODY || entry->pending == filling_of(dedup, worker)
+                    ? DEDUP_SEEN
+                    : DEDUP_BUSY;
             return true;
         }
     }
@@ -157,7 +166,7 @@ enum dedup_result dedup_add(struct dedup *dedup, struct slice id, int worker)
             result = DEDUP_NO_MEMORY;
         } else {
             dedup->young.n_used += is_free(entry);
-            *entry = (struct entry){hash, worker};
+            *entry = (struct entry){hash, filling_of(dedup, worker)};
         }
     }
     pthread_mutex_unlock(&dedup->lock);
@@ -193,6 +202,13 @@ void dedup_settle(struct dedup *dedup, int worker, size_t n, bool is_logged)
 size_t dedup_mark(const struct dedup *dedup, int worker)
 {
     return dedup->batches[worker].n;
+}
+
+size_t dedup_seal(struct dedup *dedup, int worker)
+{
+    struct batch *batch = &dedup->batches[worker];
+    batch->is_odd = !batch->is_odd; /* the worker's own, as is the list */
+    return batch->n;
 }
 
 void dedup_undo(struct dedup *dedup, int worker, size_t mark)

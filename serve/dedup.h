@@ -21,8 +21,8 @@ struct dedup;
 
 enum dedup_result {
     DEDUP_NEW,
-    DEDUP_SEEN, /* logged, or in this worker's own batch */
-    DEDUP_BUSY, /* in another worker's batch: not known yet whether it counts */
+    DEDUP_SEEN, /* logged, or in the batch that this worker is filling */
+    DEDUP_BUSY, /* in another batch: not known yet whether it counts */
     DEDUP_NO_MEMORY,
 };
 
@@ -37,6 +37,10 @@ void dedup_settle(struct dedup *dedup, int worker, size_t n, bool is_logged);
 /* How many the worker has added and not settled. dedup_undo takes back what was added
  * since then, because the request is refused after all. */
 size_t dedup_mark(const struct dedup *dedup, int worker);
+
+/* The batch that the worker was filling is being committed; what is added from now on
+ * belongs to the next. Returns dedup_mark. */
+size_t dedup_seal(struct dedup *dedup, int worker);
 void dedup_undo(struct dedup *dedup, int worker, size_t mark);
 
 /* ---- for a checkpoint ---- */

@@ -48,6 +48,26 @@ int server_log(struct http_exchange *x, const struct event *event)
     return 0;
 }
 
+struct server_mark server_mark(struct http_exchange *x)
+{
+    return (struct server_mark){
+        .log = log_shard_mark(x->log),
+        .n_ids = dedup_mark(server_dedup(x), x->worker),
+        .ratings = newcomers_mark(server_newcomers(x), x->worker),
+        .n_exposures = x->server->desks[x->worker].n_exposures,
+        .needs_commit = x->needs_commit,
+    };
+}
+
+void server_rewind(struct http_exchange *x, const struct server_mark *mark)
+{
+    log_shard_rewind(x->log, mark->log);
+    dedup_undo(server_dedup(x), x->worker, mark->n_ids);
+    newcomers_undo(server_newcomers(x), x->worker, mark->ratings);
+    x->server->desks[x->worker].n_exposures = mark->n_exposures;
+    x->needs_commit = mark->needs_commit;
+}
+
 void *server_scratch(struct http_exchange *x, enum server_scratch what, size_t size)
 {
     struct desk *desk = &x->server->desks[x->worker];
@@ -108,6 +128,25 @@ static const int *arm_slots(struct http_exchange *x)
     return slots;
 }
 
+/* Without memory for it an exposure is not counted; it is logged all the same. */
+static void note_exposure(struct desk *desk, int slot, int64_t latency_us)
+{
+    if (slot == METRICS_NO_SLOT) {
+        return;
+    }
+    if (desk->n_exposures == desk->exposure_capacity) {
+        const size_t capacity =
+            desk->exposure_capacity ? 2 * desk->exposure_capacity : 256;
+        struct noted_exposure *more = realloc(desk->exposures, capacity * sizeof *more);
+        if (!more) {
+            return;
+        }
+        desk->exposures = more;
+        desk->exposure_capacity = capacity;
+    }
+    desk->exposures[desk->n_exposures++] = (struct noted_exposure){slot, latency_us};
+}
+
 void server_count_exposure(struct http_exchange *x, const struct assignment *all,
                            int64_t latency_us)
 {
@@ -115,11 +154,22 @@ void server_count_exposure(struct http_exchange *x, const struct assignment *all
     const int *slots = arm_slots(x);
     int at = 0;
     for (int i = 0; slots && i < config->n_experiments; i++) {
-        const int arm = all[i].arm;
-        if (arm != ARM_NONE && slots[at + arm] != METRICS_NO_SLOT) {
-            metrics_exposure(x->server->metrics, x->worker, slots[at + arm],
-                             latency_us);
+        if (all[i].arm != ARM_NONE) {
+            note_exposure(&x->server->desks[x->worker], slots[at + all[i].arm],
+                          latency_us);
         }
         at += config->experiments[i].n_arms;
+    }
+}
+
+void server_count_reported(struct http_exchange *x, int experiment, int arm)
+{
+    const int *slots = arm_slots(x);
+    int at = arm;
+    for (int i = 0; i < experiment; i++) {
+        at += x->state->config->experiments[i].n_arms;
+    }
+    if (slots) {
+        note_exposure(&x->server->desks[x->worker], slots[at], -1);
     }
 }

@@ -19,6 +19,8 @@ static int take_arm(struct http_exchange *x, const char *where, struct slice exp
                      (int)experiment.len, experiment.data, (int)arm.len, arm.data);
         return -1;
     }
+    taken->experiment = at;
+    taken->arm = index;
     const struct assignment_request request = {taken->event.user, taken->event.ts_us,
                                                NULL};
     const struct assignment own = config_assign_one(config, at, &request);

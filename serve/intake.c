@@ -121,7 +121,12 @@ static int log_one(struct http_exchange *x, struct intake_event *taken,
     }
     if (event->type == EVENT_FEEDBACK && event->has_value && event->item.len > 0 &&
         slice_is(event->event, NEWCOMERS_EVENT)) {
-        newcomers_rate(server_newcomers(x), event->user, event->item, event->value);
+        newcomers_note(server_newcomers(x), x->worker,
+                       &(struct rating_event){event->user, event->item, event->value,
+                                              event->ts_us});
+    }
+    if (event->type == EVENT_EXPOSURE) {
+        server_count_reported(x, taken->experiment, taken->arm);
     }
     tally->n_accepted++;
     return 0;
@@ -139,7 +144,7 @@ static int log_all(struct http_exchange *x, json_t *body, intake_take *take,
         return -1;
     }
     for (int pass = 0; pass < 2; pass++) {
-        const size_t mark = dedup_mark(server_dedup(x), x->worker);
+        const struct server_mark mark = server_mark(x);
         for (size_t i = 0; i < n; i++) {
             char where[MAX_WHERE_LEN] = "";
             if (is_array) {
@@ -150,7 +155,7 @@ static int log_all(struct http_exchange *x, json_t *body, intake_take *take,
                 return -1;
             }
             if (pass == 1 && log_one(x, &taken, tally) != 0) {
-                dedup_undo(server_dedup(x), x->worker, mark);
+                server_rewind(x, &mark);
                 return -1;
             }
         }

@@ -18,6 +18,7 @@ struct intake_event {
     struct event event;
     struct event_assignment assignment;
     struct event_attribute attributes[CONFIG_MAX_ATTRIBUTES];
+    int experiment, arm; /* of an exposure, in the config */
     char id[EVENT_ID_SIZE];
 };
 

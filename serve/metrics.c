@@ -19,6 +19,7 @@ static const int64_t bounds_us[] = {10,   25,   50,    100,   250,   500,    100
 #define N_BUCKETS ((int)(sizeof bounds_us / sizeof bounds_us[0]) + 1) /* + Inf */
 
 struct arm_counts {
+    atomic_uint_fast64_t exposures;
     atomic_uint_fast64_t buckets[N_BUCKETS];
     atomic_uint_fast64_t sum_us;
 };
@@ -130,11 +131,15 @@ void metrics_exposure(struct metrics *metrics, int worker, int slot, int64_t lat
 {
     struct arm_counts *arm = &metrics->counts[worker].arms[slot];
     int bucket = 0;
+    add(&arm->exposures, 1);
+    if (latency_us < 0) {
+        return;
+    }
     while (bucket < N_BUCKETS - 1 && latency_us > bounds_us[bucket]) {
         bucket++;
     }
     add(&arm->buckets[bucket], 1);
-    add(&arm->sum_us, latency_us > 0 ? (uint64_t)latency_us : 0);
+    add(&arm->sum_us, (uint64_t)latency_us);
 }
 
 static void write_head(struct buffer *out, const char *name, const char *type,
@@ -229,12 +234,12 @@ static uint64_t write_buckets(struct metrics *metrics, int slot, struct buffer *
 
 static void write_arms(struct metrics *metrics, struct buffer *out)
 {
-    uint64_t exposures[METRICS_MAX_ARMS];
     write_head(out, "abtest_recommend_latency_seconds", "histogram",
-               "From the whole request to its exposure in the batch, by arm.");
+               "From the whole request to its exposure in the batch, by arm, of those "
+               "logged.");
     for (int slot = 0; slot < metrics->n_names; slot++) {
         uint64_t sum = 0;
-        exposures[slot] = write_buckets(metrics, slot, out);
+        const uint64_t n_timed = write_buckets(metrics, slot, out);
         for (int w = 0; w < metrics->n_workers; w++) {
             sum += value_of(&metrics->counts[w].arms[slot].sum_us);
         }
@@ -245,16 +250,20 @@ static void write_arms(struct metrics *metrics, struct buffer *out)
         buffer_append_text(out, "\nabtest_recommend_latency_seconds_count{");
         write_arm_labels(metrics, slot, out);
         buffer_append_text(out, "} ");
-        buffer_append_int(out, (int64_t)exposures[slot]);
+        buffer_append_int(out, (int64_t)n_timed);
         buffer_append_char(out, '\n');
     }
     write_head(out, "abtest_exposures_total", "counter",
-               "Exposures put into the log's batch, by arm.");
+               "Exposures logged, by arm; those that clients report, too.");
     for (int slot = 0; slot < metrics->n_names; slot++) {
+        uint64_t n = 0;
+        for (int w = 0; w < metrics->n_workers; w++) {
+            n += value_of(&metrics->counts[w].arms[slot].exposures);
+        }
         buffer_append_text(out, "abtest_exposures_total{");
         write_arm_labels(metrics, slot, out);
         buffer_append_text(out, "} ");
-        buffer_append_int(out, (int64_t)exposures[slot]);
+        buffer_append_int(out, (int64_t)n);
         buffer_append_char(out, '\n');
     }
 }

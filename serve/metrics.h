@@ -29,6 +29,7 @@ void metrics_answer(struct metrics *metrics, int worker, int route, int status,
 /* Where an arm is counted; METRICS_NO_SLOT when there are too many. */
 int metrics_slot(struct metrics *metrics, struct slice experiment, struct slice arm);
 
+/* An exposure was logged; latency_us is negative when a client reported it. */
 void metrics_exposure(struct metrics *metrics, int worker, int slot,
                       int64_t latency_us);
 

@@ -1,5 +1,6 @@
 #include "serve/newcomers.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -8,8 +9,15 @@
 #include "common/bytes.h"
 
 struct rated_item {
+    int64_t ts_us;
     int32_t item; /* in newcomers.items */
     float value;
+};
+
+/* Of one worker: ratings whose events are being logged. */
+struct noted {
+    struct buffer ratings;     /* the worker's own */
+    uint64_t n_noted, n_ended; /* bytes ever, without undone ones; under the lock */
 };
 
 struct newcomer {
@@ -23,9 +31,11 @@ struct newcomers {
     int32_t max_users;
     struct id_map *users, *items;
     struct newcomer *of_user; /* (max_users) */
+    struct noted *noted;      /* (n_workers) */
+    int n_workers;
 };
 
-struct newcomers *newcomers_new(int32_t max_users, struct error *error)
+struct newcomers *newcomers_new(int32_t max_users, int n_workers, struct error *error)
 {
     struct newcomers *newcomers = calloc(1, sizeof *newcomers);
     if (newcomers) {
@@ -34,8 +44,11 @@ struct newcomers *newcomers_new(int32_t max_users, struct error *error)
         newcomers->users = id_map_new();
         newcomers->items = id_map_new();
         newcomers->of_user = calloc((size_t)max_users, sizeof *newcomers->of_user);
+        newcomers->noted = calloc((size_t)n_workers, sizeof *newcomers->noted);
+        newcomers->n_workers = n_workers;
     }
-    if (!newcomers || !newcomers->users || !newcomers->items || !newcomers->of_user) {
+    if (!newcomers || !newcomers->users || !newcomers->items || !newcomers->of_user ||
+        !newcomers->noted) {
         newcomers_free(newcomers);
         error_set(error, ERROR_NOMEM, "no memory for new users");
         return NULL;
@@ -52,6 +65,10 @@ void newcomers_free(struct newcomers *newcomers)
         free(newcomers->of_user[i].rated);
     }
     free(newcomers->of_user);
+    for (int i = 0; newcomers->noted && i < newcomers->n_workers; i++) {
+        buffer_free(&newcomers->noted[i].ratings);
+    }
+    free(newcomers->noted);
     id_map_free(newcomers->users);
     id_map_free(newcomers->items);
     pthread_mutex_destroy(&newcomers->lock);
@@ -74,42 +91,150 @@ static struct newcomer *find_or_add(struct newcomers *newcomers, struct slice us
     return &newcomers->of_user[index];
 }
 
-static void rate(struct newcomer *newcomer, int32_t item, float value)
+static bool is_later(const struct rated_item *a, const struct rated_item *b)
+{
+    return a->ts_us != b->ts_us ? a->ts_us > b->ts_us : a->value > b->value;
+}
+
+static void rate(struct newcomer *newcomer, struct rated_item rated)
 {
     for (int32_t i = 0; i < newcomer->n; i++) {
-        if (newcomer->rated[i].item == item) {
-            newcomer->rated[i].value = value;
+        if (newcomer->rated[i].item == rated.item) {
+            if (is_later(&rated, &newcomer->rated[i])) {
+                newcomer->rated[i] = rated;
+            }
             return;
         }
+    }
+    if (newcomer->n == NEWCOMERS_MAX_RATINGS) {
+        return;
     }
     if (newcomer->n == newcomer->capacity) {
         const int32_t capacity = newcomer->capacity ? 2 * newcomer->capacity : 8;
-        struct rated_item *rated =
-            newcomer->n < NEWCOMERS_MAX_RATINGS
-                ? realloc(newcomer->rated, (size_t)capacity * sizeof *rated)
-                : NULL;
-        if (!rated) {
+        struct rated_item *more =
+            realloc(newcomer->rated, (size_t)capacity * sizeof *more);
+        if (!more) {
             return;
         }
-        newcomer->rated = rated;
+        newcomer->rated = more;
         newcomer->capacity = capacity;
     }
-    if (newcomer->n < NEWCOMERS_MAX_RATINGS) {
-        newcomer->rated[newcomer->n++] = (struct rated_item){item, value};
+    newcomer->rated[newcomer->n++] = rated;
+}
+
+static void rate_locked(struct newcomers *newcomers, const struct rating_event *rating)
+{
+    if (!(fabs(rating->value) <= NEWCOMERS_MAX_VALUE)) {
+        return;
+    }
+    struct newcomer *newcomer = find_or_add(newcomers, rating->user);
+    const int32_t item = newcomer ? id_map_add(newcomers->items, rating->item) : -1;
+    if (item >= 0) {
+        rate(newcomer, (struct rated_item){rating->ts_us, item, (float)rating->value});
     }
 }
 
-void newcomers_rate(struct newcomers *newcomers, struct slice user, struct slice item,
-                    double value)
+void newcomers_rate(struct newcomers *newcomers, const struct rating_event *rating)
 {
     pthread_mutex_lock(&newcomers->lock);
-    struct newcomer *newcomer = find_or_add(newcomers, user);
-    const int32_t index = newcomer ? id_map_add(newcomers->items, item) : -1;
-    if (index >= 0) {
-        rate(newcomer, index, (float)value);
+    rate_locked(newcomers, rating);
+    pthread_mutex_unlock(&newcomers->lock);
+}
+
+/* ---- what is being logged ---- */
+
+static void encode_rating(struct buffer *to, const struct rating_event *rating)
+{
+    uint64_t bits = 0;
+    memcpy(&bits, &rating->value, sizeof bits);
+    bytes_put(to, (uint64_t)rating->ts_us, 8);
+    bytes_put(to, bits, 8);
+    bytes_put_slice(to, rating->user);
+    bytes_put_slice(to, rating->item);
+}
+
+static struct rating_event decode_rating(struct bytes *from)
+{
+    struct rating_event rating = {.ts_us = (int64_t)bytes_get(from, 8)};
+    const uint64_t bits = bytes_get(from, 8);
+    memcpy(&rating.value, &bits, sizeof bits);
+    rating.user = bytes_get_slice(from);
+    rating.item = bytes_get_slice(from);
+    return rating;
+}
+
+void newcomers_note(struct newcomers *newcomers, int worker,
+                    const struct rating_event *rating)
+{
+    struct noted *noted = &newcomers->noted[worker];
+    const size_t before = noted->ratings.len;
+    encode_rating(&noted->ratings, rating);
+    if (noted->ratings.failed) { /* as when it does not fit */
+        noted->ratings.len = before;
+        noted->ratings.failed = false;
+    }
+    pthread_mutex_lock(&newcomers->lock);
+    noted->n_noted += noted->ratings.len - before;
+    pthread_mutex_unlock(&newcomers->lock);
+}
+
+size_t newcomers_mark(const struct newcomers *newcomers, int worker)
+{
+    return newcomers->noted[worker].ratings.len;
+}
+
+void newcomers_undo(struct newcomers *newcomers, int worker, size_t mark)
+{
+    struct noted *noted = &newcomers->noted[worker];
+    pthread_mutex_lock(&newcomers->lock);
+    noted->n_noted -= noted->ratings.len - mark;
+    pthread_mutex_unlock(&newcomers->lock);
+    noted->ratings.len = mark;
+}
+
+void newcomers_settle(struct newcomers *newcomers, int worker, size_t mark,
+                      bool is_logged)
+{
+    struct noted *noted = &newcomers->noted[worker];
+    struct buffer *ratings = &noted->ratings;
+    if (mark == 0) {
+        return;
+    }
+    struct bytes from = {ratings->data, ratings->data + mark, false};
+    pthread_mutex_lock(&newcomers->lock);
+    while (is_logged && bytes_left(&from)) {
+        const struct rating_event rating = decode_rating(&from);
+        rate_locked(newcomers, &rating);
+    }
+    noted->n_ended += mark;
+    pthread_mutex_unlock(&newcomers->lock);
+    ratings->len -= mark;
+    memmove(ratings->data, ratings->data + mark, ratings->len);
+}
+
+void newcomers_pending(struct newcomers *newcomers, uint64_t *pending)
+{
+    pthread_mutex_lock(&newcomers->lock);
+    for (int i = 0; i < newcomers->n_workers; i++) {
+        pending[i] = newcomers->noted[i].n_noted;
     }
     pthread_mutex_unlock(&newcomers->lock);
 }
+
+bool newcomers_are_settled(struct newcomers *newcomers, const uint64_t *pending)
+{
+    bool are_settled = true;
+    pthread_mutex_lock(&newcomers->lock);
+    for (int i = 0; i < newcomers->n_workers; i++) {
+        const struct noted *noted = &newcomers->noted[i];
+        are_settled = are_settled && (noted->n_ended >= pending[i] ||
+                                      noted->n_ended == noted->n_noted);
+    }
+    pthread_mutex_unlock(&newcomers->lock);
+    return are_settled;
+}
+
+/* ---- lists ---- */
 
 /* Puts an item in its place among the ascending ones. */
 static void insert(int32_t *items, float *ratings, int n, int32_t item, float rating)
@@ -159,6 +284,7 @@ static void encode_user(const struct newcomers *newcomers, int32_t index,
         memcpy(&bits, &newcomer->rated[i].value, sizeof bits);
         bytes_put(to, (uint64_t)newcomer->rated[i].item, 4);
         bytes_put(to, bits, 4);
+        bytes_put(to, (uint64_t)newcomer->rated[i].ts_us, 8);
     }
 }
 
@@ -201,17 +327,20 @@ static int decode(struct newcomers *newcomers, struct bytes from, struct slice *
     const size_t n_users = bytes_get_count(&from, 16);
     for (size_t u = 0; u < n_users && !from.failed; u++) {
         const struct slice user = bytes_get_slice(&from);
-        const size_t n = bytes_get_count(&from, 8);
+        const size_t n = bytes_get_count(&from, 16);
         for (size_t i = 0; i < n; i++) {
             const uint64_t item = bytes_get(&from, 4);
             const uint32_t bits = (uint32_t)bytes_get(&from, 4);
+            const int64_t ts_us = (int64_t)bytes_get(&from, 8);
             float value = 0;
             memcpy(&value, &bits, sizeof value);
             if (item >= n_items) {
                 return -1;
             }
             if (newcomers) {
-                newcomers_rate(newcomers, user, items[item], (double)value);
+                const struct rating_event rating = {user, items[item], (double)value,
+                                                    ts_us};
+                newcomers_rate(newcomers, &rating);
             }
         }
     }

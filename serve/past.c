@@ -52,7 +52,7 @@ int past_new(const struct past_options *options, struct past **result,
     past->directory = strdup(options->directory);
     past->path = malloc(size);
     past->dedup = dedup_new(DEDUP_IDS, options->n_workers, error);
-    past->newcomers = newcomers_new(MAX_NEWCOMERS, error);
+    past->newcomers = newcomers_new(MAX_NEWCOMERS, options->n_workers, error);
     if (!past->directory || !past->path || !past->dedup || !past->newcomers) {
         error_set(error, ERROR_NOMEM, "no memory for what the log remembers");
         past_free(past);
@@ -104,7 +104,9 @@ static int take_logged(void *context, const struct event *event)
     (void)dedup_add(past->dedup, event->id, 0);
     if (slice_is(event->event, NEWCOMERS_EVENT) && event->has_value &&
         event->item.len) {
-        newcomers_rate(past->newcomers, event->user, event->item, event->value);
+        newcomers_rate(past->newcomers,
+                       &(struct rating_event){event->user, event->item, event->value,
+                                              event->ts_us});
     }
     return 0;
 }
@@ -137,7 +139,7 @@ static int read_parts(struct past *past, const struct log_parts *parts,
     const struct log_visitor visitor = {
         .on_event = take_logged, .skip = LOG_SKIP_ITEMS, .context = past};
     struct log_statistics statistics = {0};
-    /* One thread: of two ratings of an item the later one holds. */
+    /* One thread, for which the ids of one worker stand. */
     if (log_read_parts(past->directory, parts, &visitor, 1, &statistics, error) != 0) {
         return -1;
     }
@@ -216,20 +218,29 @@ static int write_checkpoint(struct past *past, struct error *error)
     struct log_marks marks;
     struct dedup_copy copy = {0};
     struct buffer newcomers = {0};
+    uint64_t *pending = calloc((size_t)past->options.n_workers, sizeof *pending);
     int rc = -1;
     if (log_marks_take(past->directory, &marks, error) != 0 ||
         dedup_copy_make(past->dedup, &copy, error) != 0) {
         goto out;
     }
-    newcomers_encode(past->newcomers, &newcomers);
-    for (int i = 0; !dedup_copy_settle(past->dedup, &copy); i++) {
+    if (!pending) {
+        error_set(error, ERROR_NOMEM, "%s: no memory to write it", past->path);
+        goto out;
+    }
+    newcomers_pending(past->newcomers, pending);
+    for (int i = 0; !dedup_copy_settle(past->dedup, &copy) ||
+                    !newcomers_are_settled(past->newcomers, pending);
+         i++) {
         if (i == N_SETTLINGS || wait_a_second(past)) {
             error_set(error, ERROR_BUSY, "%s: feedback is not settled", past->path);
             goto out;
         }
     }
+    newcomers_encode(past->newcomers, &newcomers);
     rc = replace(past, &marks, &copy, &newcomers, error);
 out:
+    free(pending);
     log_marks_free(&marks);
     dedup_copy_free(&copy);
     buffer_free(&newcomers);

@@ -9,7 +9,8 @@
  * What a checkpoint holds must be in the log for good, and what it covers of the log
  * must be in it. Hence the order: how far the log goes is noted; then the ids are
  * copied, those still being written too; when all of these are settled, and those that
- * failed are taken out, the log is synced; then the file is replaced.
+ * failed are taken out, and the ratings that were being written are settled, too, the
+ * ratings are copied; the log is synced; then the file is replaced.
  */
 #ifndef SERVE_PAST_H
 #define SERVE_PAST_H

@@ -143,6 +143,7 @@ void server_free(struct server *server)
     }
     for (int i = 0; server->desks && i < server->options.http.n_workers; i++) {
         serve_state_unref(server->desks[i].state);
+        free(server->desks[i].exposures);
         for (int j = 0; j < N_SCRATCH; j++) {
             free(server->desks[i].scratch[j]);
         }

@@ -88,6 +88,16 @@ bool server_is_admin(struct http_exchange *x);
  * 503 and returns -1 when it cannot. */
 MUST_CHECK int server_log(struct http_exchange *x, const struct event *event);
 
+/* What a request has logged and noted since a mark, taken back because the request is
+ * refused after all. */
+struct server_mark {
+    struct log_batch_mark log;
+    size_t n_ids, ratings, n_exposures;
+    bool needs_commit;
+};
+struct server_mark server_mark(struct http_exchange *x);
+void server_rewind(struct http_exchange *x, const struct server_mark *mark);
+
 /* Memory of this thread that lives until the route returns; `what` are the uses that
  * must not disturb each other. Answers 503 and returns NULL when there is none. */
 enum server_scratch {
@@ -107,10 +117,13 @@ struct ranking *server_ranking(struct http_exchange *x);
 
 struct newcomers *server_newcomers(struct http_exchange *x);
 
-/* Counts an exposure for the arms in it; `all` (n_experiments) as config_assign left
- * it. */
+/* Counts an exposure for the arms in it, once it is logged; `all` (n_experiments) as
+ * config_assign left it. */
 void server_count_exposure(struct http_exchange *x, const struct assignment *all,
                            int64_t latency_us);
+
+/* The same of one that a client reports. */
+void server_count_reported(struct http_exchange *x, int experiment, int arm);
 
 /* Whether the last commit of any worker failed, in the last seconds. */
 bool server_is_degraded(const struct server *server);

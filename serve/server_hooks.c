@@ -1,5 +1,7 @@
 /* server_hooks.c - what the workers call: state of a tick, commits, answers, trouble.
  */
+#include <string.h>
+
 #include "common/clock.h"
 #include "serve/routes.h"
 #include "serve/server_internal.h"
@@ -61,12 +63,24 @@ static void on_request(void *context, struct http_exchange *x)
     routes_dispatch(x);
 }
 
-/* Notes how a commit ended, for /readyz and for the ids that it held. */
-static void settle(struct server *server, int worker, size_t n_ids, bool is_logged)
+/* Notes how a commit ended, for /readyz, and for the ids, ratings and exposures that
+ * count now or do not. */
+static void settle(struct server *server, int worker, struct pending batch,
+                   bool is_logged)
 {
-    dedup_settle(past_dedup(server->past), worker, n_ids, is_logged);
-    atomic_store(&server->desks[worker].failed_ns,
-                 is_logged ? 0 : clock_monotonic_ns());
+    struct desk *desk = &server->desks[worker];
+    dedup_settle(past_dedup(server->past), worker, batch.n_ids, is_logged);
+    newcomers_settle(past_newcomers(server->past), worker, batch.ratings, is_logged);
+    for (size_t i = 0; is_logged && i < batch.n_exposures; i++) {
+        metrics_exposure(server->metrics, worker, desk->exposures[i].slot,
+                         desk->exposures[i].latency_us);
+    }
+    desk->n_exposures -= batch.n_exposures;
+    if (desk->n_exposures > 0) {
+        memmove(desk->exposures, desk->exposures + batch.n_exposures,
+                desk->n_exposures * sizeof *desk->exposures);
+    }
+    atomic_store(&desk->failed_ns, is_logged ? 0 : clock_monotonic_ns());
 }
 
 static int on_commit(void *context, int worker, struct error *error)
@@ -74,18 +88,22 @@ static int on_commit(void *context, int worker, struct error *error)
     struct server *server = context;
     struct desk *desk = &server->desks[worker];
     struct log_shard *shard = log_shard_get(server->log, worker);
-    const size_t n_ids = dedup_mark(past_dedup(server->past), worker);
-    if (!server->has_committers) {
-        const int rc = log_shard_commit(shard, error);
-        settle(server, worker, n_ids, rc == 0);
+    if (log_shard_mark(shard).len == 0) {
+        return 0; /* repetitions of what is logged: says nothing of the disk */
+    }
+    const struct pending batch = {
+        .n_ids = dedup_seal(past_dedup(server->past), worker),
+        .ratings = newcomers_mark(past_newcomers(server->past), worker),
+        .n_exposures = desk->n_exposures,
+    };
+    const int rc = server->has_committers
+                       ? log_shard_submit(shard, &desk->flying_batch, error)
+                       : log_shard_commit(shard, error);
+    if (rc != 0 || !server->has_committers) {
+        settle(server, worker, batch, rc == 0);
         return rc;
     }
-    const int rc = log_shard_submit(shard, &desk->flying_batch, error);
-    if (rc != 0 || desk->flying_batch == 0) {
-        settle(server, worker, n_ids, rc == 0);
-        return rc;
-    }
-    desk->n_flying_ids = n_ids;
+    desk->flying = batch;
     return 1;
 }
 
@@ -110,7 +128,7 @@ static bool on_committed(void *context, int worker, bool *is_committed)
         }
     }
     if (has_landed) {
-        settle(server, worker, desk->n_flying_ids, *is_committed);
+        settle(server, worker, desk->flying, *is_committed);
     }
     return has_landed;
 }

@@ -11,13 +11,26 @@
 #include "serve/past.h"
 #include "serve/server.h"
 
+/* An exposure that is being logged. */
+struct noted_exposure {
+    int slot;           /* of its arm in the metrics */
+    int64_t latency_us; /* negative: reported by a client */
+};
+
+/* How much of what a worker is logging there is: ids, ratings, exposures. */
+struct pending {
+    size_t n_ids, ratings, n_exposures;
+};
+
 /* What one worker keeps; on cache lines of its own. */
 struct desk {
     _Alignas(64) struct serve_state *state; /* a reference */
     unsigned state_version;
     unsigned logged_version; /* whose config the shard has */
     uint64_t flying_batch;   /* the log's number of the batch being committed */
-    size_t n_flying_ids;
+    struct pending flying;
+    struct noted_exposure *exposures; /* (n_exposures) being logged */
+    size_t n_exposures, exposure_capacity;
     atomic_int_fast64_t failed_ns;      /* when the last commit failed; 0: it did not */
     const struct serve_state *slots_of; /* whose arms `slots` are for; not followed */
     void *scratch[N_SCRATCH];

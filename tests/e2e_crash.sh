@@ -196,9 +196,23 @@ for fsync in everysec always; do
     grep -qi '^retry-after: ' headers || fail "a 503 does not say when to come back"
     expect 503 'cannot be written' "$url/readyz"
     expect 200 assignments "$url/v1/assignments?user=2"
+    # What was refused leaves no trace: neither in the lists nor in the counts. And that an event was
+    # logged before says nothing of the disk now.
+    for item in 3 6 9; do
+        expect 503 'cannot be written' -d "{\"user\":\"ghost\",\"event\":\"rating\",\"item\":\"$item\",\"value\":5}" "$url/v1/feedback"
+    done
+    known=$(grep -- '-[0-9]*-[0-9]*[13579]$' acknowledged | head -n 1)
+    for _ in 1 2 3 4 5 6; do # of both threads
+        expect 200 '"duplicates":1' -d "{\"id\":\"$known\",\"user\":\"2\",\"event\":\"satisfied\"}" "$url/v1/feedback"
+    done
+    expect 503 'cannot be written' "$url/readyz"
+    counted=$(get "$url/metrics" | awk '/^abtest_exposures_total/ { n += $2 } END { print n + 0 }')
+    "$abtest" logs cat logs >events
+    [ "$counted" -eq "$(grep -c '"type":"exposure".*"assignments":{"' events)" ] || fail "$counted exposures are counted, others logged"
     rm broken
     read -r n_done n_refused < <(load c acknowledged 100)
     [ "$n_done" -ge 100 ] && [ "$n_refused" -eq 0 ] || fail "service did not resume: $n_done, $n_refused refused"
+    get "$url/v1/recommend?user=ghost" | grep -q '"fallback":"popular"' || fail "ratings count that were refused"
     eventually 200 "$url/readyz" # a thread that got no request since forgets after five seconds
     kill -TERM "$server"
     # A process that cannot say that all of it reached the disk does not say 0.

@@ -151,11 +151,14 @@ grep -q '^Access-Control-Allow-Origin: https://shop.example' headers || fail "pr
 # Evaluating is not exposing: nothing of item-bias is in the log but what /v1/recommend
 # and Gorse's route showed; what a client reports is.
 post() { curl -s --max-time 10 -d "$2" "$url$1"; }
+reported() { metric 'abtest_exposures_total{experiment="item-bias",arm="control"}'; }
+before=$(reported)
 [ "$(post /v1/exposures '{"id":"x1","user":"sdk-user","experiment":"item-bias","arm":"control"}')" = \
     '{"accepted":1,"duplicates":0}' ] || fail "exposures"
 [ "$(post /v1/exposures '[{"id":"x1","user":"sdk-user","experiment":"item-bias","arm":"control"},
     {"user":"qa","experiment":"item-bias","arm":"treatment","attributes":{"age":30}}]')" = \
     '{"accepted":1,"duplicates":1}' ] || fail "exposures"
+[ "$(reported)" -eq $((${before:-0} + 1)) ] || fail "$(reported) exposures are counted, not $((${before:-0} + 1))"
 post /v1/exposures '{"user":"u","experiment":"nope","arm":"a"}' | grep -q 'there is no experiment' || fail "exposures"
 post /v1/exposures '{"user":"u","experiment":"length","arm":"a"}' | grep -q 'has no arm' || fail "exposures"
 post /v1/exposures '{"user":"u","experiment":"length","arm":"short","attributes":{"age":"x"}}' |

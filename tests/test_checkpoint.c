@@ -166,17 +166,133 @@ static void any_changed_byte_and_any_other_length_is_refused(void **state)
     buffer_free(&file);
 }
 
+static void rate(struct newcomers *newcomers, const char *user, const char *item,
+                 double value, int64_t ts_us)
+{
+    const struct rating_event rating = {slice_of(user), slice_of(item), value, ts_us};
+    newcomers_rate(newcomers, &rating);
+}
+
+static void note(struct newcomers *newcomers, int worker, const char *user,
+                 const char *item, double value, int64_t ts_us)
+{
+    const struct rating_event rating = {slice_of(user), slice_of(item), value, ts_us};
+    newcomers_note(newcomers, worker, &rating);
+}
+
+/* Whether two hold the same; users and items must have come in the same order. */
+static bool hold_the_same(struct newcomers *a, struct newcomers *b)
+{
+    struct buffer bytes_a = {0}, bytes_b = {0};
+    newcomers_encode(a, &bytes_a);
+    newcomers_encode(b, &bytes_b);
+    const bool are_same = slice_equal(buffer_slice(&bytes_a), buffer_slice(&bytes_b));
+    buffer_free(&bytes_a);
+    buffer_free(&bytes_b);
+    return are_same;
+}
+
+/* A start reads the segments one after the other, not in the order of the events. */
+static void ratings_are_the_same_in_any_order(void **state)
+{
+    (void)state;
+    struct error error;
+    struct newcomers *live = newcomers_new(10, 1, &error);
+    struct newcomers *again = newcomers_new(10, 1, &error);
+    rate(live, "ann", "x", 1, 1000);
+    rate(live, "ann", "x", 3, 1001);
+    rate(live, "ann", "x", 2, 1002);
+    rate(live, "ann", "x", 4, 1002);
+
+    rate(again, "ann", "x", 1, 1000);
+    rate(again, "ann", "x", 4, 1002);
+    rate(again, "ann", "x", 2, 1002);
+    rate(again, "ann", "x", 3, 1001);
+
+    assert_true(hold_the_same(live, again));
+    newcomers_free(live);
+    newcomers_free(again);
+}
+
+static void values_that_are_no_ratings_are_dropped(void **state)
+{
+    (void)state;
+    struct error error;
+    struct newcomers *newcomers = newcomers_new(10, 1, &error);
+    struct newcomers *expected = newcomers_new(10, 1, &error);
+    rate(newcomers, "ann", "x", 1e300, 1000);
+    rate(newcomers, "ann", "y", -1.1e6, 1000);
+    assert_true(hold_the_same(newcomers, expected));
+    rate(newcomers, "ann", "z", -1e6, 1000);
+    assert_false(hold_the_same(newcomers, expected));
+    newcomers_free(newcomers);
+    newcomers_free(expected);
+}
+
+static void ratings_count_once_they_are_logged(void **state)
+{
+    (void)state;
+    struct error error;
+    struct newcomers *newcomers = newcomers_new(10, 2, &error);
+    struct newcomers *expected = newcomers_new(10, 2, &error);
+    uint64_t pending[2];
+
+    note(newcomers, 1, "ann", "x", 1, 1000);
+    const size_t first = newcomers_mark(newcomers, 1);
+    note(newcomers, 1, "ann", "y", 2, 1001);
+    newcomers_undo(newcomers, 1, first);
+    note(newcomers, 1, "ann", "z", 3, 1002);
+    newcomers_pending(newcomers, pending);
+    assert_true(hold_the_same(newcomers, expected));
+    assert_false(newcomers_are_settled(newcomers, pending));
+
+    newcomers_settle(newcomers, 1, first, true);
+    rate(expected, "ann", "x", 1, 1000);
+    assert_true(hold_the_same(newcomers, expected));
+    assert_false(newcomers_are_settled(newcomers, pending));
+
+    newcomers_settle(newcomers, 1, newcomers_mark(newcomers, 1), false);
+    assert_true(hold_the_same(newcomers, expected));
+    assert_true(newcomers_are_settled(newcomers, pending));
+    note(newcomers, 0, "bob", "z", 3, 1002);
+    assert_true(newcomers_are_settled(newcomers, pending));
+    newcomers_free(newcomers);
+    newcomers_free(expected);
+}
+
+/* A repetition of what is being committed must not be confirmed: the commit may fail.
+ * Of what is in the same batch it may: they share their fate. */
+static void a_repetition_waits_for_the_batch_that_is_being_committed(void **state)
+{
+    (void)state;
+    struct dedup *dedup = new_dedup(100);
+    assert_int_equal(dedup_add(dedup, id_of(1), 0), DEDUP_NEW);
+    assert_int_equal(dedup_add(dedup, id_of(1), 0), DEDUP_SEEN);
+    assert_int_equal(dedup_seal(dedup, 0), 1);
+    assert_int_equal(dedup_add(dedup, id_of(1), 0), DEDUP_BUSY);
+    assert_int_equal(dedup_add(dedup, id_of(2), 0), DEDUP_NEW);
+    assert_int_equal(dedup_add(dedup, id_of(2), 0), DEDUP_SEEN);
+
+    dedup_settle(dedup, 0, 1, false);
+    assert_int_equal(dedup_add(dedup, id_of(1), 0), DEDUP_NEW);
+    assert_int_equal(dedup_seal(dedup, 0), 2);
+    dedup_settle(dedup, 0, 2, true);
+    assert_int_equal(dedup_add(dedup, id_of(1), 1), DEDUP_SEEN);
+    assert_int_equal(dedup_add(dedup, id_of(2), 0), DEDUP_SEEN);
+    dedup_free(dedup);
+}
+
 static void ratings_of_new_users_come_back(void **state)
 {
     (void)state;
     struct error error;
     struct buffer bytes = {0}, again = {0};
-    struct newcomers *newcomers = newcomers_new(10, &error);
-    struct newcomers *other = newcomers_new(10, &error);
+    struct newcomers *newcomers = newcomers_new(10, 1, &error);
+    struct newcomers *other = newcomers_new(10, 1, &error);
     assert_true(newcomers && other);
-    newcomers_rate(newcomers, slice_of("ann"), slice_of("x"), 1);
-    newcomers_rate(newcomers, slice_of("ann"), slice_of("y"), 2.5);
-    newcomers_rate(newcomers, slice_of("bob"), slice_of("y"), 3);
+    rate(newcomers, "ann", "x", 1, 1000);
+    rate(newcomers, "ann", "y", 2.5, 1001);
+    rate(newcomers, "bob", "y", 3, 1002);
     newcomers_encode(newcomers, &bytes);
 
     assert_int_equal(newcomers_decode(other, buffer_slice(&bytes), &error), 0);
@@ -201,6 +317,10 @@ int main(void)
         cmocka_unit_test(more_ids_than_fit_are_refused),
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(any_changed_byte_and_any_other_length_is_refused),
+        cmocka_unit_test(ratings_are_the_same_in_any_order),
+        cmocka_unit_test(values_that_are_no_ratings_are_dropped),
+        cmocka_unit_test(ratings_count_once_they_are_logged),
+        cmocka_unit_test(a_repetition_waits_for_the_batch_that_is_being_committed),
         cmocka_unit_test(ratings_of_new_users_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,7 @@ static void take_up(const struct checkpoint *checkpoint)
 {
     struct error error;
     struct dedup *dedup = dedup_new(16, 1, &error);
-    struct newcomers *newcomers = newcomers_new(16, &error);
+    struct newcomers *newcomers = newcomers_new(16, 1, &error);
     require(dedup && newcomers);
     if (dedup_restore(dedup, checkpoint->key, checkpoint->ids, checkpoint->n_old,
                       checkpoint->n_ids, &error) == 0) {
@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buffer file = {0};
     decode((struct slice){(const char *)data, size});
     buffer_append(&file, "ABTCHECK", 8);
-    bytes_put(&file, 1, 4);
+    bytes_put(&file, 2, 4);
     bytes_put(&file, 0, 4);
     buffer_append(&file, data, size);
     bytes_put(&file, crc32c(0, file.data, file.len), 4);

@@ -106,8 +106,9 @@ int cmd_fold_in(int argc, char **argv)
             "knows, "
             "then new items from\nthose users. A user whom the model knows is solved "
             "again from FILE alone, which must\ntherefore hold all that the user ever "
-            "rated. With --features a new item with few ratings is drawn towards what "
-            "its genres and tags\nsay, and one of FILE without ratings stands there.",
+            "rated. With --features a new item with few\nratings is drawn towards what "
+            "its genres and tags say, and one of the features' files\nwithout ratings "
+            "stands there.",
         .options = options,
         .n_options = sizeof options / sizeof options[0],
         .min_arguments = 1,

@@ -74,6 +74,28 @@ done
     fail "--patience without held-out ratings"
 grep -q "needs held-out ratings" err || fail "--patience: $(cat err)"
 
+# Every way of training gives the same bytes at 1, 2 and 4 threads.
+while read -r options; do
+    for threads in 1 2 4; do
+        # shellcheck disable=SC2086
+        "$abtest" train $options "${held[@]}" --threads $threads --model "same$threads" >/dev/null ||
+            fail "train $options"
+    done
+    { cmp same1 same2 && cmp same1 same4; } || fail "train $options: the threads change the model"
+done <<'OPTIONS'
+als --regularization count --lambda 2 --tau 3 --tau-bias 0.5 --alpha 1 --epochs 3
+als --regularization count --features movies.csv --feature-ridge 5 --epochs 3
+als --tau-bias 1 --catalogue movies.csv --epochs 30 --patience 2
+als --regularization count --tune 3 --epochs 3
+als --gibbs 5 --burn-in 1 --keep 2
+bpr --sampling pairs --candidates 3 --average 0.5 --start 0.01 --bias-rate 0.2 --epochs 4
+bpr --threshold 4 --catalogue movies.csv --epochs 20 --patience 2
+bpr --tune 3 --epochs 3
+ials --confidence 30 --nu 0.8 --reg 0.01 --threshold 1.5 --catalogue movies.csv --epochs 3
+ials --epochs 20 --patience 2
+ials --tune 3 --epochs 3
+OPTIONS
+
 refused() { # refused MESSAGE options...: exit status 2 and the message
     local said=$1 status=0
     shift
@@ -88,6 +110,8 @@ refused "--keep has no part in als, it is for als --gibbs" als --keep 5
 refused "--tau has no part in als --gibbs" als --gibbs 4 --tau 2
 refused "--epochs has no part in als --gibbs" als --gibbs 4 --epochs 2
 refused "--sampling has no part in ials" ials --sampling pairs
+refused "bias rate is 0, not above 0" bpr --bias-rate 0
+grep -q deviation err && fail "a mistake that nobody made is named: $(cat err)"
 refused "--tune-table is what --tune" als --tune-table t.tsv
 refused "--feature-ridge needs --features" als --feature-ridge 7
 

@@ -37,13 +37,20 @@ int bpr_config_check(const struct bpr_config *config, struct error *error)
                   config->reg);
         return -1;
     }
-    if (!(config->bias_rate > 0) || !isfinite(config->bias_rate) ||
-        !(config->start_sd >= 0) || !isfinite(config->start_sd) ||
-        !(config->average >= 0 && config->average <= 1)) {
+    if (!(config->bias_rate > 0) || !isfinite(config->bias_rate)) {
+        error_set(error, ERROR_INVALID, "bias rate is %g, not above 0",
+                  config->bias_rate);
+        return -1;
+    }
+    if (!(config->start_sd >= 0) || !isfinite(config->start_sd)) {
+        error_set(error, ERROR_INVALID, "deviation at the start is %g, not 0 or more",
+                  config->start_sd);
+        return -1;
+    }
+    if (!(config->average >= 0 && config->average <= 1)) {
         error_set(error, ERROR_INVALID,
-                  "bias rate is %g, not above 0; or the start's deviation is %g, not 0 "
-                  "or more; or the share of epochs to average is %g, not in [0, 1]",
-                  config->bias_rate, config->start_sd, config->average);
+                  "share of the epochs to average is %g, not in [0, 1]",
+                  config->average);
         return -1;
     }
     if (config->n_candidates < 1) {

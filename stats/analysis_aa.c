@@ -122,23 +122,38 @@ static double split(const struct experiment_result *result,
 
 /* The limits of the check are wider than the interval shown, which leaves alpha out one
  * time in twenty: 1 in 1,000 for the rate, and for the evenness. A test that finds too
- * little is no danger to a verdict. */
+ * little is no danger to a verdict; one whose p-values crowd below some value, as when
+ * one unit outweighs all others, is not to be believed even where few are below alpha.
+ */
 static enum check_status judge(const struct analysis_experiment *spec,
-                               const struct aa_result *aa, bool is_small)
+                               const struct aa_result *aa, bool is_small,
+                               const char **why)
 {
     const struct proportion_sample sample = {(uint64_t)aa->n_smeared,
                                              (uint64_t)aa->n_splits};
     const struct interval wide =
         proportion_wilson(&sample, tail_normal_critical(0.999, ALTERNATIVE_TWO_SIDED));
     const bool is_uneven = aa->ks_p < KS_LIMIT;
-    if (wide.lower > spec->alpha || (is_uneven && is_small)) {
+    *why = "";
+    if (wide.lower > spec->alpha) {
+        *why = ": the test finds what is not there, too few units or too heavy tails "
+               "for it";
         return CHECK_FAILED;
     }
-    return wide.upper < spec->alpha || is_uneven ? CHECK_WARNING : CHECK_OK;
+    if (is_uneven && is_small) {
+        *why = ": they crowd where they should not, too few units or too heavy tails "
+               "for the test (a cap bounds the weight of a unit)";
+        return CHECK_FAILED;
+    }
+    if (wide.upper < spec->alpha || is_uneven) {
+        *why = ": the test is too careful on this data";
+        return CHECK_WARNING;
+    }
+    return CHECK_OK;
 }
 
 static int add_check(struct analysis *analysis, struct experiment_result *result,
-                     enum check_status status)
+                     enum check_status status, const char *why)
 {
     const struct aa_result *aa = &result->aa;
     const struct check check = {
@@ -155,11 +170,7 @@ static int add_check(struct analysis *analysis, struct experiment_result *result
         "control against itself, %d times: p < %g in %.2f %% (95 %% interval %.2f to "
         "%.2f %%%s), p-values uniform with p = %.3g%s",
         aa->n_splits, result->spec->alpha, 100 * aa->rate, 100 * aa->ci_lower,
-        100 * aa->ci_upper, smeared, aa->ks_p,
-        status == CHECK_FAILED    ? ": the test finds what is not there, too few units "
-                                    "or too heavy tails for it"
-        : status == CHECK_WARNING ? ": the test is too careful on this data"
-                                  : "");
+        100 * aa->ci_upper, smeared, aa->ks_p, why);
 }
 
 static int conclude(struct analysis *analysis, struct experiment_result *result,
@@ -180,10 +191,11 @@ static int conclude(struct analysis *analysis, struct experiment_result *result,
     aa->rate = (double)aa->n_rejected / aa->n_splits;
     aa->ci_lower = wilson.lower;
     aa->ci_upper = wilson.upper;
-    const enum check_status status = judge(result->spec, aa, is_small);
+    const char *why = NULL;
+    const enum check_status status = judge(result->spec, aa, is_small, &why);
     aa->is_sound = status == CHECK_OK;
     result->aa = *aa;
-    if (add_check(analysis, result, status) != 0) {
+    if (add_check(analysis, result, status, why) != 0) {
         return analysis_no_memory(result, error);
     }
     return analysis_decide(analysis, result, error); /* again, with one check more */

@@ -369,6 +369,7 @@ static void a_test_that_fails_on_control_itself_withholds_the_verdict(void **sta
         const struct check *check = trial_check(analysis, "A/A self-check");
         assert_non_null(check);
         assert_int_equal(check->status, is_heavy ? CHECK_FAILED : CHECK_OK);
+        assert_int_equal(strstr(check->detail, "they crowd") != NULL, is_heavy);
         assert_int_equal(analysis->experiments[0].aa.is_sound, !is_heavy);
         assert_int_equal(analysis_is_untrusted(analysis), is_heavy);
         analysis_free(analysis);

@@ -2,9 +2,11 @@
  * and the effect as probabilities.
  *
  * Covariates of a metric: the metric itself before the first exposure, as far as the
- * log reaches back, and whatever columns the table brings (a file, the model's
- * prediction). A unit that a column does not know gets the mean of those it knows, and
- * a column of its own says so: unknown is information too.
+ * log reaches back, the experiment's other metrics before it, and whatever columns the
+ * table brings (a file, the model's prediction). A unit that a column does not know
+ * gets the mean of those it knows, and a column of its own says so: unknown is
+ * information too. Columns that say what others say already (two metrics of one event)
+ * are left out by the regression.
  */
 #include <math.h>
 #include <stdio.h>
@@ -55,13 +57,15 @@ static void read_row(const struct columns *columns, int unit, double *row)
 }
 
 /* What a metric can be adjusted for: first itself before the first exposure, if it was
- * seen then; then the table's columns. */
+ * seen then; then the table's columns; last, as far as there is room, the other metrics
+ * before the first exposure, which are not tried each alone: there may be many. */
 struct source {
-    const char *name;
+    const char *name; /* NULL: not alone */
     const double *values;
 };
 
 static const char itself[] = "the same metric before the first exposure";
+static const char all_metrics[] = "all metrics before the first exposure";
 
 static int list_sources(const struct unit_table *table, int metric,
                         struct source sources[CUPED_MAX_COVARIATES])
@@ -73,6 +77,11 @@ static int list_sources(const struct unit_table *table, int metric,
     for (int c = 0; c < table->covariates.n && n < CUPED_MAX_COVARIATES; c++) {
         sources[n++] =
             (struct source){table->covariates.names[c], table->covariates.values[c]};
+    }
+    for (int m = 0; m < table->n_metrics && n < CUPED_MAX_COVARIATES; m++) {
+        if (m != metric && table->metrics[m].before) {
+            sources[n++] = (struct source){NULL, table->metrics[m].before};
+        }
     }
     return n;
 }
@@ -124,6 +133,9 @@ static int adjust_metric(struct experiment_result *result,
     for (int s = n_sources > 1 ? 0 : n_sources; s <= n_sources; s++) {
         const bool is_all = s == n_sources;
         struct columns columns = {0};
+        if (!is_all && !sources[s].name) {
+            continue;
+        }
         for (int i = 0; i < n_sources; i++) {
             if (is_all || i == s) {
                 add_column(&columns, sources[i].values, table->n_units);
@@ -221,9 +233,9 @@ static int name_covariates(struct analysis *analysis, struct experiment_result *
                            const struct unit_table *table)
 {
     const char *names = NULL;
-    for (int m = 0; m < result->spec->n_metrics && !names; m++) {
+    for (int m = 0; m < result->spec->n_metrics; m++) {
         if (table->metrics[m].before) {
-            names = itself;
+            names = result->spec->n_metrics > 1 ? all_metrics : itself;
         }
     }
     for (int c = 0; c < table->covariates.n; c++) {

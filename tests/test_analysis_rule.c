@@ -377,6 +377,40 @@ static void covariates_take_out_what_they_explain(void **state)
     analysis_free(analysis);
 }
 
+/* The other metric before the first exposure takes out what a column of the same
+ * numbers would. */
+static void what_other_metrics_were_before_adjusts(void **state)
+{
+    (void)state;
+    const struct analysis_experiment spec = guarded();
+    static double skill[N_UNITS];
+    const char *names[] = {"skill"};
+    double *values[] = {skill};
+    struct unit_table *table = make_table(0.4, 0.5, 2, 2.1);
+    struct rng rng;
+    rng_init(&rng, 3, 0);
+    for (int i = 0; i < N_UNITS; i++) {
+        skill[i] = made.values[0][i] + 0.5 * rng_normal(&rng);
+    }
+    table->covariates = (struct unit_covariates){1, names, values};
+    struct analysis *column = run_made(&spec, table);
+    table->covariates.n = 0;
+    made.metrics[1].before = skill;
+
+    struct analysis *before = run_made(&spec, table);
+
+    const struct contrast *expected = &column->experiments[0].metrics[0].contrasts[0],
+                          *got = &before->experiments[0].metrics[0].contrasts[0];
+    assert_true(got->variance_reduction > 0.4);
+    assert_close(got->variance_reduction, expected->variance_reduction, 1e-12);
+    assert_close(got->adjusted.effect_size, expected->adjusted.effect_size, 1e-12);
+    assert_int_equal(got->n_adjustments, 0); /* none of another metric alone */
+    assert_string_equal(before->experiments[0].covariates,
+                        "all metrics before the first exposure");
+    analysis_free(column);
+    analysis_free(before);
+}
+
 static void segments_are_compared_and_their_difference_tested(void **state)
 {
     (void)state;
@@ -581,6 +615,7 @@ int main(void)
         cmocka_unit_test(keep_running_says_how_many_days),
         cmocka_unit_test(the_last_point_of_the_series_is_the_answer),
         cmocka_unit_test(covariates_take_out_what_they_explain),
+        cmocka_unit_test(what_other_metrics_were_before_adjusts),
         cmocka_unit_test(segments_are_compared_and_their_difference_tested),
         cmocka_unit_test(segments_compare_what_does_not_follow_from_sums),
         cmocka_unit_test(each_treatment_may_differ_between_groups),

@@ -17,6 +17,13 @@ void keeper_retire(struct log *log, struct segment *segment)
     pthread_mutex_unlock(&log->lock);
 }
 
+/* With the lock held. */
+static void count_compressible(struct log *log, int change)
+{
+    log->n_compressible += change;
+    atomic_store(&log->is_compressor_behind, log->n_compressible > log->n_shards);
+}
+
 static void close_segment(struct log *log, struct segment *segment)
 {
     struct error error = {0};
@@ -36,6 +43,7 @@ static void close_segment(struct log *log, struct segment *segment)
     pthread_mutex_lock(&log->lock);
     segment->next = log->compressible;
     log->compressible = segment;
+    count_compressible(log, 1);
     pthread_cond_signal(&log->compressor_wakes);
     pthread_mutex_unlock(&log->lock);
 }
@@ -152,6 +160,8 @@ static void *keep(void *context)
 static void *compress(void *context)
 {
     struct log *log = context;
+    const struct compress_manners manners = {&log->stop_compressing,
+                                             &log->is_compressor_behind};
     pthread_mutex_lock(&log->lock);
     for (;;) {
         while (!log->compressible && !log->stop_compressing) {
@@ -163,9 +173,10 @@ static void *compress(void *context)
             return NULL;
         }
         log->compressible = segment->next;
+        count_compressible(log, -1);
         pthread_mutex_unlock(&log->lock);
         struct error error = {0};
-        if (compress_segment(segment->path, &log->stop_compressing, &error) != 0) {
+        if (compress_segment(segment->path, &manners, &error) != 0) {
             log_report(log, "%s; it stays as it is", error.message);
         }
         segment_free(segment);

@@ -128,6 +128,7 @@ static int queue_left_over(struct log *log, const char *path, struct error *erro
     }
     segment->next = log->compressible;
     log->compressible = segment;
+    log->n_compressible++;
     return 0;
 }
 

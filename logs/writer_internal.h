@@ -75,11 +75,13 @@ struct log {
     pthread_cond_t keeper_wakes, compressor_wakes;
     struct segment *retired;      /* for the keeper */
     struct segment *compressible; /* for the compressor; not open */
-    bool is_directory_dirty;      /* a name appeared and is not synced */
+    int n_compressible;
+    bool is_directory_dirty; /* a name appeared and is not synced */
     bool is_stopping;
     int64_t n_not_durable; /* segments that could not be synced at their end */
 
     atomic_bool stop_compressing;
+    atomic_bool is_compressor_behind; /* more wait for it than shards close at once */
     bool has_lock, has_keeper, has_compressor;
     pthread_t keeper, compressor;
 };

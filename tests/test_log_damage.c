@@ -3,6 +3,7 @@
 #include "tests/log_testing.h"
 
 #include "common/crc32c.h"
+#include "logs/compress.h"
 
 #define N_EVENTS 50
 
@@ -347,6 +348,52 @@ static void a_damaged_frame_costs_only_its_own_lines(void **state)
     log_directory_remove(&directory);
 }
 
+static void write_lines(const char *path, int n)
+{
+    struct buffer lines = {0};
+    for (int i = 0; i < n; i++) {
+        buffer_printf(&lines, "line %d of %u\n", i, (unsigned)i * 2654435761U);
+    }
+    assert_int_equal(file_replace(path, buffer_slice(&lines), NULL), 0);
+    buffer_free(&lines);
+}
+
+static void
+compressing_with_rests_gives_the_same_bytes_and_stops_when_told(void **state)
+{
+    (void)state;
+    struct log_directory directory;
+    char path[300], compressed[310];
+    atomic_bool stop = false, hurry = false;
+    const struct compress_manners manners = {&stop, &hurry};
+    struct buffer without = {0}, with = {0};
+    log_directory_make(&directory);
+    snprintf(path, sizeof path, "%s/a.jsonl", directory.path);
+    snprintf(compressed, sizeof compressed, "%s.zst", path);
+    write_lines(path, 150000); /* several frames of several pieces */
+    assert_int_equal(compress_segment(path, NULL, NULL), 0);
+    assert_int_equal(file_read(compressed, 64 << 20, &without, NULL), 0);
+
+    write_lines(path, 150000);
+    assert_int_equal(compress_segment(path, &manners, NULL), 0);
+    assert_int_equal(file_read(compressed, 64 << 20, &with, NULL), 0);
+
+    assert_int_equal(with.len, without.len);
+    assert_memory_equal(with.data, without.data, with.len);
+    assert_int_not_equal(access(path, F_OK), 0);
+
+    stop = true;
+    write_lines(path, 150000);
+    assert_int_equal(unlink(compressed), 0);
+    assert_int_equal(compress_segment(path, &manners, NULL), 0);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_not_equal(access(compressed, F_OK), 0);
+
+    buffer_free(&with);
+    buffer_free(&without);
+    log_directory_remove(&directory);
+}
+
 /* A crash between the compressed file's rename and the plain one's removal. */
 static void a_segment_that_is_there_twice_counts_once(void **state)
 {
@@ -392,6 +439,8 @@ int main(void)
         cmocka_unit_test(sound_lines_that_are_no_events_are_damage),
         cmocka_unit_test(keys_in_another_order_and_unknown_ones_are_read),
         cmocka_unit_test(a_damaged_frame_costs_only_its_own_lines),
+        cmocka_unit_test(
+            compressing_with_rests_gives_the_same_bytes_and_stops_when_told),
         cmocka_unit_test(a_segment_that_is_there_twice_counts_once),
         cmocka_unit_test(a_missing_directory_is_not_found),
     };

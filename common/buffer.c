@@ -20,6 +20,13 @@ char *buffer_reserve(struct buffer *buffer, size_t extra)
         buffer->failed = true;
         return NULL;
     }
+    if (buffer->spill && buffer->len >= BUFFER_SPILL) {
+        if (buffer->spill(buffer) != 0) {
+            buffer->failed = true;
+            return NULL;
+        }
+        return buffer_reserve(buffer, extra);
+    }
     size_t capacity = buffer->capacity ? buffer->capacity : 256;
     while (capacity - buffer->len < extra) {
         capacity *= 2;

@@ -20,7 +20,13 @@ struct buffer {
     size_t len;
     size_t capacity;
     bool failed; /* an append was lost because memory ran out */
+    /* For what need not stand in memory as a whole: takes the bytes somewhere when
+     * there are BUFFER_SPILL or more and no room for the next, and sets `len` to 0. -1:
+     * they are lost (`failed`). NULL: the buffer grows. */
+    int (*spill)(struct buffer *buffer);
 };
+
+#define BUFFER_SPILL ((size_t)64 << 10)
 
 void buffer_free(struct buffer *buffer); /* leaves an empty buffer; keeps nothing */
 

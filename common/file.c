@@ -113,7 +113,7 @@ int file_sync_directory_of(const char *path, struct error *error)
     return rc;
 }
 
-static int write_all(int fd, struct slice data)
+int file_write(int fd, struct slice data)
 {
     while (data.len) {
         const ssize_t put = write(fd, data.data, data.len);
@@ -166,10 +166,17 @@ static int find_target(const char *path, struct target *target, struct error *er
     return 0;
 }
 
-static int write_stream(const char *path, struct slice data, struct error *error)
+/* What writes them: 0, or -1 with errno. */
+struct contents {
+    int (*write_to)(void *context, int fd);
+    void *context;
+};
+
+static int write_stream(const char *path, const struct contents *contents,
+                        struct error *error)
 {
     const int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    int rc = fd < 0 ? -1 : write_all(fd, data);
+    int rc = fd < 0 ? -1 : contents->write_to(contents->context, fd);
     if (rc != 0) {
         error_set(error, ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
     }
@@ -181,7 +188,7 @@ static int write_stream(const char *path, struct slice data, struct error *error
 
 /* `path` as the caller gave it, for messages. */
 static int write_beside_and_rename(const struct target *target, const char *path,
-                                   struct slice data, struct error *error)
+                                   const struct contents *contents, struct error *error)
 {
     int rc = -1, fd = -1;
     const size_t path_len = strlen(target->path);
@@ -200,7 +207,8 @@ static int write_beside_and_rename(const struct target *target, const char *path
         temporary[0] = '\0';
         goto out;
     }
-    if (fchmod(fd, target->mode) != 0 || write_all(fd, data) != 0 || fsync(fd) != 0) {
+    if (fchmod(fd, target->mode) != 0 ||
+        contents->write_to(contents->context, fd) != 0 || fsync(fd) != 0) {
         error_set(error, ERROR_IO, "%s: cannot write: %s", path, strerror(errno));
         goto out;
     }
@@ -224,17 +232,29 @@ out:
     return rc;
 }
 
-int file_replace(const char *path, struct slice data, struct error *error)
+int file_replace_by(const char *path, int (*write_to)(void *context, int fd),
+                    void *context, struct error *error)
 {
+    const struct contents contents = {write_to, context};
     struct target target;
     if (find_target(path, &target, error) != 0) {
         return -1;
     }
     const int rc = target.is_stream
-                       ? write_stream(path, data, error)
-                       : write_beside_and_rename(&target, path, data, error);
+                       ? write_stream(path, &contents, error)
+                       : write_beside_and_rename(&target, path, &contents, error);
     free(target.path);
     return rc;
+}
+
+static int write_slice(void *context, int fd)
+{
+    return file_write(fd, *(const struct slice *)context);
+}
+
+int file_replace(const char *path, struct slice data, struct error *error)
+{
+    return file_replace_by(path, write_slice, &data, error);
 }
 
 int file_check_replaceable(const char *path, struct error *error)

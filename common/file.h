@@ -22,6 +22,13 @@ MUST_CHECK int file_read(const char *path, size_t max_bytes, struct buffer *cont
  * replaced; a device or FIFO (/dev/null, /dev/stdout) is written to as it stands. */
 MUST_CHECK int file_replace(const char *path, struct slice data, struct error *error);
 
+/* The same of what write_to writes, which returns 0, or -1 with errno. */
+MUST_CHECK int file_replace_by(const char *path, int (*write_to)(void *context, int fd),
+                               void *context, struct error *error);
+
+/* All of `data`; 0, or -1 with errno. */
+MUST_CHECK int file_write(int fd, struct slice data);
+
 /* Whether file_replace has a chance, for who would rather know before hours of work.
  * Fails with ERROR_IO (no such directory, no right to write) or ERROR_NOMEM. */
 MUST_CHECK int file_check_replaceable(const char *path, struct error *error);

@@ -4,7 +4,9 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
@@ -29,4 +31,16 @@ void *pages_map(int fd, size_t len)
 {
     void *map = mmap(NULL, len, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
     return map == MAP_FAILED ? NULL : map;
+}
+
+void pages_drop(const char *start, const char *end)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const size_t before = (uintptr_t)start % page, behind = (uintptr_t)end % page;
+    const size_t len = (size_t)(end - start) + before;
+    if (len > behind) {
+        void *from; /* the map is ours, only its bytes are not to be changed */
+        memcpy(&from, &start, sizeof from);
+        (void)madvise((char *)from - before, len - behind, MADV_DONTNEED);
+    }
 }

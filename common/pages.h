@@ -19,4 +19,8 @@ MUST_CHECK void *pages_alloc(size_t bytes, size_t alignment);
  * when that fails. */
 MUST_CHECK void *pages_map(int fd, size_t len);
 
+/* Of such a map: the pages from that of `start` to the one before that of `end` leave
+ * the memory of this process. If they are read again they come from the file. */
+void pages_drop(const char *start, const char *end);
+
 #endif

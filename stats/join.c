@@ -1,9 +1,15 @@
 #include "stats/join.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/file.h"
+#include "common/pages.h"
 #include "logs/logs.h"
 #include "stats/join_extract.h"
 #include "stats/join_file.h"
@@ -148,23 +154,44 @@ static int read_parts(struct join *join, int n_threads, struct error *error)
 /* The state in the file, if there is one that is to be gone on from. */
 static int read_state(struct join *join, struct error *error)
 {
-    struct buffer file = {0};
-    struct error reading = {0};
-    int rc = file_read(join->state_path, JOIN_FILE_MAX, &file, &reading);
-    if (rc != 0 && reading.code == ERROR_NOT_FOUND) {
-        rc = 1; /* the first time */
-    } else if (rc != 0) {
-        *error = reading;
-    } else if (file.len < JOIN_FILE_MAGIC_LEN ||
-               memcmp(file.data, JOIN_FILE_MAGIC, JOIN_FILE_MAGIC_LEN) != 0) {
+    struct stat status;
+    char *map = NULL;
+    size_t len = 0;
+    int rc = -1;
+    const int fd = open(join->state_path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        return 1; /* the first time */
+    }
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        error_set(error, ERROR_IO, "%s: cannot open: %s", join->state_path,
+                  strerror(errno));
+        goto out;
+    }
+    len = S_ISREG(status.st_mode) ? (size_t)status.st_size : 0;
+    if (len >= JOIN_FILE_MAGIC_LEN) {
+        map = pages_map(fd, len);
+        if (!map) {
+            error_set(error, ERROR_IO, "%s: cannot map: %s", join->state_path,
+                      strerror(errno));
+            goto out;
+        }
+    }
+    if (!map || memcmp(map, JOIN_FILE_MAGIC, JOIN_FILE_MAGIC_LEN) != 0) {
         error_set(error, ERROR_INVALID,
                   "%s: not a state of analyze; remove it or name another file",
                   join->state_path);
-        rc = -1;
-    } else {
-        rc = join_decode(join, buffer_slice(&file));
+        goto out;
     }
-    buffer_free(&file);
+    join->is_state_mapped = true;
+    rc = join_decode(join, (struct slice){map, len});
+
+out:
+    if (map) {
+        munmap(map, len);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
     return rc;
 }
 
@@ -394,6 +421,9 @@ int join_measure(struct join *join, const struct analysis_spec *spec,
         *error = join->error.code != ERROR_NONE ? join->error : reading;
     }
     end_evidence(join);
+    free(join->past);
+    join->past = NULL;
+    join->past_capacity = 0;
     /* Nothing is read any more. */
     join_extract_free(join->extract);
     join->extract = NULL;

@@ -11,7 +11,6 @@
 #define JOIN_FILE_MAGIC     "abtstate"
 #define JOIN_FILE_MAGIC_LEN 8
 #define JOIN_FILE_VERSION   5
-#define JOIN_FILE_MAX       ((size_t)64 << 30)
 #define JOIN_FILE_NUMBERS   10 /* of the evidence */
 #define JOIN_FILE_ZST       ".zst"
 

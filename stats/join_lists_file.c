@@ -56,6 +56,7 @@ int join_get_singles(struct join *join, struct join_sample *sample, struct bytes
         if (singles[i].unit < 0 || singles[i].unit >= join->n_old_users) {
             return damaged(join);
         }
+        join_drop_decoded(join, from);
     }
     return 0;
 }

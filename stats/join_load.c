@@ -9,9 +9,12 @@
 
 #include "common/bytes.h"
 #include "common/crc32c.h"
+#include "common/pages.h"
 #include "logs/logs.h"
 #include "stats/join_file.h"
 #include "stats/join_state.h"
+
+#define DROP_SIZE (1 << 20)
 
 static int damaged(struct join *join)
 {
@@ -148,6 +151,14 @@ static int get_configs(struct join *join, struct bytes *from)
     return from->failed ? damaged(join) : 0;
 }
 
+void join_drop_decoded(struct join *join, const struct bytes *from)
+{
+    if (join->is_state_mapped && from->at - join->state_kept >= DROP_SIZE) {
+        pages_drop(join->state_kept, from->at);
+        join->state_kept = from->at;
+    }
+}
+
 static int get_users(struct join *join, struct bytes *from)
 {
     const size_t n = bytes_get_count(from, 25);
@@ -168,6 +179,7 @@ static int get_users(struct join *join, struct bytes *from)
         past->n_unexposed = (uint32_t)bytes_get(from, 4);
         past->n_skewed = (uint32_t)bytes_get(from, 4);
         past->is_exposed = bytes_get(from, 1) != 0;
+        join_drop_decoded(join, from);
     }
     join->n_old_users = (int32_t)n;
     return from->failed ? damaged(join) : 0;
@@ -198,16 +210,19 @@ static int get_units(struct join *join, struct join_experiment *experiment,
             (has_arm && unit->config >= n_configs)) {
             return damaged(join);
         }
+        join_drop_decoded(join, from);
     }
     return 0;
 }
 
-static void get_values(struct join_metric *metric, size_t n, struct bytes *from)
+static void get_values(struct join *join, struct join_metric *metric, size_t n,
+                       struct bytes *from)
 {
     for (size_t u = 0; metric->counts && u < n; u++) {
         metric->counts[u].sum = (uint32_t)bytes_get(from, 4);
         metric->counts[u].before = (uint32_t)bytes_get(from, 4);
         metric->counts[u].days = (uint32_t)bytes_get(from, 4);
+        join_drop_decoded(join, from);
     }
     for (size_t u = 0; metric->values && u < n; u++) {
         metric->values[u].sum = get_sum(from);
@@ -215,6 +230,7 @@ static void get_values(struct join_metric *metric, size_t n, struct bytes *from)
         metric->values[u].days = (uint32_t)bytes_get(from, 4);
         metric->values[u].n_bad = (uint32_t)bytes_get(from, 4);
         metric->values[u].has_before = bytes_get(from, 1) != 0;
+        join_drop_decoded(join, from);
     }
     for (size_t u = 0; metric->denominators && u < n; u++) {
         metric->denominators[u] = get_sum(from);
@@ -237,7 +253,7 @@ static int get_metric(struct join *join, struct join_metric *metric, struct byte
         (has & 4 && !metric->denominators)) {
         return join_no_memory(join);
     }
-    get_values(metric, n, from);
+    get_values(join, metric, n, from);
     return join_get_singles(join, &metric->singles, from);
 }
 
@@ -399,6 +415,10 @@ int join_decode(struct join *join, struct slice file)
     if (version != JOIN_FILE_VERSION) {
         return join_set_stale(join, "it is of version %llu, this program's is %d",
                               (unsigned long long)version, JOIN_FILE_VERSION);
+    }
+    if (join->is_state_mapped) {
+        pages_drop(file.data, file.data + file.len);
+        join->state_kept = file.data;
     }
     join->spec_hash = bytes_get(&from, 8);
     if (join->spec_hash == 0) {

@@ -1,4 +1,5 @@
 /* join_save.c - the state of a join as a file; docs/formats.md has its bytes. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -275,7 +276,6 @@ int join_encode(const struct join *join, struct buffer *to)
     put_experiments(join, to);
     id_seen_save(join->seen, to);
     put_repeats(join, to);
-    bytes_put(to, crc32c(0, to->data, to->len), 4);
     return to->failed || spec_hash == 0 ? -1 : 0; /* 0: no memory */
 }
 
@@ -305,18 +305,52 @@ static int take_extents(struct join *join, struct error *error)
     return 0;
 }
 
+/* The file on its way: no more than some pages of it stand in memory at a time. */
+struct state_file {
+    struct buffer bytes; /* the first member: spill() is given it */
+    const struct join *join;
+    int fd, errnum; /* of the write that failed, or 0 */
+    bool is_short;  /* of memory */
+    uint32_t crc;
+};
+
+static int spill(struct buffer *bytes)
+{
+    struct state_file *file = (struct state_file *)bytes;
+    file->crc = crc32c(file->crc, bytes->data, bytes->len);
+    if (file_write(file->fd, buffer_slice(bytes)) != 0) {
+        file->errnum = errno;
+        return -1;
+    }
+    bytes->len = 0;
+    return 0;
+}
+
+static int write_state(void *context, int fd)
+{
+    struct state_file *file = context;
+    file->fd = fd;
+    int rc = join_encode(file->join, &file->bytes);
+    if (rc == 0) {
+        rc = spill(&file->bytes);
+    }
+    if (rc == 0) {
+        bytes_put(&file->bytes, file->crc, 4);
+        rc = file_write(fd, buffer_slice(&file->bytes));
+        file->errnum = rc == 0 ? 0 : errno;
+    }
+    file->is_short = rc != 0 && file->errnum == 0;
+    errno = file->is_short ? ENOMEM : file->errnum;
+    return rc;
+}
+
 int join_save(struct join *join, struct error *error)
 {
-    struct buffer file = {0};
-    int rc = -1;
+    struct state_file file = {.bytes.spill = spill, .join = join};
     if (take_extents(join, error) != 0) {
         return -1;
     }
-    if (join_encode(join, &file) != 0) {
-        rc = join_no_memory(join);
-    } else {
-        rc = file_replace(join->state_path, buffer_slice(&file), error);
-    }
-    buffer_free(&file);
-    return rc;
+    const int rc = file_replace_by(join->state_path, write_state, &file, error);
+    buffer_free(&file.bytes);
+    return file.is_short ? join_no_memory(join) : rc;
 }

@@ -201,6 +201,8 @@ struct join {
     /* with a state */
     bool keeps_state;       /* also of users who were not exposed */
     const char *state_path; /* where it goes after the second reading */
+    bool is_state_mapped;   /* from its file: what was decoded may leave memory */
+    const char *state_kept; /* that begins here */
     char *stale;            /* why the state cannot be gone on from, or NULL */
     uint64_t spec_hash;     /* of what the state was made for; 0: it is new */
     struct join_past *past; /* (n users) */
@@ -359,7 +361,7 @@ PRINTF_LIKE(2, 3) int join_set_stale(struct join *join, const char *format, ...)
 /* Identifies what a state counts; 0 when memory ran out. */
 uint64_t join_spec_hash(const struct analysis_spec *spec, bool wants_items);
 
-/* The whole join as a file; -1 when memory ran out. */
+/* The whole join as a file, but for the checksum at its end; -1 when memory ran out. */
 MUST_CHECK int join_encode(const struct join *join, struct buffer *to);
 
 /* What join_encode made, into a new join. -1 with join->stale or join->error set. */
@@ -440,6 +442,9 @@ MUST_CHECK int join_get_singles(struct join *join, struct join_sample *sample,
                                 struct bytes *from);
 MUST_CHECK int join_get_lists(struct join *join, struct join_lists *lists,
                               struct bytes *from);
+
+/* What was decoded of the file so far leaves memory, a megabyte at a time. */
+void join_drop_decoded(struct join *join, const struct bytes *from);
 
 /* A copy of the text that is next in the file, for as long as the join lives. */
 MUST_CHECK int join_get_text(struct join *join, struct bytes *from, struct slice *text);

@@ -190,6 +190,58 @@ static void rng_streams_differ_and_repeat(void **state)
     assert_true(first != rng_next(&c));
 }
 
+/* What a buffer was relieved of. */
+struct spilled {
+    struct buffer bytes; /* the first member */
+    struct buffer taken;
+    int n_left; /* times that it works */
+};
+
+static int take_bytes(struct buffer *bytes)
+{
+    struct spilled *spilled = (struct spilled *)bytes;
+    if (spilled->n_left-- == 0) {
+        return -1;
+    }
+    buffer_append(&spilled->taken, bytes->data, bytes->len);
+    bytes->len = 0;
+    return 0;
+}
+
+static void buffer_that_spills_keeps_every_byte_and_stays_small(void **state)
+{
+    (void)state;
+    struct spilled spilled = {.bytes.spill = take_bytes, .n_left = 1000};
+    struct buffer whole = {0};
+
+    for (int i = 0; i < 300000; i++) {
+        buffer_append_int(&spilled.bytes, i);
+        buffer_append_int(&whole, i);
+    }
+
+    assert_true(spilled.bytes.capacity <= 4 * BUFFER_SPILL);
+    assert_false(spilled.bytes.failed);
+    assert_int_equal(take_bytes(&spilled.bytes), 0);
+    assert_true(slice_equal(buffer_slice(&spilled.taken), buffer_slice(&whole)));
+    buffer_free(&spilled.bytes);
+    buffer_free(&spilled.taken);
+    buffer_free(&whole);
+}
+
+static void buffer_that_cannot_spill_has_failed(void **state)
+{
+    (void)state;
+    struct spilled spilled = {.bytes.spill = take_bytes, .n_left = 1};
+
+    for (int i = 0; i < 300000; i++) {
+        buffer_append_int(&spilled.bytes, i);
+    }
+
+    assert_true(spilled.bytes.failed);
+    buffer_free(&spilled.bytes);
+    buffer_free(&spilled.taken);
+}
+
 static void id_map_gives_dense_indices_in_order_of_first_sight(void **state)
 {
     (void)state;
@@ -430,6 +482,8 @@ int main(void)
         cmocka_unit_test(utf8_refuses_overlong_surrogate_and_too_high),
         cmocka_unit_test(rng_below_is_uniform),
         cmocka_unit_test(rng_streams_differ_and_repeat),
+        cmocka_unit_test(buffer_that_spills_keeps_every_byte_and_stays_small),
+        cmocka_unit_test(buffer_that_cannot_spill_has_failed),
         cmocka_unit_test(id_map_gives_dense_indices_in_order_of_first_sight),
         cmocka_unit_test(id_map_takes_the_empty_id),
         cmocka_unit_test(id_map_gives_ids_of_any_length_back),

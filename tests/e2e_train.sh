@@ -136,6 +136,23 @@ status=0
 "$abtest" train als --ratings train.csv --test-fraction 0.2 --seed 3 --model w 2>err && fail "split of a split"
 grep -q "take another seed" err || fail "training on a split of a split: $(cat err)"
 
+# tau is in the unit of the ratings: those to 100 are told of it, with the tau that fits.
+scaled=(--ratings hundred.csv --test hundred-test.csv --regularization count --epochs 15 --quiet --model w)
+for part in train test; do
+    awk -F, 'NR > 1 { print $1 "," $2 "," $3 * 20 }' $part.csv >hundred-$part.csv
+done
+mv hundred-train.csv hundred.csv
+"$abtest" train als "${scaled[@]}" >out 2>err || fail "ratings to 100"
+tau=$(grep -o 'warning: .* --tau [0-9.]*' err | grep -o '[0-9.]*$') || fail "no word of the unit: $(cat err)"
+"$abtest" train als "${scaled[@]}" --tau "$tau" >fitting 2>err || fail "--tau $tau"
+[ ! -s err ] || fail "a warning for a tau that was given: $(cat err)"
+rmse() { grep -o 'test rmse [0-9.]*' "$1" | cut -d' ' -f3; }
+"$abtest" train als "${held[@]}" --factors 20 --regularization count --model w \
+    --tau "$(awk -v tau="$tau" 'BEGIN { print tau / 20 }')" >stars || fail "--tau"
+awk -v a="$(rmse fitting)" -v b="$(rmse stars)" 'BEGIN { exit !(a > 19 * b && a < 21 * b) }' ||
+    fail "20 times the ratings and tau: $(rmse fitting), not 20 times $(rmse stars)"
+"$abtest" train als "${held[@]}" --epochs 1 --model w 2>&1 >/dev/null | grep -q warning && fail "a warning for stars"
+
 printf '1,1,4\n1,2,5\n' >all-liked.csv
 "$abtest" train bpr --ratings all-liked.csv --model w >out 2>err || fail "nothing to order"
 grep -qx "train auc -" out || fail "$(cat out)"

@@ -17,6 +17,10 @@
 #include "trainer/cholesky_internal.h"
 #include "trainer/normal.h"
 
+#if !defined(LANES)
+#define LANES 8 /* when it is compiled alone, to be checked */
+#endif
+
 #if LANES == 16
 #define PANEL_ROWS 6  /* 24 sums, of 32 registers */
 #define BLOCK      12 /* rows; a multiple of both */

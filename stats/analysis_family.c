@@ -279,6 +279,33 @@ static bool is_constant(const struct metric_arm *control,
            control->estimate.value == treatment->estimate.value;
 }
 
+/* So many events have one value that each arm's quantile has no variance, however many
+ * more there will be: of a latency in whole microseconds, say. */
+static bool is_tied(const struct metric_result *metric,
+                    const struct metric_arm *control,
+                    const struct metric_arm *treatment)
+{
+    return metric->spec->kind == ANALYSIS_QUANTILE && control->estimate.variance == 0 &&
+           treatment->estimate.variance == 0;
+}
+
+static void describe_tied(const struct metric_result *metric,
+                          const struct metric_arm *control,
+                          const struct metric_arm *treatment, struct guard *guard)
+{
+    const double better =
+        metric->spec->direction * (treatment->estimate.value - control->estimate.value);
+    guard->holds_back = better < 0;
+    guard->detail = better < 0   ? "could not be tested, for events are tied at the "
+                                   "quantile; it is worse in the treatment"
+                    : better > 0 ? "could not be tested, for events are tied at the "
+                                   "quantile; it is better in the treatment and holds "
+                                   "nothing back"
+                                 : "could not be tested, for events are tied at the "
+                                   "quantile; it is the same in both arms and holds "
+                                   "nothing back";
+}
+
 static struct guard untestable_guard(const struct metric_result *metric,
                                      const struct contrast *contrast)
 {
@@ -288,7 +315,9 @@ static struct guard untestable_guard(const struct metric_result *metric,
                           .margin = metric->spec->margin,
                           .margin_absolute = metric->spec->margin_absolute,
                           .p_value = NAN};
-    if (!is_constant(control, treatment)) {
+    if (is_tied(metric, control, treatment)) {
+        describe_tied(metric, control, treatment, &guard);
+    } else if (!is_constant(control, treatment)) {
         guard.holds_back = true;
         guard.detail = "could not be tested: too few units or values yet";
     } else if (control->estimate.value == 0) {

@@ -214,14 +214,30 @@ static int parse(int argc, char **argv, struct serve_options *given)
     return options_parse(&usage, argc, argv, &given->path, &n_arguments);
 }
 
-/* Signals are taken by sigwait in the main thread alone. */
+static pthread_t main_thread;
+
+static void pass_on(int signal_number)
+{
+    pthread_kill(main_thread, signal_number);
+}
+
+/* Signals are taken by sigwait in the main thread alone. OpenBLAS has started threads
+ * before main began, which do not block them: while the main thread is busy with a
+ * reload, a signal goes to one of those, and would end the process where it stands. So
+ * whoever gets one passes it on to the main thread, where it waits. */
 static void block_signals(sigset_t *signals)
 {
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    const struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
+    main_thread = pthread_self();
     sigemptyset(signals);
-    sigaddset(signals, SIGTERM);
-    sigaddset(signals, SIGINT);
-    sigaddset(signals, SIGHUP);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        sigaddset(signals, numbers[i]);
+    }
     pthread_sigmask(SIG_BLOCK, signals, NULL);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        sigaction(numbers[i], &action, NULL);
+    }
 }
 
 int cmd_serve(int argc, char **argv)

@@ -154,4 +154,15 @@ done
 [ "$(jq -r 'select(.type == "config") | .config' events | sort -u | wc -l)" = 3 ] || fail "configs in the log"
 jq -es 'map(select(.user == "qa"))[0].assignments.e == ["b", 1, "forced"]' events >/dev/null || fail "forced is not flagged"
 jq -es 'map(select(.user == "u1"))[0].attributes == {"country": "NL", "age": 30}' events >/dev/null || fail "attributes"
+# Signals that come while a reload is under way wait for their turn; none ends the server where it stands.
+cp served.ini exp.ini
+for round in 1 2 3; do
+    start "signals$round"
+    for _ in $(seq 1 20); do
+        kill -HUP "$server" 2>/dev/null || fail "round $round: a second SIGHUP ended the server"
+        sleep 0.003
+    done
+    stop # by SIGTERM, while it reloads
+    grep -q 'serving config' "err.signals$round" || fail "round $round: nothing was reloaded"
+done
 echo "3 configs, $n_ok requests meanwhile, none failed"

@@ -270,7 +270,7 @@ static bool make_list(struct replay *r, const struct replay_config *c,
         return false;
     }
     /* When the catalogue ended before k, all that is left are candidates either way. */
-    serving.k = event->n_items;
+    serving.k = event->n_items + (int)event->offset;
     r->propensities = NULL;
     query.seen = serve_state_seen(c->state, serving.model, event->user, &query.n_seen);
     if (user < 0) {
@@ -286,13 +286,15 @@ static bool make_list(struct replay *r, const struct replay_config *c,
 static void check_list(struct replay *r, const struct replay_config *c,
                        const struct event *event)
 {
-    if (event->n_items == 0 || event->n_items > TOPK_MAX || !make_list(r, c, event)) {
+    const int offset = (int)event->offset; /* a later page shows what comes behind it */
+    if (event->n_items == 0 || event->n_items > TOPK_MAX - event->offset ||
+        !make_list(r, c, event)) {
         return;
     }
     r->n_lists++;
-    if (r->ranking->list.n < event->n_items) {
+    if (r->ranking->list.n < event->n_items + offset) {
         differs(r, event, "user \"%.*s\": the log has %d items, the model gives %d",
-                (int)event->user.len, event->user.data, event->n_items,
+                (int)event->user.len, event->user.data, event->n_items + offset,
                 r->ranking->list.n);
         return;
     }
@@ -306,25 +308,26 @@ static void check_list(struct replay *r, const struct replay_config *c,
         }
     }
     for (int i = 0; model && i < event->n_items; i++) {
-        const struct slice id = model_item_id(model, r->ranking->list.items[i]);
+        const struct slice id =
+            model_item_id(model, r->ranking->list.items[offset + i]);
         const struct event_item *logged = &event->items[i];
-        if (!slice_equal(id, logged->id) ||
-            !(fabs(r->ranking->list.scores[i] - logged->score) <= SCORE_TOLERANCE)) {
+        if (!slice_equal(id, logged->id) || !(fabs(r->ranking->list.scores[offset + i] -
+                                                   logged->score) <= SCORE_TOLERANCE)) {
             differs(r, event,
                     "user \"%.*s\", place %d: the log says item %.*s with score %.6g, "
                     "the model gives %.*s with %.6g",
-                    (int)event->user.len, event->user.data, i + 1, (int)logged->id.len,
-                    logged->id.data, logged->score, (int)id.len, id.data,
-                    r->ranking->list.scores[i]);
+                    (int)event->user.len, event->user.data, offset + i + 1,
+                    (int)logged->id.len, logged->id.data, logged->score, (int)id.len,
+                    id.data, r->ranking->list.scores[offset + i]);
             return;
         }
-        if (r->propensities &&
-            !(fabs(r->propensities[i] - logged->propensity) <= PROPENSITY_TOLERANCE)) {
+        if (r->propensities && !(fabs(r->propensities[offset + i] -
+                                      logged->propensity) <= PROPENSITY_TOLERANCE)) {
             differs(r, event,
                     "user \"%.*s\", place %d: the log says propensity %.9g, the model "
                     "gives %.9g",
-                    (int)event->user.len, event->user.data, i + 1, logged->propensity,
-                    r->propensities[i]);
+                    (int)event->user.len, event->user.data, offset + i + 1,
+                    logged->propensity, r->propensities[offset + i]);
             return;
         }
     }

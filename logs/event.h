@@ -83,6 +83,7 @@ struct event {
     const struct event_item *items;
     int n_items;
     int64_t latency_us; /* -1 when not measured: a client reported the exposure */
+    int64_t offset; /* items of the list above these that were left out: a later page */
 
     /* feedback */
     struct slice event;

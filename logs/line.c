@@ -162,6 +162,10 @@ static char *put_exposure(char *at, const struct event *e)
         at = PUT_LITERAL(at, ",\"latency_us\":");
         at = put_int(at, e->latency_us);
     }
+    if (e->offset > 0) {
+        at = PUT_LITERAL(at, ",\"offset\":");
+        at = put_int(at, e->offset);
+    }
     return at;
 }
 

@@ -206,7 +206,8 @@ static bool get_exposure(struct reading *r)
         !get_whole(r, "hash", true, 1000, &hash_version) ||
         !get_string(r, "config", true, &e->config) ||
         !get_string(r, "model", false, &e->model) || !get_items(r) ||
-        !get_whole(r, "latency_us", false, INT64_MAX, &e->latency_us)) {
+        !get_whole(r, "latency_us", false, INT64_MAX, &e->latency_us) ||
+        !get_whole(r, "offset", false, INT32_MAX, &e->offset)) {
         return false;
     }
     e->hash_version = (int)hash_version;

@@ -53,6 +53,7 @@ void route_gorse_recommend(struct http_exchange *x)
     list.scores += skipped;
     list.propensities += list.propensities ? skipped : 0;
     list.n -= skipped;
+    list.offset = skipped;
     if (!http_is_head(x) && log_exposure(x, user, &allotment, &list) != 0) {
         return;
     }

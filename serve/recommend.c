@@ -199,6 +199,7 @@ int log_exposure(struct http_exchange *x, struct slice user,
         .items = items,
         .n_items = list->n,
         .latency_us = (clock_monotonic_ns() - x->start_ns) / 1000,
+        .offset = list->offset,
     };
     if (server_log(x, &event) != 0) {
         return -1;

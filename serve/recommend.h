@@ -26,6 +26,7 @@ struct list {
                              vector was solved from feedback), "popular" */
     const char *label;    /* of model and fallback, as the log says it */
     int n;
+    int offset; /* items above these that are left out: a later page */
     const int32_t *items;
     const double *scores; /* of the model; of "popular", the ratings in training */
     const double *propensities; /* NULL unless sampled: serve/explore.h */

@@ -40,6 +40,10 @@ diversity = 0.3
 INI
 config=home/exp.ini start replay
 "$build"/tests/crash_client "$port" r acknowledged 400 >/dev/null || fail "strange answers"
+# Later pages of a list, of users in each arm and of one whom nobody knows.
+for user in 2 3 4 5 6 7 8 9 nobody; do
+    expect 200 '"' "$url/api/recommend/$user?n=3&offset=2"
+done
 stop
 
 exits 0 "$abtest" replay home/logs --directory home/

@@ -99,6 +99,17 @@ int listener_open(struct worker *worker, struct error *error)
     struct http_workers *workers = worker->owner;
     const struct http_options *options = &workers->options;
     if (options->inherited_fd >= 0) {
+        int is_listening = 0;
+        socklen_t len = sizeof is_listening;
+        if (getsockopt(options->inherited_fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening,
+                       &len) != 0 ||
+            !is_listening) {
+            error_set(
+                error, ERROR_INVALID,
+                "descriptor %d, which LISTEN_FDS promises, is no listening socket",
+                options->inherited_fd);
+            return -1;
+        }
         worker->listener = dup(options->inherited_fd);
         worker->listener_is_shared = true;
         if (worker->listener < 0 ||

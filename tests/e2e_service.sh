@@ -111,4 +111,9 @@ launch=(env LISTEN_PID=1 LISTEN_FDS=1)
 start other
 expect 200 ok "$url/healthz"
 stop
+
+# Promised and not there: nothing is served from a descriptor that is something else.
+# shellcheck disable=SC2016
+exits 1 env LISTEN_FDS=1 timeout 20 sh -c 'exec 3<&-; LISTEN_PID=$$ exec "$0" serve "$1"' "$abtest" "$config"
+says 'no listening socket' err
 echo "service: all passed"

@@ -153,6 +153,13 @@ awk -v a="$(rmse fitting)" -v b="$(rmse stars)" 'BEGIN { exit !(a > 19 * b && a 
     fail "20 times the ratings and tau: $(rmse fitting), not 20 times $(rmse stars)"
 "$abtest" train als "${held[@]}" --epochs 1 --model w 2>&1 >/dev/null | grep -q warning && fail "a warning for stars"
 
+# Ratings whose squares no single precision holds: each solver names the remedy that it has.
+awk -F, 'NR > 1 { print $1 "," $2 "," $3 * 1e37 }' train.csv >huge.csv
+"$abtest" train als --ratings huge.csv --epochs 2 --quiet --model w 2>err && fail "ratings of 1e37"
+grep -q "raise the regularisation" err || fail "als of huge ratings: $(cat err)"
+"$abtest" train als --gibbs 2 --ratings huge.csv --quiet --model w 2>err && fail "draws of 1e37"
+grep -q "divide the ratings by a constant" err || fail "gibbs of huge ratings: $(cat err)"
+
 printf '1,1,4\n1,2,5\n' >all-liked.csv
 "$abtest" train bpr --ratings all-liked.csv --model w >out 2>err || fail "nothing to order"
 grep -qx "train auc -" out || fail "$(cat out)"

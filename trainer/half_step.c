@@ -312,9 +312,11 @@ int half_step_run(const struct half_step *step, const char *what, int n_threads,
     }
     if (bad_row >= 0) {
         error_set(error, ERROR_NUMERIC,
-                  "the equations of %s %d (counted from 0) cannot be solved; raise the "
-                  "regularisation",
-                  what, bad_row);
+                  "the equations of %s %d (counted from 0) cannot be solved; %s", what,
+                  bad_row,
+                  step->is_draw ? "divide the ratings by a constant, so that they are "
+                                  "of the order of 1"
+                                : "raise the regularisation");
         return -1;
     }
     return 0;

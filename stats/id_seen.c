@@ -12,6 +12,7 @@
 #define PAGE_BITS   512
 #define PAGE_WORDS  (PAGE_BITS / 64)
 #define MAX_DIGITS  8
+#define MIN_PREFIX  2 /* bytes: of a node and its dot */
 #define PREFIX_SIZE 64
 
 struct page {
@@ -88,7 +89,7 @@ static bool split_number(struct slice id, struct slice *prefix, int64_t *number)
         shift += 4;
     }
     const size_t n_digits = id.len - start;
-    if (start < 2 || n_digits == 0 || n_digits > MAX_DIGITS ||
+    if (start < MIN_PREFIX || n_digits == 0 || n_digits > MAX_DIGITS ||
         (n_digits > 1 && id.data[start] == '0') ||
         (id.data[start - 1] != '.' && id.data[start - 1] != '-')) {
         return false;
@@ -496,8 +497,12 @@ static int load_page(struct id_seen *into, struct bytes *from)
         from->failed = true;
         return -1;
     }
-    struct page *page =
-        find_page(into, id_map_id(into->nodes, (int32_t)node), (int64_t)number);
+    const struct slice prefix = id_map_id(into->nodes, (int32_t)node);
+    if (prefix.len < MIN_PREFIX) { /* and to find_page an empty one is none yet */
+        from->failed = true;
+        return -1;
+    }
+    struct page *page = find_page(into, prefix, (int64_t)number);
     for (int w = 0; page && w < PAGE_WORDS; w++) {
         page->bits[w] |= bytes_get(from, 8);
     }

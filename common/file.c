@@ -1,4 +1,4 @@
-#define _XOPEN_SOURCE 700 /* realpath */
+#define _GNU_SOURCE /* realpath, sync_file_range */
 #include "common/file.h"
 
 #include <errno.h>
@@ -88,6 +88,11 @@ int file_temporary(int64_t *room, struct error *error)
                 ? INT64_MAX
                 : (int64_t)(n_blocks * status.f_frsize);
     return fd;
+}
+
+void file_start_writing(int fd)
+{
+    (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 int file_sync_directory_of(const char *path, struct error *error)

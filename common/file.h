@@ -39,6 +39,11 @@ MUST_CHECK int file_check_replaceable(const char *path, struct error *error);
  * ERROR_IO or ERROR_NOMEM. */
 MUST_CHECK int file_temporary(int64_t *room, struct error *error);
 
+/* Has the kernel begin to write to the disk what was written to `fd`, waiting for
+ * nothing, so that a sync later finds little left to do. Tells of no failure and takes
+ * none away from that sync: sync_file_range asks for errors only where it waits. */
+void file_start_writing(int fd);
+
 /* fsyncs the directory that holds `path`, so that a new name in it survives a power
  * cut. */
 MUST_CHECK int file_sync_directory_of(const char *path, struct error *error);

@@ -8,6 +8,8 @@
 #include "logs/compress.h"
 #include "logs/writer_internal.h"
 
+#define TICKS_PER_SECOND 20
+
 void keeper_retire(struct log *log, struct segment *segment)
 {
     pthread_mutex_lock(&log->lock);
@@ -79,6 +81,19 @@ static void sync_shard(struct log_shard *shard)
     }
 }
 
+/* A second's worth written by the sync alone would hold up the core that answers, and
+ * the commits behind it, for milliseconds. */
+static void start_writing(struct log_shard *shard)
+{
+    pthread_mutex_lock(&shard->lock);
+    const struct segment *segment = shard->segment;
+    const int fd = segment && segment->synced < segment->len ? segment->fd : -1;
+    pthread_mutex_unlock(&shard->lock);
+    if (fd >= 0) {
+        file_start_writing(fd);
+    }
+}
+
 static void retire_if_aged(struct log_shard *shard, int64_t now_ns)
 {
     pthread_mutex_lock(&shard->lock);
@@ -103,30 +118,36 @@ static void sync_directory_if(struct log *log, bool is_dirty)
     }
 }
 
-/* What is done once a second. */
-static void tick(struct log *log)
+static void tick(struct log *log, bool is_second)
 {
     const int64_t now_ns = clock_monotonic_ns();
     for (int i = 0; i < log->n_shards; i++) {
         if (log->sync == LOG_SYNC_EVERYSEC) {
-            sync_shard(&log->shards[i]);
+            (is_second ? sync_shard : start_writing)(&log->shards[i]);
         }
-        retire_if_aged(&log->shards[i], now_ns);
+        if (is_second) {
+            retire_if_aged(&log->shards[i], now_ns);
+        }
     }
 }
 
-static struct timespec in_a_second(void)
+static struct timespec in_a_tick(void)
 {
     struct timespec at;
     clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec++;
+    at.tv_nsec += 1000000000 / TICKS_PER_SECOND;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_nsec -= 1000000000;
+        at.tv_sec++;
+    }
     return at;
 }
 
 static void *keep(void *context)
 {
     struct log *log = context;
-    struct timespec next = in_a_second();
+    struct timespec next = in_a_tick();
+    int n_ticks = 0;
     pthread_mutex_lock(&log->lock);
     for (;;) {
         bool is_tick = false;
@@ -150,8 +171,9 @@ static void *keep(void *context)
             return NULL;
         }
         if (is_tick) {
-            tick(log);
-            next = in_a_second();
+            n_ticks = (n_ticks + 1) % TICKS_PER_SECOND;
+            tick(log, n_ticks == 0);
+            next = in_a_tick();
         }
         pthread_mutex_lock(&log->lock);
     }

@@ -2,6 +2,8 @@
  * else is read. */
 #include "tests/log_testing.h"
 
+#include <fcntl.h>
+
 #include "common/crc32c.h"
 #include "logs/compress.h"
 
@@ -381,6 +383,20 @@ compressing_with_rests_gives_the_same_bytes_and_stops_when_told(void **state)
     assert_int_equal(with.len, without.len);
     assert_memory_equal(with.data, without.data, with.len);
     assert_int_not_equal(access(path, F_OK), 0);
+
+    /* Whoever had opened the plain file still finds all of it. */
+    write_lines(path, 150000);
+    struct buffer before = {0};
+    assert_int_equal(file_read(path, 64 << 20, &before, NULL), 0);
+    const int reader = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(reader >= 0);
+    assert_int_equal(compress_segment(path, &manners, NULL), 0);
+    buffer_clear(&with);
+    assert_non_null(buffer_reserve(&with, before.len + 1));
+    assert_int_equal(pread(reader, with.data, before.len + 1, 0), before.len);
+    assert_memory_equal(with.data, before.data, before.len);
+    close(reader);
+    buffer_free(&before);
 
     stop = true;
     write_lines(path, 150000);

@@ -118,7 +118,7 @@ struct connection *connection_new(struct worker *worker, int fd)
     }
     http_parser_begin(&connection->parser, &worker->owner->options.limits);
     link_phase(connection, PHASE_HEADER);
-    atomic_fetch_add(&worker->n_connections, 1);
+    worker->n_connections++;
     return connection;
 }
 
@@ -143,7 +143,8 @@ void connection_close(struct connection *connection)
     unlink_phase(connection);
     connection->next = worker->graveyard;
     worker->graveyard = connection;
-    atomic_fetch_sub(&worker->n_connections, 1);
+    worker->n_connections--;
+    atomic_fetch_sub(&worker->owner->n_connections, 1);
 }
 
 static void set_reading(struct connection *connection, bool reading)

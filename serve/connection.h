@@ -106,8 +106,7 @@ struct worker {
     int64_t date_second;
     char date[40];
     char access_time[ACCESS_LOG_TIME_SIZE];
-    int max_connections;
-    atomic_int n_connections;
+    int n_connections;
     struct phase_list phases[N_PHASES];
     struct connection *resume;
     struct connection *graveyard;
@@ -133,6 +132,8 @@ struct http_workers {
     struct http_options options;
     int port;
     atomic_bool stop;
+    atomic_int n_connections; /* of all workers */
+    atomic_bool wants_room; /* one has a newcomer and nobody of its own to send away */
     atomic_size_t held_bytes; /* by connections, for requests and answers */
     struct worker *workers;
     int n_workers;
@@ -140,7 +141,7 @@ struct http_workers {
 };
 
 /* connection.c */
-struct connection *connection_new(struct worker *worker, int fd);
+struct connection *connection_new(struct worker *worker, int fd); /* was counted */
 void connection_close(struct connection *connection);
 void connection_readable(struct connection *connection);
 void connection_resume(struct connection *connection); /* input left over */
@@ -169,6 +170,7 @@ int listener_check_free(const struct http_options *options, struct error *error)
 int listener_open(struct worker *worker, struct error *error);
 int listener_watch(struct worker *worker);
 int listener_accept(struct worker *worker); /* how many, or -1: no more to accept now */
+void listener_make_room(struct worker *worker); /* if another worker wants it */
 void listener_resume(struct worker *worker); /* after a pause, if there is room again */
 void listener_close(struct worker *worker);
 

@@ -164,22 +164,57 @@ static bool evict_idle(struct worker *worker)
 
 static bool is_full(const struct worker *worker)
 {
-    return atomic_load(&worker->n_connections) >= worker->max_connections;
+    const struct http_workers *workers = worker->owner;
+    return atomic_load(&workers->n_connections) >= workers->options.max_connections;
+}
+
+/* Counts a connection to come, if there is a place for it. Whoever the kernel has
+ * queued when the server stops has one. */
+static bool take_place(struct worker *worker)
+{
+    struct http_workers *workers = worker->owner;
+    const int n_before = atomic_fetch_add(&workers->n_connections, 1);
+    if (n_before < workers->options.max_connections || worker->is_stopping) {
+        return true;
+    }
+    atomic_fetch_sub(&workers->n_connections, 1);
+    return false;
+}
+
+static void give_place_back(struct worker *worker)
+{
+    atomic_fetch_sub(&worker->owner->n_connections, 1);
+}
+
+void listener_make_room(struct worker *worker)
+{
+    atomic_bool *wants_room = &worker->owner->wants_room;
+    if (atomic_load(wants_room) && (!is_full(worker) || evict_idle(worker))) {
+        atomic_store(wants_room, false);
+    }
 }
 
 void listener_resume(struct worker *worker)
 {
-    if (worker->accept_paused && worker->listen_event &&
-        (!is_full(worker) || find_idle(worker)) &&
-        event_add(worker->listen_event, NULL) == 0) {
+    if (!worker->accept_paused || !worker->listen_event) {
+        return;
+    }
+    if (is_full(worker) && !find_idle(worker)) {
+        atomic_store(&worker->owner->wants_room, true);
+    } else if (event_add(worker->listen_event, NULL) == 0) {
         worker->accept_paused = false;
     }
+}
+
+static bool is_out_of_descriptors(int code)
+{
+    return code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM;
 }
 
 int listener_accept(struct worker *worker)
 {
     for (int i = 0; i < MAX_ACCEPTS; i++) {
-        if (!worker->is_stopping && is_full(worker)) {
+        if (!take_place(worker)) {
             if (i > 0) {
                 return i; /* whether anybody waits still, the next event says */
             }
@@ -187,29 +222,27 @@ int listener_accept(struct worker *worker)
                 pause_accepting(worker);
                 return -1;
             }
+            continue;
         }
         const int fd =
             accept4(worker->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-                errno == ENOMEM) {
-                if (evict_idle(worker)) {
-                    continue;
-                }
-                worker_trouble(worker, "accept", ERROR_IO,
-                               "out of file descriptors or memory; accepting pauses "
-                               "(raise the limit: ulimit -n, LimitNOFILE=)");
-                pause_accepting(worker);
-                return -1;
-            }
-            if (errno == EAGAIN || errno == EINTR) {
-                return -1;
-            }
-            continue; /* that connection has failed already; the next may be well */
+        const int code = errno;
+        if (fd >= 0 && connection_new(worker, fd)) {
+            continue;
         }
-        if (!connection_new(worker, fd)) {
+        give_place_back(worker);
+        if (fd >= 0) {
             close(fd);
+        } else if (is_out_of_descriptors(code) && !evict_idle(worker)) {
+            worker_trouble(worker, "accept", ERROR_IO,
+                           "out of file descriptors or memory; accepting pauses "
+                           "(raise the limit: ulimit -n, LimitNOFILE=)");
+            pause_accepting(worker);
+            return -1;
+        } else if (code == EAGAIN || code == EINTR) {
+            return -1;
         }
+        /* else that connection has failed already; the next may be well */
     }
     return MAX_ACCEPTS;
 }

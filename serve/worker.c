@@ -138,6 +138,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *context)
         }
     }
     run_streams(worker);
+    listener_make_room(worker);
     listener_resume(worker);
 }
 
@@ -179,8 +180,7 @@ static bool has_drained(struct worker *worker)
             }
         }
     }
-    return atomic_load(&worker->n_connections) == 0 ||
-           worker->now_ms >= worker->drain_deadline_ms;
+    return worker->n_connections == 0 || worker->now_ms >= worker->drain_deadline_ms;
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *context)

@@ -43,11 +43,9 @@ static struct event_base *new_base(void)
 static int open_worker(struct http_workers *workers, int index, struct error *error)
 {
     struct worker *worker = &workers->workers[index];
-    const int n = workers->options.n_workers;
     worker->owner = workers;
     worker->index = index;
     worker->listener = worker->wake_fd = -1;
-    worker->max_connections = (workers->options.max_connections + n - 1) / n;
     pthread_mutex_init(&worker->done_lock, NULL);
     workers->n_workers = index + 1;
     if (listener_open(worker, error) != 0) {
@@ -182,9 +180,5 @@ void http_workers_free(struct http_workers *workers)
 
 int http_workers_connections(const struct http_workers *workers)
 {
-    int n = 0;
-    for (int i = 0; i < workers->n_workers; i++) {
-        n += atomic_load(&workers->workers[i].n_connections);
-    }
-    return n;
+    return atomic_load(&workers->n_connections);
 }

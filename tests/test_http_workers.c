@@ -126,6 +126,40 @@ static void idle_connections_give_way_to_who_waits_already(void **state)
     stop(workers);
 }
 
+/* The kernel deals connections out by chance; the limit is that of all workers, so that
+ * all places are taken whichever they come to, and one more is served by a worker that
+ * has nobody to send away. */
+static void all_workers_share_the_places(void **state)
+{
+    (void)state;
+    enum { N = 16 };
+    struct http_options options = http_options_default();
+    options.max_connections = N;
+    options.n_workers = 4;
+    struct http_workers *workers = start(options);
+    int fds[N], n_left = 0;
+    for (int i = 0; i < N; i++) {
+        fds[i] = connect_to(workers);
+        send_all(fds[i], slice_of(REQUEST));
+        assert_int_equal(status(fds[i]), 200);
+    }
+    assert_int_equal(http_workers_connections(workers), N);
+
+    for (int i = 0; i < 4; i++) {
+        const int late = connect_to(workers);
+        send_all(late, slice_of(REQUEST));
+        assert_int_equal(status(late), 200);
+        close(late);
+    }
+    for (int i = 0; i < N; i++) {
+        struct pollfd fd = {.fd = fds[i], .events = POLLIN};
+        n_left += poll(&fd, 1, 0) == 0;
+        close(fds[i]);
+    }
+    assert_true(n_left >= N - 4);
+    stop(workers);
+}
+
 static void send_part_of_a_body(int fd, size_t length, size_t len)
 {
     struct buffer request = {0};
@@ -221,6 +255,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(idle_connections_give_way_to_who_waits_already),
+        cmocka_unit_test(all_workers_share_the_places),
         cmocka_unit_test(unfinished_bodies_have_a_limit_together),
         cmocka_unit_test(unsent_answers_have_a_limit_together),
     };

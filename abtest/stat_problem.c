@@ -47,8 +47,8 @@ int stat_number(const json_t *problem, const char *key, double min, double max,
     const double number =
         json_is_number(given) ? json_number_value(given) : (double)NAN;
     if (!(number >= min && number <= max) || !isfinite(number)) {
-        error_set(error, ERROR_INVALID, "\"%s\" must be a number from %g to %g", key,
-                  min, max);
+        error_set(error, ERROR_INVALID, "\"%s\" must be a number from %.12g to %.12g",
+                  key, min, max);
         return -1;
     }
     *value = number;

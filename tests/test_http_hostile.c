@@ -1,31 +1,18 @@
 /* test_http_hostile.c - about 300 requests that nobody sends in good faith, over real
  * sockets: each is answered 4xx or the connection is closed; never 5xx, never a second
  * answer smuggled out of the first one's bytes, never a hang. */
-#include "tests/testing.h"
+#include "tests/http_testing.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/buffer.h"
-#include "serve/http.h"
 #include "serve/routes.h"
-#include "serve/worker.h"
 
 static int n_handled; /* written by the one worker, read after its answer came */
 static int n_hostile; /* sent so far */
-
-static void on_tick(void *context, struct http_exchange *x)
-{
-    (void)context;
-    x->server = NULL;
-    x->state = NULL;
-    x->log = NULL;
-}
 
 /* Answers everything well formed with 200. */
 static void on_request(void *context, struct http_exchange *x)
@@ -40,43 +27,11 @@ static void on_request(void *context, struct http_exchange *x)
 static struct http_workers *start(void)
 {
     struct http_options options = http_options_default();
-    struct http_workers *workers = NULL;
-    struct error error = {0};
-    options.port = 0;
     options.limits.max_body_bytes = 1000;
     options.limits.max_header_bytes = 4096;
     options.timeouts.header_ms = 300;
     options.timeouts.body_ms = 300;
-    options.hooks = (struct http_hooks){.on_tick = on_tick, .on_request = on_request};
-    if (http_workers_open(&options, &workers, &error) != 0 ||
-        http_workers_start(workers, &error) != 0) {
-        fail_msg("%s", error.message);
-    }
-    return workers;
-}
-
-static int connect_to(const struct http_workers *workers)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port =
-                                      htons((uint16_t)http_workers_port(workers)),
-                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
-
-static void send_all(int fd, struct slice bytes)
-{
-    while (bytes.len > 0) {
-        const ssize_t n = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
-        if (n <= 0) {
-            return; /* it has closed already, which is an answer */
-        }
-        bytes.data += n;
-        bytes.len -= (size_t)n;
-    }
+    return http_test_start(options, on_request);
 }
 
 /* Reads until the server closes. False when it does not within ten seconds. */
@@ -113,12 +68,12 @@ static bool is_refused(const struct http_workers *workers, struct slice request,
 {
     static const char innocent[] = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
     struct buffer answer = {0};
-    const int fd = connect_to(workers);
+    const int fd = http_test_connect(workers);
     const int before = n_handled;
     n_hostile++;
-    send_all(fd, request);
+    http_test_send(fd, request);
     if (is_followed) {
-        send_all(fd, slice_of(innocent));
+        http_test_send(fd, slice_of(innocent));
     }
     const bool has_ended = read_all(fd, &answer);
     const bool is_closed = answer.len == 0;
@@ -331,10 +286,11 @@ static void good_requests_still_get_through(void **state)
 {
     const struct http_workers *workers = *state;
     struct buffer answer = {0};
-    const int fd = connect_to(workers);
-    send_all(fd, slice_of("\r\nGET /a?b=%20c HTTP/1.1\r\nhost: [::1]:80\r\n\r\n" CHUNKED
-                          "4\r\nabcd\r\n1\r\ne\r\n0\r\n\r\n" POST
-                          "Content-Length: 3\r\nConnection: close\r\n\r\nabc"));
+    const int fd = http_test_connect(workers);
+    http_test_send(
+        fd, slice_of("\r\nGET /a?b=%20c HTTP/1.1\r\nhost: [::1]:80\r\n\r\n" CHUNKED
+                     "4\r\nabcd\r\n1\r\ne\r\n0\r\n\r\n" POST
+                     "Content-Length: 3\r\nConnection: close\r\n\r\nabc"));
 
     assert_true(read_all(fd, &answer));
 

@@ -1,28 +1,15 @@
 /* test_http_workers.c - what the workers do when connections or memory run out, over
  * real sockets. */
-#include "tests/testing.h"
+#include "tests/http_testing.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/buffer.h"
-#include "serve/http.h"
-#include "serve/worker.h"
 
 #define REQUEST "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-static void on_tick(void *context, struct http_exchange *x)
-{
-    (void)context;
-    x->server = NULL;
-    x->state = NULL;
-    x->log = NULL;
-}
 
 /* "/N" is answered with so many bytes. */
 static void on_request(void *context, struct http_exchange *x)
@@ -39,47 +26,6 @@ static void on_request(void *context, struct http_exchange *x)
         body->len += n;
     }
     http_answer_end(x);
-}
-
-static struct http_workers *start(struct http_options options)
-{
-    struct http_workers *workers = NULL;
-    struct error error = {0};
-    options.port = 0;
-    options.hooks = (struct http_hooks){.on_tick = on_tick, .on_request = on_request};
-    if (http_workers_open(&options, &workers, &error) != 0 ||
-        http_workers_start(workers, &error) != 0) {
-        fail_msg("%s", error.message);
-    }
-    return workers;
-}
-
-static void stop(struct http_workers *workers)
-{
-    http_workers_stop(workers);
-    http_workers_free(workers);
-}
-
-static int connect_to(const struct http_workers *workers)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port =
-                                      htons((uint16_t)http_workers_port(workers)),
-                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
-
-static void send_all(int fd, struct slice bytes)
-{
-    while (bytes.len > 0) {
-        const ssize_t n = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
-        assert_true(n > 0);
-        bytes.data += n;
-        bytes.len -= (size_t)n;
-    }
 }
 
 /* The status of the answer, 0 when the connection ends instead, -1 when neither comes
@@ -103,16 +49,16 @@ static void idle_connections_give_way_to_who_waits_already(void **state)
     enum { N = 8 };
     struct http_options options = http_options_default();
     options.max_connections = N;
-    struct http_workers *workers = start(options);
+    struct http_workers *workers = http_test_start(options, on_request);
     int fds[N];
     for (int i = 0; i < N; i++) {
-        fds[i] = connect_to(workers);
-        send_all(fds[i], slice_of(REQUEST));
+        fds[i] = http_test_connect(workers);
+        assert_true(http_test_send(fds[i], slice_of(REQUEST)));
         assert_int_equal(status(fds[i]), 200);
     }
 
-    const int late = connect_to(workers);
-    send_all(late, slice_of(REQUEST));
+    const int late = http_test_connect(workers);
+    assert_true(http_test_send(late, slice_of(REQUEST)));
 
     assert_int_equal(status(late), 200);
     int n_left = 0;
@@ -123,7 +69,7 @@ static void idle_connections_give_way_to_who_waits_already(void **state)
     }
     assert_int_equal(n_left, N - 1); /* one was enough */
     close(late);
-    stop(workers);
+    http_test_stop(workers);
 }
 
 /* The kernel deals connections out by chance; the limit is that of all workers, so that
@@ -136,18 +82,18 @@ static void all_workers_share_the_places(void **state)
     struct http_options options = http_options_default();
     options.max_connections = N;
     options.n_workers = 4;
-    struct http_workers *workers = start(options);
+    struct http_workers *workers = http_test_start(options, on_request);
     int fds[N], n_left = 0;
     for (int i = 0; i < N; i++) {
-        fds[i] = connect_to(workers);
-        send_all(fds[i], slice_of(REQUEST));
+        fds[i] = http_test_connect(workers);
+        assert_true(http_test_send(fds[i], slice_of(REQUEST)));
         assert_int_equal(status(fds[i]), 200);
     }
     assert_int_equal(http_workers_connections(workers), N);
 
     for (int i = 0; i < 4; i++) {
-        const int late = connect_to(workers);
-        send_all(late, slice_of(REQUEST));
+        const int late = http_test_connect(workers);
+        assert_true(http_test_send(late, slice_of(REQUEST)));
         assert_int_equal(status(late), 200);
         close(late);
     }
@@ -157,7 +103,7 @@ static void all_workers_share_the_places(void **state)
         close(fds[i]);
     }
     assert_true(n_left >= N - 4);
-    stop(workers);
+    http_test_stop(workers);
 }
 
 static void send_part_of_a_body(int fd, size_t length, size_t len)
@@ -169,7 +115,7 @@ static void send_part_of_a_body(int fd, size_t length, size_t len)
     assert_non_null(to);
     memset(to, ' ', len);
     request.len += len;
-    send_all(fd, buffer_slice(&request));
+    assert_true(http_test_send(fd, buffer_slice(&request)));
     buffer_free(&request);
 }
 
@@ -182,17 +128,17 @@ static void unfinished_bodies_have_a_limit_together(void **state)
     const size_t length = 200000;
     struct http_options options = http_options_default();
     options.max_held_bytes = 1000000;
-    struct http_workers *workers = start(options);
+    struct http_workers *workers = http_test_start(options, on_request);
     int fds[N], n_refused = 0;
     for (int i = 0; i < N; i++) {
-        fds[i] = connect_to(workers);
+        fds[i] = http_test_connect(workers);
         send_part_of_a_body(fds[i], length, length - 1);
     }
-    const int small = connect_to(workers), pieces = connect_to(workers);
-    send_all(small, slice_of(REQUEST));
+    const int small = http_test_connect(workers), pieces = http_test_connect(workers);
+    assert_true(http_test_send(small, slice_of(REQUEST)));
     assert_int_equal(status(small), 200);
     send_part_of_a_body(pieces, 100, 99);
-    send_all(pieces, slice_of(" "));
+    assert_true(http_test_send(pieces, slice_of(" ")));
     assert_int_equal(status(pieces), 200);
 
     for (int i = 0; i < N; i++) {
@@ -204,13 +150,13 @@ static void unfinished_bodies_have_a_limit_together(void **state)
     }
 
     assert_in_range(n_refused, N - 5, N - 1);
-    const int later = connect_to(workers);
+    const int later = http_test_connect(workers);
     send_part_of_a_body(later, length, length);
     assert_int_equal(status(later), 200);
     close(later);
     close(small);
     close(pieces);
-    stop(workers);
+    http_test_stop(workers);
 }
 
 /* Clients that ask and do not read: what waits for them has a limit together, too. */
@@ -220,16 +166,17 @@ static void unsent_answers_have_a_limit_together(void **state)
     enum { N = 20 };
     struct http_options options = http_options_default();
     options.max_held_bytes = 20000000;
-    struct http_workers *workers = start(options);
+    struct http_workers *workers = http_test_start(options, on_request);
     int fds[N], n_ended = 0;
     for (int i = 0; i < N; i++) {
         const int small = 1 << 18;
-        fds[i] = connect_to(workers);
+        fds[i] = http_test_connect(workers);
         setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-        send_all(fds[i], slice_of("GET /9000000 HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert_true(http_test_send(
+            fds[i], slice_of("GET /9000000 HTTP/1.1\r\nHost: x\r\n\r\n")));
     }
-    const int other = connect_to(workers);
-    send_all(other, slice_of(REQUEST));
+    const int other = http_test_connect(workers);
+    assert_true(http_test_send(other, slice_of(REQUEST)));
     assert_int_equal(status(other), 200);
 
     for (int i = 0; i < N; i++) {
@@ -248,7 +195,7 @@ static void unsent_answers_have_a_limit_together(void **state)
 
     assert_in_range(n_ended, N / 2, N - 1); /* some of them could be kept */
     close(other);
-    stop(workers);
+    http_test_stop(workers);
 }
 
 int main(void)

@@ -6,12 +6,13 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "trainer/kernel.h"
+
 typedef float vector __attribute__((vector_size(BPR_LANES * sizeof(float))));
 typedef float four __attribute__((vector_size(BPR_GROUP * sizeof(float))));
 typedef uint32_t four_words __attribute__((vector_size(BPR_GROUP * sizeof(uint32_t))));
 typedef int32_t eight_items __attribute__((vector_size(8 * sizeof(int32_t))));
 
-#define INLINE       static inline __attribute__((always_inline))
 #define MAX_ARGUMENT 30.0F
 #define GROUPS_AHEAD 3 /* whose rows are fetched */
 

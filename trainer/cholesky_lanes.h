@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "trainer/cholesky_internal.h"
+#include "trainer/kernel.h"
 #include "trainer/normal.h"
 
 #if !defined(LANES)
@@ -34,14 +35,6 @@ typedef float vector __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t mask __attribute__((vector_size(LANES * sizeof(int32_t))));
 typedef float eight __attribute__((vector_size(8 * sizeof(float))));
 #define SHUFFLE __builtin_shufflevector
-#define INLINE  static inline __attribute__((always_inline))
-
-/* Otherwise gcc reads a panel's vectors again for each row of the tile. */
-#if defined(__x86_64__)
-#define KEEP_IN_REGISTER(v) __asm__("" : "+x"(v))
-#else
-#define KEEP_IN_REGISTER(v) (void)(v)
-#endif
 
 /* The 8 x 8 transpose: lane l of to[q] is lane q of from[l]. */
 INLINE void transpose(const eight *from, eight *to)

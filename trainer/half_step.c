@@ -8,12 +8,12 @@
 #include "common/rng.h"
 #include "trainer/cholesky.h"
 #include "trainer/heavy_rows.h"
+#include "trainer/kernel.h"
 #include "trainer/normal.h"
 
 #define GROUP          CHOLESKY_LANES /* rows solved together */
 #define GROUPS_A_TASK  2
 #define HEAVY_A_TASK   2
-#define INLINE         static inline __attribute__((always_inline))
 #define GRAM_PART_ROWS 4096 /* rows of one partial sum of the gramian */
 
 void half_step_by_user(struct half_step *step, const struct ratings *ratings)

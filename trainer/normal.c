@@ -7,18 +7,9 @@
 #include <string.h>
 
 #include "common/pages.h"
+#include "trainer/kernel.h"
 
 typedef float vector __attribute__((vector_size(NORMAL_LANES * sizeof(float))));
-
-#define INLINE static inline __attribute__((always_inline))
-
-/* Otherwise gcc reads each vector again for each row of the tile, as an operand of the
- * multiplication, and the loads become the limit instead of the arithmetic. */
-#if defined(__x86_64__)
-#define KEEP_IN_REGISTER(v) __asm__("" : "+x"(v))
-#else
-#define KEEP_IN_REGISTER(v) (void)(v)
-#endif
 
 float *normal_alloc(size_t n_floats)
 {

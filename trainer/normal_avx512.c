@@ -15,7 +15,7 @@
 #define AVX512
 #endif
 
-#define INLINE static inline __attribute__((always_inline))
+#include "trainer/kernel.h"
 
 #define LANES    16
 #define MAX_TILE 24 /* vectors, of 32 registers */

@@ -1,8 +1,9 @@
 /* dedup.h - which feedback ids have been seen, so that a retry counts once.
  *
  * Bounded: two generations of up to `capacity` ids each; when the younger is full the
- * older is forgotten. Ids are kept as 128-bit keyed hashes, so 20 bytes an id and no
- * collision to be expected. Shared by the threads.
+ * older is forgotten. Ids are kept as 128-bit keyed hashes, no collision to be
+ * expected, in tables of 24 bytes a slot that are at most half full. Shared by the
+ * threads.
  *
  * An id counts from when it is logged: dedup_add marks it as pending for the batch of
  * `worker`, and dedup_settle makes it final, or forgets it when the commit failed.

@@ -110,7 +110,7 @@ static void rate(struct newcomer *newcomer, struct rated_item rated)
         return;
     }
     if (newcomer->n == newcomer->capacity) {
-        const int32_t capacity = newcomer->capacity ? 2 * newcomer->capacity : 8;
+        const int32_t capacity = newcomer->capacity ? 2 * newcomer->capacity : 1;
         struct rated_item *more =
             realloc(newcomer->rated, (size_t)capacity * sizeof *more);
         if (!more) {

@@ -2,6 +2,7 @@
  * ids those are kept that are in the log and no others. */
 #include "tests/testing.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -214,6 +215,31 @@ static void ratings_are_the_same_in_any_order(void **state)
     newcomers_free(again);
 }
 
+static size_t allocated(void)
+{
+    const struct mallinfo2 memory = mallinfo2(); /* zeros under a sanitizer */
+    return memory.uordblks + memory.hblkhd;
+}
+
+/* Known users rate by feedback, too, and most of all users once. */
+static void a_user_with_one_rating_takes_no_room_for_more(void **state)
+{
+    (void)state;
+    enum { N_USERS = 20000 };
+    char user[16];
+    struct error error;
+    struct newcomers *newcomers = newcomers_new(N_USERS, 1, &error);
+    const size_t before = allocated();
+
+    for (int i = 0; i < N_USERS; i++) {
+        snprintf(user, sizeof user, "%d", i);
+        rate(newcomers, user, "x", 3, 1000);
+    }
+
+    assert_true(allocated() - before <= (size_t)100 * N_USERS);
+    newcomers_free(newcomers);
+}
+
 static void values_that_are_no_ratings_are_dropped(void **state)
 {
     (void)state;
@@ -318,6 +344,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(any_changed_byte_and_any_other_length_is_refused),
         cmocka_unit_test(ratings_are_the_same_in_any_order),
+        cmocka_unit_test(a_user_with_one_rating_takes_no_room_for_more),
         cmocka_unit_test(values_that_are_no_ratings_are_dropped),
         cmocka_unit_test(ratings_count_once_they_are_logged),
         cmocka_unit_test(a_repetition_waits_for_the_batch_that_is_being_committed),

@@ -1,5 +1,5 @@
-/* batch.c - answers of one tick: committed together, replaced by 503s when that fails,
- * and sent one system call a connection. */
+/* batch.c - answers that go together: committed, replaced by 503s when that fails, and
+ * sent one system call a connection. */
 #include <poll.h>
 #include <stdlib.h>
 

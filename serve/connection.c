@@ -86,9 +86,10 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     struct connection *connection = context;
-    worker_tick(connection->worker);
-    if (connection->worker->out.len > MAX_BATCH_BYTES) {
-        worker_flush(connection->worker); /* which may close this connection, too */
+    struct worker *worker = connection->worker;
+    worker_tick(worker);
+    if (worker->n_records >= MAX_BATCH_RECORDS || worker->out.len > MAX_BATCH_BYTES) {
+        worker_flush(worker); /* which may close this connection, too */
     }
     connection_readable(connection);
 }

@@ -18,6 +18,9 @@
 #define READ_SIZE         65536  /* one read takes at most this much */
 #define MAX_PENDING_BYTES 262144 /* answers of one connection waiting to be sent */
 #define MAX_BATCH_BYTES   4194304
+/* Answers sent together. A tick of a thousand requests would let the first wait for the
+ * last, and the clients and the server for each other. */
+#define MAX_BATCH_RECORDS 32
 #define KEPT_INPUT_BYTES  2048 /* room for input that a quiet connection keeps */
 
 /* Every connection is in the list of exactly one phase; each phase has one time limit,

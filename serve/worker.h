@@ -2,9 +2,10 @@
  *
  * Each worker has a listener of its own (SO_REUSEPORT, so the kernel spreads new
  * connections) and a libevent base that no other thread touches. It works in ticks:
- * read whatever is readable, let the routes write their answers into one batch, commit
- * what they logged, then send, one system call a connection. So an answer that says
- * "accepted" leaves after the commit, and a hundred requests cost one write to the log.
+ * read whatever is readable, let the routes write their answers into a batch, commit
+ * what they logged, then send, one system call a connection; so too whenever a batch
+ * has some tens of answers. So an answer that says "accepted" leaves after the commit,
+ * and tens of requests cost one write to the log.
  *
  * Everything a client may do without end has a bound here: header and body sizes (see
  * http_parser.h), time for the whole header, for the whole body, for reading an answer,

@@ -114,6 +114,12 @@ static bool begin(struct search *search, const struct topk *topk,
     return true;
 }
 
+/* Of two numbers. fmaxf, which minds NAN, is a call. */
+static float larger(float a, float b)
+{
+    return a > b ? a : b;
+}
+
 /* The largest w b of a range of biases. */
 static float top_bias(float weight, float max_bias, float min_bias)
 {
@@ -165,15 +171,17 @@ static void drop_hopeless(struct search *search)
     search->has_overflowed = kept > POOL_SIZE - 64;
 }
 
-/* Scores the survivors of a chunk in single precision. */
-static void take_survivors(struct search *search, int32_t at, uint64_t mask)
+/* Scores the survivors of a chunk in single precision. Few chunks have any: inlined,
+ * the registers that it saves would be saved for every chunk. */
+__attribute__((noinline)) static void take_survivors(struct search *search, int32_t at,
+                                                     uint64_t mask)
 {
     const struct topk *topk = search->topk;
     const struct model *model = topk->model;
     const struct topk_chunk *chunk = &topk->chunks[at];
     const float product = search->norm * chunk->max_norm;
     const float bias_size = fabsf(search->bias_weight) *
-                            fmaxf(fabsf(chunk->max_bias), fabsf(chunk->min_bias));
+                            larger(fabsf(chunk->max_bias), fabsf(chunk->min_bias));
     /* (n + 8) roundings of at most 2^-24 each, generously. */
     const float error =
         (float)(model->n_factors + 8) * 1.2e-7F * (product + bias_size) +
@@ -213,24 +221,26 @@ static void search_chunk(struct search *search, int32_t at)
     const struct topk *topk = search->topk;
     const struct topk_chunk *chunk = &topk->chunks[at];
     struct topk_scan *scan = &search->scan;
-    uint64_t mask = items_of(topk, at);
+    uint64_t mask = UINT64_MAX;
     if (search->mark > -INFINITY) {
         const float product = search->norm * chunk->max_norm;
         const float bias_size = fabsf(search->bias_weight) *
-                                fmaxf(fabsf(chunk->max_bias), fabsf(chunk->min_bias));
+                                larger(fabsf(chunk->max_bias), fabsf(chunk->min_bias));
         const float error = search->code_error * chunk->max_norm +
                             search->code_norm * chunk->max_error +
                             SLACK * (product + bias_size) + search->base_slack;
         scan->codes =
             topk->codes + (size_t)at * (size_t)topk->n_groups * TOPK_CHUNK * 4;
         scan->bias = topk->bias + (size_t)at * TOPK_CHUNK;
+        scan->top_bias =
+            top_bias(search->bias_weight, chunk->max_bias, chunk->min_bias);
         scan->scale = search->code_scale * chunk->scale;
         scan->least = search->mark - error;
-        mask &= topk->kernel.scan(scan);
+        mask = topk->kernel.scan(scan);
         search->effort.n_scanned++;
     }
     if (mask) {
-        take_survivors(search, at, mask);
+        take_survivors(search, at, mask & items_of(topk, at));
     }
 }
 

@@ -73,6 +73,16 @@ AVX2 static uint64_t scan_avx2(const struct topk_scan *scan)
     const __m256 scale = _mm256_set1_ps(scan->scale);
     const __m256 weight = _mm256_set1_ps(scan->bias_weight);
     const __m256 least = _mm256_set1_ps(scan->least);
+    /* As topk_kernel_avx512.c: rounded as the scores are, so never below. */
+    __m256i most = sums[0];
+    for (int j = 1; j < 8; j++) {
+        most = _mm256_max_epi32(most, sums[j]);
+    }
+    const __m256 bound = _mm256_fmadd_ps(_mm256_cvtepi32_ps(most), scale,
+                                         _mm256_set1_ps(scan->top_bias));
+    if (!_mm256_movemask_ps(_mm256_cmp_ps(bound, least, _CMP_GE_OQ))) {
+        return 0;
+    }
     uint64_t mask = 0;
     for (int j = 0; j < 8; j++) {
         const __m256 bias = _mm256_mul_ps(_mm256_loadu_ps(scan->bias + 8 * j), weight);

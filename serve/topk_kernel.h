@@ -12,8 +12,8 @@
 
 /* What a scan of one chunk needs. Codes are (n_groups, TOPK_CHUNK, 4): four factors of
  * an item side by side, as the multiply-add instructions want them, each code the
- * factor over the chunk's scale plus 128. TOPK_LOOK_AHEAD bytes behind them are the
- * caller's too, though what they hold does not matter. */
+ * factor over the chunk's scale plus 128, best on lines of cache. TOPK_LOOK_AHEAD bytes
+ * behind them are the caller's too, though what they hold does not matter. */
 struct topk_scan {
     const uint8_t *codes;
     const int8_t *user; /* (n_groups, 4) the user's vector in -63..63 */
@@ -22,7 +22,9 @@ struct topk_scan {
     float scale;       /* of the product of codes */
     const float *bias; /* (TOPK_CHUNK) */
     float bias_weight;
-    float least; /* items whose approximate score is below are out */
+    float top_bias; /* the largest bias_weight * bias: where even with it all are out,
+                     * which is most often, biases need not be read */
+    float least;    /* items whose approximate score is below are out */
 };
 
 /* Bit i: item i of the chunk is not out. */

@@ -9,6 +9,8 @@
 
 #if defined(__x86_64__)
 
+#include <stdbool.h>
+
 #if !defined(EMULATED)
 #include <immintrin.h>
 #define AVX512 __attribute__((target("avx512f,avx512vnni")))
@@ -54,8 +56,22 @@ compare(__m512i sums, const struct topk_scan *scan, int quarter)
     return bits << (LANES * quarter);
 }
 
+/* Whether one of the items could be in, had each the largest bias. Score and bound are
+ * rounded alike, so the bound is not below: 0 here is 0 there. */
+AVX512 static inline __attribute__((always_inline)) bool
+is_in_reach(struct sums sums, const struct topk_scan *scan)
+{
+    const __m512i most = _mm512_max_epi32(_mm512_max_epi32(sums.a, sums.b),
+                                          _mm512_max_epi32(sums.c, sums.d));
+    const __m512 bound =
+        _mm512_fmadd_ps(_mm512_cvtepi32_ps(most), _mm512_set1_ps(scan->scale),
+                        _mm512_set1_ps(scan->top_bias));
+    return _mm512_cmp_ps_mask(bound, _mm512_set1_ps(scan->least), _CMP_GE_OQ) != 0;
+}
+
 /* Two sums of each item, of even and of odd groups: four alone keep the unit waiting,
- * for a product is added some cycles after it began. */
+ * for a product is added some cycles after it began. A group without a partner comes
+ * first: behind the loop it makes gcc copy the sums to and fro inside. */
 AVX512 uint64_t topk_scan_avx512(const struct topk_scan *scan)
 {
     const __m512i zero = _mm512_setzero_si512();
@@ -63,18 +79,25 @@ AVX512 uint64_t topk_scan_avx512(const struct topk_scan *scan)
     struct sums even = {offset, offset, offset, offset}, odd = {zero, zero, zero, zero};
     const uint8_t *codes = scan->codes;
     const int8_t *user = scan->user;
-    int32_t g = 0;
-    for (; g + 2 <= scan->n_groups; g += 2, codes += 2 * GROUP, user += 8) {
+    if (scan->n_groups % 2) {
+        odd = add_group(odd, codes, user);
+        codes += GROUP;
+        user += 4;
+    }
+    for (int32_t pairs = scan->n_groups / 2; pairs > 0; pairs--) {
         even = add_group(even, codes, user);
         odd = add_group(odd, codes + GROUP, user + 4);
+        codes += 2 * GROUP;
+        user += 8;
     }
-    if (g < scan->n_groups) {
-        even = add_group(even, codes, user);
+    const struct sums sums = {
+        _mm512_add_epi32(even.a, odd.a), _mm512_add_epi32(even.b, odd.b),
+        _mm512_add_epi32(even.c, odd.c), _mm512_add_epi32(even.d, odd.d)};
+    if (!is_in_reach(sums, scan)) {
+        return 0;
     }
-    return compare(_mm512_add_epi32(even.a, odd.a), scan, 0) |
-           compare(_mm512_add_epi32(even.b, odd.b), scan, 1) |
-           compare(_mm512_add_epi32(even.c, odd.c), scan, 2) |
-           compare(_mm512_add_epi32(even.d, odd.d), scan, 3);
+    return compare(sums.a, scan, 0) | compare(sums.b, scan, 1) |
+           compare(sums.c, scan, 2) | compare(sums.d, scan, 3);
 }
 
 #endif

@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/pages.h"
 #include "serve/item_order.h"
 
 #define ITEM_LEVELS 127
 #define BAND_WIDTH  2.0F /* of 0.25 to 128, least work on six models and all weights */
+#define CACHE_LINE  64   /* bytes; a register of codes should not lie in two */
 #define UNDERFLOW   1e-17F /* more than squares too small for a float can hide */
 
 /* Rounded up generously: 4096 roundings are 2.5e-4. */
@@ -295,7 +297,7 @@ int topk_new(const struct model *model, const struct topk_options *options,
                         !topk_are_tame(model->item_bias, (size_t)model->n_items);
     topk->item = calloc((n_chunks + 1) * TOPK_CHUNK, sizeof *topk->item);
     topk->bias = calloc((n_chunks + 1) * TOPK_CHUNK, sizeof *topk->bias);
-    topk->codes = malloc(n_codes + TOPK_LOOK_AHEAD);
+    topk->codes = pages_alloc(n_codes + TOPK_LOOK_AHEAD, CACHE_LINE);
     topk->chunks = calloc(n_chunks + 1, sizeof *topk->chunks);
     if (!topk->item || !topk->bias || !topk->codes || !topk->chunks) {
         goto no_memory;

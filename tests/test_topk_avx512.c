@@ -1,5 +1,6 @@
 /* The AVX-512 scan on any processor: its source, compiled against SIMD Everywhere's
- * emulation of the instructions, and, where the processor has them, the real one. */
+ * emulation of the instructions, and, where the processor has them, the real one and
+ * AVX2's, whose scores are the same. */
 #include "tests/testing.h"
 
 #include <math.h>
@@ -36,19 +37,22 @@ topk_scan_function scan_emulated;
 
 #define MOST_GROUPS 33
 
-/* Scores as the header of the layout defines them, rounded as a fused multiply-add. */
+/* A score as the header of the layout defines it, rounded as a fused multiply-add. */
+static float score_naive(const struct topk_scan *scan, int i)
+{
+    int32_t sum = -scan->offset;
+    for (int32_t f = 0; f < 4 * scan->n_groups; f++) {
+        const int64_t group = f / 4;
+        sum += scan->codes[(group * TOPK_CHUNK + i) * 4 + f % 4] * scan->user[f];
+    }
+    return fmaf((float)sum, scan->scale, scan->bias[i] * scan->bias_weight);
+}
+
 static uint64_t scan_naive(const struct topk_scan *scan)
 {
     uint64_t mask = 0;
     for (int i = 0; i < TOPK_CHUNK; i++) {
-        int32_t sum = -scan->offset;
-        for (int32_t f = 0; f < 4 * scan->n_groups; f++) {
-            const int64_t group = f / 4;
-            sum += scan->codes[(group * TOPK_CHUNK + i) * 4 + f % 4] * scan->user[f];
-        }
-        const float score =
-            fmaf((float)sum, scan->scale, scan->bias[i] * scan->bias_weight);
-        mask |= (uint64_t)(score >= scan->least) << i;
+        mask |= (uint64_t)(score_naive(scan, i) >= scan->least) << i;
     }
     return mask;
 }
@@ -71,21 +75,32 @@ static void draw(struct rng *rng, struct topk_scan *scan, bool extreme)
         codes[i] = (uint8_t)(extreme ? (rng_below(rng, 2) ? 255 : 1)
                                      : 1 + (int)rng_below(rng, 255));
     }
+    const bool is_level = rng_below(rng, 4) == 0;
     for (int i = 0; i < TOPK_CHUNK; i++) {
-        bias[i] = (float)rng_normal(rng);
+        bias[i] = is_level && i > 0 ? bias[0] : (float)rng_normal(rng);
     }
     scan->offset = 128 * sum;
     scan->scale = (float)(1e-4 * (1 + rng_uniform(rng)));
-    scan->bias_weight = (float)rng_below(rng, 3) / 2;
+    scan->bias_weight = (float)rng_below(rng, 4) / 2 - 0.5F;
+    scan->top_bias = -INFINITY;
+    for (int i = 0; i < TOPK_CHUNK; i++) {
+        scan->top_bias = fmaxf(scan->top_bias, bias[i] * scan->bias_weight);
+    }
     scan->least = (float)rng_normal(rng);
-    if (rng_below(rng, 4) == 0) { /* a score of its own: "or more" */
+    if (is_level) { /* the best score: all are out but for its own, which is just in */
+        scan->scale = 0x1p-13F; /* exact: the emulation rounds product and sum */
+        scan->least = score_naive(scan, 0);
+        for (int i = 1; i < TOPK_CHUNK; i++) {
+            scan->least = fmaxf(scan->least, score_naive(scan, i));
+        }
+    } else if (rng_below(rng, 4) == 0) { /* a score of its own: "or more" */
         const int32_t item = (int32_t)rng_below(rng, TOPK_CHUNK);
         scan->scale = 0;
         scan->least = bias[item] * scan->bias_weight;
     }
 }
 
-static void avx512_scan_is_the_naive_one(void **state)
+static void vector_scans_are_the_naive_one(void **state)
 {
     (void)state;
     struct rng rng;
@@ -93,6 +108,9 @@ static void avx512_scan_is_the_naive_one(void **state)
     rng_init(&rng, 5, 0);
     const bool is_native =
         __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni");
+    const bool has_avx2 =
+        __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    topk_scan_function *scan_avx2 = topk_kernel_within(TOPK_AVX2).scan;
     for (int i = 0; i < 4000; i++) {
         struct topk_scan scan = {.codes = codes, .user = user, .bias = bias};
         draw(&rng, &scan, i % 5 == 0);
@@ -105,6 +123,9 @@ static void avx512_scan_is_the_naive_one(void **state)
         if (is_native) {
             assert_int_equal(topk_scan_avx512(&scan), expected);
         }
+        if (has_avx2) {
+            assert_int_equal(scan_avx2(&scan), expected);
+        }
     }
     assert_true(n_neither > 2000);
 }
@@ -112,7 +133,7 @@ static void avx512_scan_is_the_naive_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(avx512_scan_is_the_naive_one),
+        cmocka_unit_test(vector_scans_are_the_naive_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,7 +65,7 @@ struct dedup *dedup_new(size_t capacity, int n_workers, struct error *error)
     return dedup;
 no_memory:
     dedup_free(dedup);
-    error_set(error, ERROR_NOMEM, "no memory to remember %zu feedback ids", capacity);
+    error_set(error, ERROR_NOMEM, "no memory to remember %zu ids", capacity);
     return NULL;
 }
 
@@ -298,8 +298,8 @@ int dedup_copy_make(struct dedup *dedup, struct dedup_copy *copy, struct error *
     const int rc = copy->ids ? copy_all(dedup, copy) : -1;
     if (rc != 0) {
         error_set(error, rc > 0 ? ERROR_BUSY : ERROR_NOMEM,
-                  rc > 0 ? "a generation of feedback ids ended while they were copied"
-                         : "no memory to copy the feedback ids");
+                  rc > 0 ? "a generation of ids ended while they were copied"
+                         : "no memory to copy the ids");
     }
     return rc == 0 ? 0 : -1;
 }
@@ -355,7 +355,7 @@ int dedup_restore(struct dedup *dedup, uint64_t key, const char *ids, size_t n_o
                   size_t n, struct error *error)
 {
     if (n_old > n || n_old > dedup->n_slots / 2 || n - n_old > dedup->n_slots / 2) {
-        error_set(error, ERROR_INVALID, "%zu feedback ids do not fit", n);
+        error_set(error, ERROR_INVALID, "%zu ids do not fit", n);
         return -1;
     }
     dedup->key = key;

@@ -1,4 +1,4 @@
-/* dedup.h - which feedback ids have been seen, so that a retry counts once.
+/* dedup.h - which ids of clients have been seen, so that a retry counts once.
  *
  * Bounded: two generations of up to `capacity` ids each; when the younger is full the
  * older is forgotten. Ids are kept as 128-bit keyed hashes, no collision to be

@@ -12,7 +12,7 @@
 #include "serve/checkpoint.h"
 
 #define MAX_NEWCOMERS 1000000
-#define DEDUP_IDS     1000000 /* feedback ids remembered, at least */
+#define DEDUP_IDS     1000000 /* ids of clients remembered, at least */
 #define MAX_FILE      ((size_t)4 << 30)
 #define SHARE         4 /* of what was logged since the last, a checkpoint is at most 1/4 */
 #define N_SETTLINGS   60 /* seconds to wait for ids to settle, before beginning again */
@@ -97,13 +97,14 @@ int64_t past_read_bytes(const struct past *past)
 static int take_logged(void *context, const struct event *event)
 {
     struct past *past = context;
-    if (event->type != EVENT_FEEDBACK) {
+    /* What clients send, exposures that they report too; no list's id is theirs. */
+    if (event->type == EVENT_CONFIG || event->model.len) {
         return 0;
     }
     /* Ids that the server gave out itself come back too; they cost memory only. */
     (void)dedup_add(past->dedup, event->id, 0);
-    if (slice_is(event->event, NEWCOMERS_EVENT) && event->has_value &&
-        event->item.len) {
+    if (event->type == EVENT_FEEDBACK && slice_is(event->event, NEWCOMERS_EVENT) &&
+        event->has_value && event->item.len) {
         newcomers_rate(past->newcomers,
                        &(struct rating_event){event->user, event->item, event->value,
                                               event->ts_us});

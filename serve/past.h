@@ -1,5 +1,5 @@
-/* past.h - what the log remembers for the server: feedback ids that count already, and
- * the ratings of new users.
+/* past.h - what the log remembers for the server: ids of feedback and of exposures that
+ * clients reported, which count already, and the ratings of new users.
  *
  * Read at start, from a checkpoint (checkpoint.h) in the log's directory and what was
  * logged since, or from the whole log where there is none that fits. A thread of its

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A start reads only what the checkpoint does not cover, and knows every feedback id and every
+# A start reads only what the checkpoint does not cover, and knows every id of a client and every
 # new user's ratings all the same: after a clean stop, after SIGKILL with a checkpoint made while
 # serving, after segments were compressed, and when the checkpoint is damaged, gone, or does not
 # belong to these segments.
@@ -23,6 +23,17 @@ file = als.model
 [serving]
 model = als
 k = 5
+[metric satisfied]
+kind = proportion
+event = satisfied
+[experiment bias]
+status = running
+primary = satisfied
+[arm bias control]
+weight = 0.5
+[arm bias treatment]
+weight = 0.5
+item_bias = 0
 INI
 load() { "$build"/tests/crash_client "$port" "$@" >/dev/null || fail "strange answers"; } # load PREFIX FILE REQUESTS
 knows() { # every id of a feedback event so far counts already, and the new user has a vector
@@ -31,7 +42,15 @@ knows() { # every id of a feedback event so far counts already, and the new user
         [ "$(get -d "{\"id\":\"$id\",\"user\":\"2\",\"event\":\"satisfied\"}" "$url/v1/feedback")" = \
             '{"accepted":0,"duplicates":1}' ] || fail "$1: $id counted again"
     done < <(grep -- '-[0-9]*-[0-9]*[13579]$' acknowledged | sort | awk 'NR % 17 == 1')
+    while read -r id; do
+        [ "$(report "$id")" = '{"accepted":0,"duplicates":1}' ] || fail "$1: exposure $id counted again"
+    done <reported
     get "$url/v1/recommend?user=newcomer" | grep -q '"fallback":"folded"' || fail "$1: the new user is forgotten"
+}
+report() { get -d "{\"id\":\"$1\",\"user\":\"2\",\"experiment\":\"bias\",\"arm\":\"control\"}" "$url/v1/exposures"; }
+report_new() { # report_new ID: an exposure that a client's SDK decided
+    [ "$(report "$1")" = '{"accepted":1,"duplicates":0}' ] || fail "exposure $1 is not accepted"
+    echo "$1" >>reported
 }
 read_bytes() { metric abtest_start_log_bytes; }
 kill_it() {
@@ -45,6 +64,7 @@ kill_it() {
 start first
 get -d '[{"user":"newcomer","event":"rating","item":"3","value":5},{"user":"newcomer","event":"rating","item":"7","value":1}]' \
     "$url/v1/feedback" | grep -q '"accepted":2' || fail "ratings are not accepted"
+report_new x1
 load a acknowledged 100
 [ ! -e logs/checkpoint ] || fail "a checkpoint after less than a segment"
 stop
@@ -61,6 +81,7 @@ for i in $(seq 1 200); do
     sleep 0.05
 done
 [ "$(stat -c %i logs/checkpoint)" != "$before" ] || fail "no checkpoint while serving"
+report_new x2
 load c acknowledged 60
 kill_it
 "$abtest" logs verify logs | tail -n 1 >verify

@@ -232,8 +232,12 @@ static int on_headers_complete(llhttp_t *llhttp)
         return refuse(parser, 400, "only HTTP/1.0 and HTTP/1.1 are spoken here");
     }
     const char *target = parser->data + parser->target.start;
-    if (target[-2] == ' ' || target[parser->target.len + 1] == ' ') {
+    const char *protocol = target + parser->target.len + 1;
+    if (target[-2] == ' ' || *protocol == ' ') {
         return refuse(parser, 400, "more than one blank in the request line");
+    }
+    if (memcmp(protocol, "HTTP/", 5) != 0) {
+        return refuse(parser, 400, "this is not HTTP"); /* llhttp reads RTSP, too */
     }
     if (lacks_host(span_slice(parser->data, parser->target))) {
         return refuse(parser, 400, "a target without a host: RFC 9110 4.2.1");

@@ -111,6 +111,8 @@ static const char *const fixed[] = {
     "GET / HTTP/2\r\nHost: x\r\n\r\n",
     "GET / HTTP/3.0\r\nHost: x\r\n\r\n",
     "GET / HTPP/1.1\r\nHost: x\r\n\r\n",
+    "GET / RTSP/1.0\r\nHost: x\r\n\r\n",
+    "POST / RTSP/1.0\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
     "GET / hTTP/1.1\r\nHost: x\r\n\r\n",
     "GET\t/ HTTP/1.1\r\nHost: x\r\n\r\n",
     "GET /\tHTTP/1.1\r\nHost: x\r\n\r\n",

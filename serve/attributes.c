@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/utf8.h"
+
 int attributes_of_query(struct http_exchange *x, struct attribute_values *values)
 {
     const struct config *config = x->state->config;
@@ -16,6 +18,12 @@ int attributes_of_query(struct http_exchange *x, struct attribute_values *values
             !attribute_read(attribute->type, text, &values->items[i])) {
             http_problem(x, 400, "%s must be a %s", name,
                          attribute_type_name(attribute->type));
+            return -1;
+        }
+        /* The log could not hold what an audience is asked about. */
+        if (attribute->type == ATTRIBUTE_STRING && values->items[i].is_known &&
+            !utf8_is_valid(text.data, text.len)) {
+            http_problem(x, 400, "%s is not valid UTF-8", name);
             return -1;
         }
     }

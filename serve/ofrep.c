@@ -86,7 +86,8 @@ static int read_evaluation(struct http_exchange *x, struct slice key,
                            struct evaluation *evaluation)
 {
     json_error_t error;
-    evaluation->body = json_loadb(x->request.body.data, x->request.body.len, 0, &error);
+    evaluation->body = json_loadb(x->request.body.data, x->request.body.len,
+                                  JSON_REJECT_DUPLICATES, &error);
     if (!evaluation->body) {
         refuse(x, 400, key, "PARSE_ERROR",
                "the body is not JSON: line %d, column %d: %s", error.line, error.column,

@@ -117,6 +117,8 @@ done
 [ "$(arm qa)" = b ] || fail "qa is not forced"
 [ "$(curl -s -o body -w '%{http_code}' "$url/v1/assignments?user=1&attr.age=old")" = 400 ] || fail "an age that is no number"
 grep -q 'attr.age must be a number' body || fail "$(cat body)"
+[ "$(curl -s -o body -w '%{http_code}' "$url/v1/assignments?user=1&attr.country=%ff")" = 400 ] || fail "a country that is no text"
+grep -q 'attr.country is not valid UTF-8' body || fail "$(cat body)"
 curl -s "$url/v1/recommend?user=qa" >/dev/null
 curl -s "$url/v1/recommend?user=u1&attr.country=NL&attr.age=30" >/dev/null
 

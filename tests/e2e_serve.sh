@@ -88,6 +88,8 @@ expect 400 'unknown member' -d '{"user":"7","event":"x","valeu":1}' "$url/v1/fee
 expect 400 'value must be a number' -d '{"user":"7","event":"x","value":"1"}' "$url/v1/feedback"
 expect 400 'ts must be' -d '{"user":"7","event":"x","ts":99999999999999999}' "$url/v1/feedback"
 expect 400 'user must be a string' -d '{"user":7,"event":"x"}' "$url/v1/feedback"
+expect 400 'duplicate object key' -d '{"user":"7","user":"8","event":"x"}' "$url/v1/feedback"
+expect 400 'duplicate object key' -d '{"context":{"targetingKey":"7","targetingKey":"8"}}' "$url/ofrep/v1/evaluate/flags/which-model"
 expect 400 'a JSON object' -d '[1]' "$url/v1/feedback"
 expect 413 'longer' -H 'Expect:' --data-binary @<(head -c 2000000 /dev/zero) "$url/v1/feedback"
 curl -s -D headers -o /dev/null "$url/v1/recommend"

@@ -269,6 +269,35 @@ int log_shard_next_id(struct log_shard *shard, char id[EVENT_ID_SIZE])
     return (int)(end - id);
 }
 
+static size_t skip_digits(struct slice text, size_t at)
+{
+    while (at < text.len && ((text.data[at] >= '0' && text.data[at] <= '9') ||
+                             (text.data[at] >= 'a' && text.data[at] <= 'f'))) {
+        at++;
+    }
+    return at;
+}
+
+bool log_is_own_id(struct slice id)
+{
+    static const char separators[] = "-.."; /* NODE-START.SHARD.N */
+    size_t at = skip_digits(id, 0);
+    if (at != SEGMENT_NODE_LEN) {
+        return false;
+    }
+    for (const char *separator = separators; *separator; separator++) {
+        if (at == id.len || id.data[at] != *separator) {
+            return false;
+        }
+        const size_t start = at + 1;
+        at = skip_digits(id, start);
+        if (at == start) {
+            return false;
+        }
+    }
+    return at == id.len;
+}
+
 int log_shard_append(struct log_shard *shard, const struct event *event,
                      struct error *error)
 {

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/slice.h"
 #include "logs/event.h"
 
 #define EVENT_ID_SIZE                                                                  \
@@ -80,6 +81,10 @@ struct log_shard *log_shard_get(struct log *log, int shard);
 
 /* Writes a fresh unique id into `id` and returns its length. */
 int log_shard_next_id(struct log_shard *shard, char id[EVENT_ID_SIZE]);
+
+/* Whether an id looks like one of log_shard_next_id, of any log. Nobody else may give
+ * such: the event and the one whose id it takes would count as one. */
+bool log_is_own_id(struct slice id);
 
 /* Adds an exposure or feedback event to the batch. -1 with ERROR_NOMEM; the batch is
  * then as it was. */

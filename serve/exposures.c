@@ -72,7 +72,7 @@ static int take_exposure(struct http_exchange *x, const char *where, json_t *obj
         .latency_us = -1,
     };
     return intake_check(x, where, object, known) != 0 ||
-                   intake_text(x, where, object, "id", false, &event->id) != 0 ||
+                   intake_id(x, where, object, &event->id) != 0 ||
                    intake_text(x, where, object, "user", true, &event->user) != 0 ||
                    intake_text(x, where, object, "experiment", true, &experiment) !=
                        0 ||

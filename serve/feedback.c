@@ -11,7 +11,7 @@ static int take_feedback(struct http_exchange *x, const char *where, json_t *obj
     const json_t *value = json_object_get(object, "value");
     *event = (struct event){.type = EVENT_FEEDBACK};
     if (intake_check(x, where, object, known) != 0 ||
-        intake_text(x, where, object, "id", false, &event->id) != 0 ||
+        intake_id(x, where, object, &event->id) != 0 ||
         intake_text(x, where, object, "user", true, &event->user) != 0 ||
         intake_text(x, where, object, "event", true, &event->event) != 0 ||
         intake_text(x, where, object, "item", false, &event->item) != 0 ||

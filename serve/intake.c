@@ -73,6 +73,22 @@ int intake_text(struct http_exchange *x, const char *where, const json_t *object
     return 0;
 }
 
+int intake_id(struct http_exchange *x, const char *where, const json_t *object,
+              struct slice *id)
+{
+    if (intake_text(x, where, object, "id", false, id) != 0) {
+        return -1;
+    }
+    if (log_is_own_id(*id)) {
+        http_problem(x, 400,
+                     "%sid must not be a request_id, which is the list's own (put "
+                     "something behind it)",
+                     where);
+        return -1;
+    }
+    return 0;
+}
+
 bool intake_is_time(int64_t ts_us, int64_t now_us)
 {
     return ts_us >= 0 && ts_us <= now_us + MAX_AHEAD_US;

@@ -52,6 +52,10 @@ MUST_CHECK int intake_text(struct http_exchange *x, const char *where,
                            const json_t *object, const char *key, bool is_required,
                            struct slice *text);
 
+/* Takes "id" likewise; refuses one that the server may have given an event itself. */
+MUST_CHECK int intake_id(struct http_exchange *x, const char *where,
+                         const json_t *object, struct slice *id);
+
 /* Takes "ts", whole microseconds since 1970 UTC; now when it is absent. */
 MUST_CHECK int intake_time(struct http_exchange *x, const char *where,
                            const json_t *object, int64_t *ts_us);

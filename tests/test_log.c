@@ -238,6 +238,32 @@ static void ids_are_unique_across_restarts_and_segments(void **state)
     log_directory_remove(&directory);
 }
 
+static void ids_of_the_writer_are_told_from_those_of_clients(void **state)
+{
+    (void)state;
+    static const char *const of_clients[] = {
+        "",        "9ea85988",       "9ea85988-1.0",    "9ea85988-1.0.",
+        "7f9c",    "9ea8598-1.0.0",  "9ea859888-1.0.0", "9ea85988-1.0.0-satisfied",
+        "abc-1.0", "9EA85988-1.0.0", "9ea85988-.0.0",   "9ea85988.1.0.0",
+    };
+    struct log_directory d;
+    char id[EVENT_ID_SIZE];
+    log_directory_make(&d);
+    const struct log_options options = log_test_options(&d);
+    struct log *log = open_log(&options);
+
+    for (int i = 0; i < 20; i++) {
+        const int len = log_shard_next_id(log_shard_get(log, 0), id);
+        assert_true(log_is_own_id((struct slice){id, (size_t)len}));
+    }
+    for (size_t i = 0; i < sizeof of_clients / sizeof of_clients[0]; i++) {
+        assert_false(log_is_own_id(slice_of(of_clients[i])));
+    }
+
+    assert_int_equal(log_close(log, NULL), 0);
+    log_directory_remove(&d);
+}
+
 static void a_second_writer_is_refused(void **state)
 {
     (void)state;
@@ -294,6 +320,7 @@ int main(void)
         cmocka_unit_test(forced_arms_and_attributes_are_read_back),
         cmocka_unit_test(lines_stand_as_the_contract_says),
         cmocka_unit_test(ids_are_unique_across_restarts_and_segments),
+        cmocka_unit_test(ids_of_the_writer_are_told_from_those_of_clients),
         cmocka_unit_test(a_second_writer_is_refused),
         cmocka_unit_test(old_segments_can_be_left_out),
     };

@@ -59,14 +59,31 @@ static int report(void *context, const struct config *config, struct slice exper
     return rc;
 }
 
-/* The listening socket that systemd passed, or -1. */
-static int passed_socket(void)
+/* *fd is the listening socket that systemd passed, or -1. Returns -1 when what was passed
+ * cannot be served: a second socket that nobody accepts from would let its clients wait.
+ */
+static int passed_socket(int *fd)
 {
     const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
-    return pid && fds && strtol(pid, NULL, 10) == (long)getpid() &&
-                   strtol(fds, NULL, 10) >= 1
-               ? FIRST_PASSED_FD
-               : -1;
+    char *end = NULL;
+    *fd = -1;
+    if (!pid || !fds || strtol(pid, NULL, 10) != (long)getpid()) {
+        return 0;
+    }
+    const long n = strtol(fds, &end, 10);
+    if (end == fds || *end || n < 0) {
+        complain("serve", "LISTEN_FDS is \"%s\", which is no number of sockets", fds);
+        return -1;
+    }
+    if (n > 1) {
+        complain("serve",
+                 "%ld sockets were passed (LISTEN_FDS), and one is served: leave one "
+                 "ListenStream= in the socket unit (a port alone takes IPv4 and IPv6)",
+                 n);
+        return -1;
+    }
+    *fd = n == 1 ? FIRST_PASSED_FD : -1;
+    return 0;
 }
 
 /* As many descriptors as we may have; returns how many connections that allows. */
@@ -99,12 +116,9 @@ static struct config *load(const char *path)
     return config;
 }
 
-static void announce(const struct config *config, int port)
+static void announce(const struct server *server)
 {
-    const char *host = config->server.host;
-    const bool is_ipv6 = strchr(host, ':') != NULL;
-    printf("listening on http://%s%s%s:%d\n", is_ipv6 ? "[" : "", host,
-           is_ipv6 ? "]" : "", port);
+    printf("listening on %s\n", server_url(server));
     fflush(stdout); /* whoever started us waits for this line */
 }
 
@@ -165,10 +179,7 @@ static int run(struct server *server, const sigset_t *signals)
         complain("serve", "%s", error.message);
         goto out;
     }
-    struct serve_state *serving =
-        server_state(server); /* a reload may free the first */
-    announce(serving->config, server_port(server));
-    serve_state_unref(serving);
+    announce(server);
     while (sigwait(signals, &signal_number) == 0 && signal_number == SIGHUP) {
         reload(server);
     }
@@ -251,6 +262,9 @@ int cmd_serve(int argc, char **argv)
     if (parsed != OPTIONS_RUN) {
         return parsed;
     }
+    if (passed_socket(&server.http.inherited_fd) != 0) {
+        return EXIT_FAILED;
+    }
     struct config *loaded = load(given.path);
     if (!loaded) {
         return EXIT_FAILED;
@@ -263,7 +277,6 @@ int cmd_serve(int argc, char **argv)
     server.config_path = given.path;
     server.http.host = config->host;
     server.http.port = given.port >= 0 ? (int)given.port : config->port;
-    server.http.inherited_fd = passed_socket();
     server.http.n_workers = given.threads     ? (int)given.threads
                             : config->threads ? config->threads
                             : n_cores > 0     ? (int)n_cores

@@ -134,6 +134,7 @@ struct aside;
 struct http_workers {
     struct http_options options;
     int port;
+    char url[HTTP_URL_SIZE];
     atomic_bool stop;
     atomic_int n_connections; /* of all workers */
     atomic_bool wants_room; /* one has a newcomer and nobody of its own to send away */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "serve/connection.h"
@@ -82,6 +83,41 @@ static int port_of(int fd)
     return ntohs(in4.sin_port);
 }
 
+/* Where a passed socket listens: what the config says of an address is not about it. */
+static void describe_passed(int fd, char url[HTTP_URL_SIZE])
+{
+    struct sockaddr_storage address = {0};
+    struct sockaddr_un un;
+    socklen_t len = sizeof address;
+    char host[NI_MAXHOST], service[NI_MAXSERV];
+    snprintf(url, HTTP_URL_SIZE, "a passed socket");
+    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
+        return;
+    }
+    if (address.ss_family == AF_UNIX) {
+        memcpy(&un, &address, sizeof un);
+        snprintf(url, HTTP_URL_SIZE, "unix:%s%.*s", un.sun_path[0] ? "" : "@",
+                 (int)sizeof un.sun_path - 1, un.sun_path + !un.sun_path[0]);
+    } else if (getnameinfo((struct sockaddr *)&address, len, host, sizeof host, service,
+                           sizeof service, NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
+        const bool is_ipv6 = address.ss_family == AF_INET6;
+        snprintf(url, HTTP_URL_SIZE, "http://%s%.200s%s:%s", is_ipv6 ? "[" : "", host,
+                 is_ipv6 ? "]" : "", service);
+    }
+}
+
+static void describe(struct http_workers *workers, int fd)
+{
+    const char *host = workers->options.host;
+    const bool is_ipv6 = strchr(host, ':') != NULL;
+    if (workers->options.inherited_fd >= 0) {
+        describe_passed(fd, workers->url);
+        return;
+    }
+    snprintf(workers->url, sizeof workers->url, "http://%s%.200s%s:%d",
+             is_ipv6 ? "[" : "", host, is_ipv6 ? "]" : "", workers->port);
+}
+
 /* SO_REUSEPORT would let a second server of the same user take half of our connections
  * without a word, so the address must be free for a socket that does not share. */
 int listener_check_free(const struct http_options *options, struct error *error)
@@ -128,6 +164,7 @@ int listener_open(struct worker *worker, struct error *error)
     }
     if (worker->index == 0) {
         workers->port = port_of(worker->listener);
+        describe(workers, worker->listener);
     }
     return 0;
 }

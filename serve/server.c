@@ -100,9 +100,9 @@ int server_start(struct server *server, struct error *error)
     return http_workers_start(server->workers, error);
 }
 
-int server_port(const struct server *server)
+const char *server_url(const struct server *server)
 {
-    return http_workers_port(server->workers);
+    return http_workers_url(server->workers);
 }
 
 int server_stop(struct server *server, struct error *error)

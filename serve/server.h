@@ -48,7 +48,7 @@ MUST_CHECK int server_open(struct server *server, struct serve_state *state,
 
 MUST_CHECK int server_start(struct server *server, struct error *error);
 
-int server_port(const struct server *server);
+const char *server_url(const struct server *server);
 
 /* Stops accepting, answers what is in flight, commits and closes the log. Returns -1
  * when something logged could not be made durable. */

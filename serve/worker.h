@@ -78,6 +78,9 @@ struct http_workers;
 MUST_CHECK int http_workers_open(const struct http_options *options,
                                  struct http_workers **workers, struct error *error);
 
+#define HTTP_URL_SIZE 256
+/* Where the workers listen: "http://127.0.0.1:8080", "unix:/run/abtest.sock". */
+const char *http_workers_url(const struct http_workers *workers);
 int http_workers_port(const struct http_workers *workers);
 
 /* Starts the threads. */

@@ -92,6 +92,11 @@ out:
     return rc;
 }
 
+const char *http_workers_url(const struct http_workers *workers)
+{
+    return workers->url;
+}
+
 int http_workers_port(const struct http_workers *workers)
 {
     return workers->port;

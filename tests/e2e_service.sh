@@ -112,6 +112,33 @@ start other
 expect 200 ok "$url/healthz"
 stop
 
+# A socket that is none of the config's is told as what it is; of several, none would be better
+# served by halves: nobody would accept from the others.
+cat >pass.pl <<'PERL'
+use Socket; use POSIX;
+$^F = 20;
+my $n = shift @ARGV;
+for my $i (0 .. $n - 1) {
+    my $s;
+    socket($s, PF_UNIX, SOCK_STREAM, 0) and bind($s, sockaddr_un("socket.$i")) and listen($s, 64) or die $!;
+    POSIX::dup2(fileno($s), 3 + $i) or die $!;
+    push @keep, $s;
+}
+$ENV{LISTEN_PID} = $$; $ENV{LISTEN_FDS} //= $n; exec @ARGV; die $!;
+PERL
+launch=(perl pass.pl 1)
+start unix
+[ "$url" = unix:socket.0 ] || fail "a passed socket is told as $url"
+expect 200 ok --unix-socket socket.0 http://x/healthz
+stop
+rm socket.*
+exits 1 timeout 20 perl pass.pl 2 "$abtest" serve "$config"
+says '2 sockets were passed.* ListenStream=' err
+[ ! -s out ] || fail "it listens all the same"
+rm socket.*
+exits 1 env LISTEN_FDS=1x timeout 20 perl pass.pl 1 "$abtest" serve "$config"
+says 'LISTEN_FDS is "1x"' err
+
 # Promised and not there: nothing is served from a descriptor that is something else.
 # shellcheck disable=SC2016
 exits 1 env LISTEN_FDS=1 timeout 20 sh -c 'exec 3<&-; LISTEN_PID=$$ exec "$0" serve "$1"' "$abtest" "$config"

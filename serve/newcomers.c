@@ -122,13 +122,24 @@ static void rate(struct newcomer *newcomer, struct rated_item rated)
     newcomer->rated[newcomer->n++] = rated;
 }
 
+/* The name of an item is kept only where its rating is: anybody may make up names. */
+static int32_t item_of(struct newcomers *newcomers, const struct newcomer *newcomer,
+                       struct slice name)
+{
+    const int32_t item = id_map_find(newcomers->items, name);
+    return item >= 0 || newcomer->n == NEWCOMERS_MAX_RATINGS ||
+                   id_map_count(newcomers->items) == NEWCOMERS_MAX_ITEMS
+               ? item
+               : id_map_add(newcomers->items, name);
+}
+
 static void rate_locked(struct newcomers *newcomers, const struct rating_event *rating)
 {
     if (!(fabs(rating->value) <= NEWCOMERS_MAX_VALUE)) {
         return;
     }
     struct newcomer *newcomer = find_or_add(newcomers, rating->user);
-    const int32_t item = newcomer ? id_map_add(newcomers->items, rating->item) : -1;
+    const int32_t item = newcomer ? item_of(newcomers, newcomer, rating->item) : -1;
     if (item >= 0) {
         rate(newcomer, (struct rated_item){rating->ts_us, item, (float)rating->value});
     }

@@ -23,7 +23,8 @@
 #include "trainer/trainer.h"
 
 #define NEWCOMERS_EVENT       "rating"
-#define NEWCOMERS_MAX_RATINGS 1000 /* of one user; later ones are not kept */
+#define NEWCOMERS_MAX_RATINGS 1000    /* of one user; later ones are not kept */
+#define NEWCOMERS_MAX_ITEMS   1000000 /* of all users; ratings of others are not kept */
 
 /* Values beyond are no ratings, whoever sends them: with 1e300 no vector can be solved
  * for. They are dropped. */

@@ -255,6 +255,59 @@ static void values_that_are_no_ratings_are_dropped(void **state)
     newcomers_free(expected);
 }
 
+/* Clients may name what items they like: what is kept of them has an end. */
+static void rate_many(struct newcomers *newcomers, int user, int first, int n)
+{
+    char name[32], item[32];
+    snprintf(name, sizeof name, "user %d", user);
+    for (int i = first; i < first + n; i++) {
+        snprintf(item, sizeof item, "item %d", i);
+        rate(newcomers, name, item, 3, 1000 + i);
+    }
+}
+
+static void names_of_items_are_kept_only_with_ratings(void **state)
+{
+    (void)state;
+    struct error error;
+    struct newcomers *newcomers = newcomers_new(10, 1, &error);
+    struct newcomers *expected = newcomers_new(10, 1, &error);
+    rate_many(newcomers, 1, 0, NEWCOMERS_MAX_RATINGS);
+    rate_many(expected, 1, 0, NEWCOMERS_MAX_RATINGS);
+
+    rate_many(newcomers, 1, NEWCOMERS_MAX_RATINGS, 10);
+
+    assert_true(hold_the_same(newcomers, expected));
+    newcomers_free(newcomers);
+    newcomers_free(expected);
+}
+
+static void items_that_nobody_can_rate_any_more_are_dropped(void **state)
+{
+    (void)state;
+    enum { N_EACH = 100, N_USERS = NEWCOMERS_MAX_ITEMS / N_EACH };
+    struct error error;
+    struct buffer before = {0}, after = {0};
+    struct newcomers *newcomers = newcomers_new(N_USERS + 1, 1, &error);
+    for (int u = 0; u < N_USERS; u++) {
+        rate_many(newcomers, u, u * N_EACH, N_EACH);
+    }
+    rate_many(newcomers, N_USERS, 0, 1);
+    newcomers_encode(newcomers, &before);
+
+    rate_many(newcomers, N_USERS, NEWCOMERS_MAX_ITEMS, 10);
+
+    newcomers_encode(newcomers, &after);
+    assert_true(slice_equal(buffer_slice(&before), buffer_slice(&after)));
+    rate_many(newcomers, N_USERS, 1, 1); /* items that are known are rated as ever */
+    buffer_clear(&after);
+    newcomers_encode(newcomers, &after);
+    assert_false(slice_equal(buffer_slice(&before), buffer_slice(&after)));
+    buffer_free(&before);
+    buffer_free(&after);
+    newcomers_free(newcomers);
+}
+
 static void ratings_count_once_they_are_logged(void **state)
 {
     (void)state;
@@ -346,6 +399,8 @@ int main(void)
         cmocka_unit_test(ratings_are_the_same_in_any_order),
         cmocka_unit_test(a_user_with_one_rating_takes_no_room_for_more),
         cmocka_unit_test(values_that_are_no_ratings_are_dropped),
+        cmocka_unit_test(names_of_items_are_kept_only_with_ratings),
+        cmocka_unit_test(items_that_nobody_can_rate_any_more_are_dropped),
         cmocka_unit_test(ratings_count_once_they_are_logged),
         cmocka_unit_test(a_repetition_waits_for_the_batch_that_is_being_committed),
         cmocka_unit_test(ratings_of_new_users_come_back),

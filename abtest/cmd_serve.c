@@ -17,7 +17,9 @@
 #include "serve/serve.h"
 
 #define FIRST_PASSED_FD 3  /* sd_listen_fds(3) */
-#define SPARE_FDS       64 /* log segments, models, listeners, event queues */
+#define SPARE_FDS       64 /* the log's directory, models, reports */
+#define SPARE_WORKER_FDS                                                               \
+    8 /* of each thread: its listener, event queue and log segments */
 
 /* One line of JSON an event on standard error, for journald and its like. */
 static void tell_as(const char *level, const char *event, const char *message)
@@ -86,9 +88,11 @@ static int passed_socket(int *fd)
     return 0;
 }
 
-/* As many descriptors as we may have; returns how many connections that allows. */
-static int raise_file_limit(void)
+/* As many descriptors as we may have; returns how many connections that allows: they may
+ * not keep the log from opening its next segment. */
+static int raise_file_limit(int n_workers)
 {
+    const rlim_t spare = SPARE_FDS + SPARE_WORKER_FDS * (rlim_t)n_workers;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
         return 256;
@@ -98,8 +102,8 @@ static int raise_file_limit(void)
         getrlimit(RLIMIT_NOFILE, &limit) != 0) {
         return 256;
     }
-    const rlim_t spare = limit.rlim_cur > SPARE_FDS ? limit.rlim_cur - SPARE_FDS : 1;
-    return spare > 1000000 ? 1000000 : (int)spare;
+    const rlim_t left = limit.rlim_cur > spare ? limit.rlim_cur - spare : 1;
+    return left > 1000000 ? 1000000 : (int)left;
 }
 
 /* The config, which a state takes over; NULL when it is refused. */
@@ -270,7 +274,6 @@ int cmd_serve(int argc, char **argv)
         return EXIT_FAILED;
     }
     const struct server_config *config = &loaded->server;
-    const int max_connections = raise_file_limit();
     const long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
     sigset_t signals;
     block_signals(&signals);
@@ -281,6 +284,7 @@ int cmd_serve(int argc, char **argv)
                             : config->threads ? config->threads
                             : n_cores > 0     ? (int)n_cores
                                               : 1;
+    const int max_connections = raise_file_limit(server.http.n_workers);
     if (server.http.max_connections > max_connections) {
         server.http.max_connections = max_connections;
     }

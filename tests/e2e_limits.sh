@@ -21,10 +21,10 @@ used=$(find "/proc/$server/fd" -mindepth 1 | wc -l)
 prlimit --pid "$server" --nofile="$((used + 10)):$((used + 10))"
 holder=
 at_end() { [ -z "$holder" ] || kill "$holder" 2>/dev/null || true; }
-hold() { # hold BYTES: 30 connections that send them, in a process of their own
+hold() { # hold BYTES [N]: 30 connections that send them, in a process of their own
     rm -f held
     (
-        for _ in $(seq 1 30); do
+        for _ in $(seq 1 "${2:-30}"); do
             exec {fd}<>"/dev/tcp/127.0.0.1/$port"
             # shellcheck disable=SC2059
             printf "$1" >&"$fd"
@@ -66,6 +66,19 @@ grep -q ready waited || fail "who waited got \"$(cat waited)\""
 # Idle ones give way.
 hold 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n'
 get --max-time 60 "$url/readyz" | grep -q ready || fail "idle connections keep others out"
+release
+stop
+
+# However many connect, the log can open its segments: of each thread there is one.
+sed -i 's/threads = 1/threads = 24/' exp.ini
+launch=(prlimit --nofile=400:400)
+start many
+exec 5<>"/dev/tcp/127.0.0.1/$port"
+printf 'GET /v1/recommend?user=2 ' >&5
+hold 'GET /heal' 400
+printf 'HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' >&5
+head -n 1 <&5 | grep -q ' 200 ' || fail "connections keep the log from opening a segment"
+exec 5>&-
 release
 stop
 echo "limits: $((after - before)) ticks of CPU while out of descriptors, then back by itself"

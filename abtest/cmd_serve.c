@@ -61,8 +61,9 @@ static int report(void *context, const struct config *config, struct slice exper
     return rc;
 }
 
-/* *fd is the listening socket that systemd passed, or -1. Returns -1 when what was passed
- * cannot be served: a second socket that nobody accepts from would let its clients wait.
+/* *fd is the listening socket that systemd passed, or -1. Returns -1 when what was
+ * passed cannot be served: a second socket that nobody accepts from would let its
+ * clients wait.
  */
 static int passed_socket(int *fd)
 {
@@ -88,8 +89,8 @@ static int passed_socket(int *fd)
     return 0;
 }
 
-/* As many descriptors as we may have; returns how many connections that allows: they may
- * not keep the log from opening its next segment. */
+/* As many descriptors as we may have; returns how many connections that allows: they
+ * may not keep the log from opening its next segment. */
 static int raise_file_limit(int n_workers)
 {
     const rlim_t spare = SPARE_FDS + SPARE_WORKER_FDS * (rlim_t)n_workers;
@@ -188,7 +189,7 @@ static int run(struct server *server, const sigset_t *signals)
         reload(server);
     }
     if (server_stop(server, &error) != 0) {
-        complain("serve", "%s", error.message);
+        tell(NULL, "stop", &error);
         goto out;
     }
     rc = 0;

@@ -219,6 +219,7 @@ for fsync in everysec always; do
     wait "$server" || [ "$fsync" = everysec ] || fail "exit status $?"
     server=
     [ "$fsync" = always ] || grep -q 'could not be synced' "err.gone-$fsync" || fail "a failed sync is not told"
+    jq -e .message "err.gone-$fsync" >/dev/null || fail "a line on standard error is no JSON object"
     check logs acknowledged "fsync $fsync, no disk for a while"
 done
 echo "crash: all passed"

@@ -29,6 +29,7 @@ chmod 644 tree/exp.ini tree/als.model
 config=$work/tree/exp.ini
 
 # ---- the units
+grep -qx 'StartLimitIntervalSec=0' "$units/abtest.service" || fail "five failed starts would end the service for good"
 if command -v systemd-analyze >/dev/null; then
     sed "s|/usr/bin/abtest|$abtest|" "$units/abtest.service" >abtest.service
     cp "$units/abtest.socket" .

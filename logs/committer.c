@@ -158,6 +158,7 @@ int log_shard_submit(struct log_shard *shard, uint64_t *batch, struct error *err
     buffer_clear(&shard->batch);
     shard->n_batch = 0;
     if (rc != 0) {
+        atomic_store(&shard->is_failing, true);
         error_set(error, ERROR_NOMEM, "log: no memory to queue %lld bytes",
                   (long long)len);
     }

@@ -32,6 +32,7 @@ void log_counters_get(struct log *log, struct log_counters *counters)
         counters->n_segments += atomic_load(&c->n_segments);
         counters->n_syncs += atomic_load(&c->n_syncs);
         counters->sync_ns += atomic_load(&c->sync_ns);
+        counters->n_failing += atomic_load(&log->shards[i].is_failing);
         counters->n_waiting_bytes += atomic_load(&c->n_waiting_bytes);
         for (int j = 0; j < LOG_N_SYNC_BUCKETS; j++) {
             counters->sync_count[j] += atomic_load(&c->sync_count[j]);

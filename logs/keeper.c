@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/file.h"
@@ -9,6 +10,7 @@
 #include "logs/writer_internal.h"
 
 #define TICKS_PER_SECOND 20
+#define TRIAL_BYTES      65536
 
 void keeper_retire(struct log *log, struct segment *segment)
 {
@@ -118,6 +120,42 @@ static void sync_directory_if(struct log *log, bool is_dirty)
     }
 }
 
+/* Whether the disk takes as much as a batch. */
+static bool is_disk_well(const struct log *log)
+{
+    static const char batch[TRIAL_BYTES];
+    struct segment *trial = NULL;
+    struct error ignored;
+    bool is_well = false;
+    /* A crash may have left one. */
+    if (unlink(log->trial_path) != 0 && errno != ENOENT) {
+        return false;
+    }
+    if (segment_open(log->directory, LOG_TRIAL_NAME, &trial, &ignored) == 0) {
+        const struct slice bytes = {batch, sizeof batch};
+        is_well = segment_write(trial, bytes, &ignored) == 0 &&
+                  (log->sync != LOG_SYNC_ALWAYS || segment_sync(trial, &ignored) == 0);
+        segment_unlink(trial);
+        segment_free(trial);
+    }
+    return is_well;
+}
+
+/* While commits fail, the requests that would show that they need not may stay away: a
+ * load balancer sends none to a server that is not ready. */
+static void try_again(struct log *log)
+{
+    int first = 0;
+    while (first < log->n_shards && !atomic_load(&log->shards[first].is_failing)) {
+        first++;
+    }
+    if (first < log->n_shards && is_disk_well(log)) {
+        for (int i = first; i < log->n_shards; i++) {
+            atomic_store(&log->shards[i].is_failing, false);
+        }
+    }
+}
+
 static void tick(struct log *log, bool is_second)
 {
     const int64_t now_ns = clock_monotonic_ns();
@@ -128,6 +166,9 @@ static void tick(struct log *log, bool is_second)
         if (is_second) {
             retire_if_aged(&log->shards[i], now_ns);
         }
+    }
+    if (is_second) {
+        try_again(log);
     }
 }
 

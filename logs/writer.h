@@ -11,7 +11,8 @@
  * there) and the batch is tried once more on a new segment within the same commit; a
  * failed sync is never repeated on the same file, for the kernel may have dropped the
  * pages. When that fails too, the commit fails; the next commit starts with a new
- * segment again, so service resumes by itself when the disk does.
+ * segment again, so service resumes by itself when the disk does. Whether it does is
+ * tried once a second meanwhile (log_counters.n_failing): nobody may come to commit.
  */
 #ifndef LOGS_WRITER_H
 #define LOGS_WRITER_H
@@ -158,6 +159,7 @@ struct log_counters {
     int64_t sync_count[LOG_N_SYNC_BUCKETS]; /* [i]: those that took less than 2^i us and
                                                not less than half; the last: the rest */
     int64_t n_waiting_bytes;                /* submitted and not committed yet */
+    int n_failing; /* shards whose last commit failed, as did all trials since */
 };
 void log_counters_get(struct log *log, struct log_counters *counters);
 

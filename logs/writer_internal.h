@@ -14,6 +14,9 @@
  * are enough; should they not be, the committer waits. */
 #define N_DONE_MAX 32
 
+/* A file that is written, and removed again, to see whether that can be done. */
+#define LOG_TRIAL_NAME "trial"
+
 struct committer {
     pthread_t thread;
     bool is_running;
@@ -47,6 +50,7 @@ struct log_shard {
     struct segment *segment;
     struct buffer config_body; /* set since log_open; empty: the log's */
     struct buffer head;        /* scratch of whoever commits */
+    atomic_bool is_failing;    /* the last commit failed, as did all trials since */
     struct committer committer;
     struct shard_counters counters;
 };
@@ -57,6 +61,7 @@ struct log_shard {
 struct log {
     char *directory;
     char *a_path; /* a name in the directory, for syncing the directory */
+    char *trial_path;
     enum log_sync sync;
     int64_t segment_size, segment_age_ns;
     void (*report)(void *context, const char *message);

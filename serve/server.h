@@ -125,7 +125,7 @@ void server_count_exposure(struct http_exchange *x, const struct assignment *all
 /* The same of one that a client reports. */
 void server_count_reported(struct http_exchange *x, int experiment, int arm);
 
-/* Whether the last commit of any worker failed, in the last seconds. */
+/* Whether the last commit of any worker failed, and the disk takes nothing since. */
 bool server_is_degraded(const struct server *server);
 
 /* Appends what GET /metrics answers. */

@@ -63,8 +63,8 @@ static void on_request(void *context, struct http_exchange *x)
     routes_dispatch(x);
 }
 
-/* Notes how a commit ended, for /readyz, and for the ids, ratings and exposures that
- * count now or do not. */
+/* Notes how a commit ended for the ids, ratings and exposures that count now or do not.
+ */
 static void settle(struct server *server, int worker, struct pending batch,
                    bool is_logged)
 {
@@ -80,7 +80,6 @@ static void settle(struct server *server, int worker, struct pending batch,
         memmove(desk->exposures, desk->exposures + batch.n_exposures,
                 desk->n_exposures * sizeof *desk->exposures);
     }
-    atomic_store(&desk->failed_ns, is_logged ? 0 : clock_monotonic_ns());
 }
 
 static int on_commit(void *context, int worker, struct error *error)

@@ -31,7 +31,6 @@ struct desk {
     struct pending flying;
     struct noted_exposure *exposures; /* (n_exposures) being logged */
     size_t n_exposures, exposure_capacity;
-    atomic_int_fast64_t failed_ns;      /* when the last commit failed; 0: it did not */
     const struct serve_state *slots_of; /* whose arms `slots` are for; not followed */
     void *scratch[N_SCRATCH];
     size_t scratch_size[N_SCRATCH];

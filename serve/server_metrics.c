@@ -1,23 +1,15 @@
 /* server_metrics.c - how the server is: degraded or not, and the text of /metrics. */
 #include <inttypes.h>
 
-#include "common/clock.h"
 #include "common/json_text.h"
 #include "serve/access_log.h"
 #include "serve/server_internal.h"
 
-/* Without traffic nothing is committed, so a failure must be forgotten some time. */
-#define DEGRADED_NS (5 * INT64_C(1000000000))
-
 bool server_is_degraded(const struct server *server)
 {
-    bool is_degraded = false;
-    for (int i = 0; i < server->options.http.n_workers; i++) {
-        const int64_t failed_ns = atomic_load(&server->desks[i].failed_ns);
-        is_degraded = is_degraded ||
-                      (failed_ns && clock_monotonic_ns() - failed_ns < DEGRADED_NS);
-    }
-    return is_degraded;
+    struct log_counters log;
+    log_counters_get(server->log, &log);
+    return log.n_failing > 0;
 }
 
 void server_write_metrics(const struct server *server, struct buffer *out)
@@ -29,7 +21,7 @@ void server_write_metrics(const struct server *server, struct buffer *out)
     metrics_write_one(out, "abtest_http_connections", "gauge", "Open connections.",
                       http_workers_connections(server->workers));
     metrics_write_one(out, "abtest_degraded", "gauge",
-                      "1 while the log cannot be written.", server_is_degraded(server));
+                      "1 while the log cannot be written.", log.n_failing > 0);
     metrics_write_one(out, "abtest_log_events_total", "counter",
                       "Events in the log since the start.", (double)log.n_events);
     metrics_write_one(out, "abtest_log_bytes_total", "counter",

@@ -139,7 +139,7 @@ if mount -t tmpfs -o size=1m tmpfs small 2>/dev/null; then
     rm small/filler
     read -r n_done n_refused < <(load r acknowledged 100)
     [ "$n_done" -ge 100 ] && [ "$n_refused" -eq 0 ] || fail "service did not resume: $n_done, $n_refused refused"
-    eventually 200 "$url/readyz" # a thread that got no request since forgets after five seconds
+    eventually 200 "$url/readyz" # within a second
     stop
     check small/logs acknowledged "a full disk, then room again"
 else
@@ -206,14 +206,19 @@ for fsync in everysec always; do
         expect 200 '"duplicates":1' -d "{\"id\":\"$known\",\"user\":\"2\",\"event\":\"satisfied\"}" "$url/v1/feedback"
     done
     expect 503 'cannot be written' "$url/readyz"
+    # Without traffic it stays so, however long: nobody is sent here to be refused.
+    [ "$fsync" = everysec ] || sleep 6
+    expect 503 'cannot be written' "$url/readyz"
     counted=$(get "$url/metrics" | awk '/^abtest_exposures_total/ { n += $2 } END { print n + 0 }')
     "$abtest" logs cat logs >events
     [ "$counted" -eq "$(grep -c '"type":"exposure".*"assignments":{"' events)" ] || fail "$counted exposures are counted, others logged"
     rm broken
+    eventually 200 "$url/readyz" # nor is traffic needed to see that the disk is back
+    [ ! -e logs/trial ] || fail "a trial of the disk is left"
     read -r n_done n_refused < <(load c acknowledged 100)
     [ "$n_done" -ge 100 ] && [ "$n_refused" -eq 0 ] || fail "service did not resume: $n_done, $n_refused refused"
     get "$url/v1/recommend?user=ghost" | grep -q '"fallback":"popular"' || fail "ratings count that were refused"
-    eventually 200 "$url/readyz" # a thread that got no request since forgets after five seconds
+    eventually 200 "$url/readyz" # within a second
     kill -TERM "$server"
     # A process that cannot say that all of it reached the disk does not say 0.
     wait "$server" || [ "$fsync" = everysec ] || fail "exit status $?"

@@ -3,6 +3,7 @@
 #include "tests/log_testing.h"
 
 #include <errno.h>
+#include <time.h>
 
 #include "tests/failing_alloc.h"
 #include "tests/failing_io.h"
@@ -119,6 +120,49 @@ static void a_full_disk_refuses_and_resumes(void **state)
 
     end(&b);
     expect(&b, 7, 2);
+}
+
+static int n_failing(const struct bench *b)
+{
+    struct log_counters counters;
+    log_counters_get(b->log, &counters);
+    return counters.n_failing;
+}
+
+static void rest(void)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+    nanosleep(&pause, NULL);
+}
+
+/* Nobody commits meanwhile, as when a load balancer sends nothing any more. */
+static void a_full_disk_is_tried_until_it_has_room(void **state)
+{
+    (void)state;
+    static const enum failing_call calls[] = {FAILING_PWRITE, FAILING_FDATASYNC};
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        struct bench b;
+        begin(&b, LOG_SYNC_ALWAYS);
+        assert_int_equal(commit(&b, 3, NULL), 0);
+        assert_int_equal(n_failing(&b), 0);
+
+        failing_io_set(calls[i], 0, 1000, ENOSPC);
+        assert_int_equal(commit(&b, 2, NULL), -1);
+        assert_int_equal(n_failing(&b), 1);
+        for (const int n = failing_io_count(calls[i]);
+             failing_io_count(calls[i]) < n + 2;) {
+            rest();
+        }
+        assert_int_equal(n_failing(&b), 1); /* it was tried, and failed */
+        failing_io_clear();
+        while (n_failing(&b) > 0) {
+            rest();
+        }
+
+        assert_int_equal(commit(&b, 4, NULL), 0);
+        end(&b);
+        expect(&b, 7, 2);
+    }
 }
 
 static void a_failed_sync_is_never_repeated_on_its_segment(void **state)
@@ -277,6 +321,7 @@ int main(void)
         cmocka_unit_test(short_writes_and_signals_are_gone_on_with),
         cmocka_unit_test(a_failed_write_seals_and_goes_to_a_new_segment),
         cmocka_unit_test(a_full_disk_refuses_and_resumes),
+        cmocka_unit_test(a_full_disk_is_tried_until_it_has_room),
         cmocka_unit_test(a_failed_sync_is_never_repeated_on_its_segment),
         cmocka_unit_test(what_cannot_be_cut_is_not_tried_again),
         cmocka_unit_test(whatever_fails_once_nothing_confirmed_is_lost_or_doubled),

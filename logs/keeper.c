@@ -220,6 +220,25 @@ static void *keep(void *context)
     }
 }
 
+/* With the lock held. What could not be compressed, for want of room on the disk it may
+ * be, is put off until something could. */
+static void end_compressing(struct log *log, struct segment *segment, bool is_done)
+{
+    if (!is_done) {
+        segment->next = log->put_off;
+        log->put_off = segment;
+        return;
+    }
+    segment_free(segment);
+    while (log->put_off) {
+        struct segment *again = log->put_off;
+        log->put_off = again->next;
+        again->next = log->compressible;
+        log->compressible = again;
+        count_compressible(log, 1);
+    }
+}
+
 static void *compress(void *context)
 {
     struct log *log = context;
@@ -239,11 +258,12 @@ static void *compress(void *context)
         count_compressible(log, -1);
         pthread_mutex_unlock(&log->lock);
         struct error error = {0};
-        if (compress_segment(segment->path, &manners, &error) != 0) {
-            log_report(log, "%s; it stays as it is", error.message);
+        const int rc = compress_segment(segment->path, &manners, &error);
+        if (rc != 0) {
+            log_report(log, "%s; it is tried again after the next", error.message);
         }
-        segment_free(segment);
         pthread_mutex_lock(&log->lock);
+        end_compressing(log, segment, rc == 0);
     }
 }
 

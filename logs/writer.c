@@ -210,6 +210,7 @@ static void log_free(struct log *log)
     }
     free_segments(log->retired);
     free_segments(log->compressible);
+    free_segments(log->put_off);
     if (log->lock_fd >= 0) {
         close(log->lock_fd);
     }

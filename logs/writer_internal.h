@@ -80,6 +80,7 @@ struct log {
     pthread_cond_t keeper_wakes, compressor_wakes;
     struct segment *retired;      /* for the keeper */
     struct segment *compressible; /* for the compressor; not open */
+    struct segment *put_off;      /* which it could not compress */
     int n_compressible;
     bool is_directory_dirty; /* a name appeared and is not synced */
     bool is_stopping;

@@ -3,6 +3,7 @@
 #include "tests/log_testing.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "tests/failing_alloc.h"
@@ -12,15 +13,15 @@ struct bench {
     struct log_directory directory;
     struct log *log;
     struct log_shard *shard;
-    int n_reports;
+    atomic_int n_reports;
     char last_report[700];
 };
 
 static void remember(void *context, const char *message)
 {
     struct bench *b = context;
-    b->n_reports++;
     snprintf(b->last_report, sizeof b->last_report, "%s", message);
+    b->n_reports++;
 }
 
 static void begin(struct bench *b, enum log_sync sync)
@@ -233,6 +234,39 @@ static void whatever_fails_once_nothing_confirmed_is_lost_or_doubled(void **stat
     }
 }
 
+/* Something lies in the way of the compressed form, as a full disk would. */
+static void what_could_not_be_compressed_is_compressed_later(void **state)
+{
+    (void)state;
+    struct bench b = {0};
+    char name[256], obstacle[256 + sizeof ".zst.tmp"];
+    log_directory_make(&b.directory);
+    struct log_options options = log_test_options(&b.directory);
+    options.segment_size = 1; /* each commit fills one, and the next closes it */
+    options.report = remember;
+    options.report_context = &b;
+    assert_int_equal(log_open(&options, &b.log, NULL), 0);
+    b.shard = log_shard_get(b.log, 0);
+    assert_int_equal(commit(&b, 3, NULL), 0);
+    assert_int_equal(log_directory_each(&b.directory, ".jsonl", name), 1);
+    snprintf(obstacle, sizeof obstacle, "%s.zst.tmp", name);
+    assert_int_equal(mkdir(obstacle, 0700), 0);
+    assert_int_equal(commit(&b, 3, NULL), 0);
+    while (b.n_reports == 0) {
+        rest();
+    }
+    assert_non_null(strstr(b.last_report, name));
+    assert_int_equal(rmdir(obstacle), 0);
+
+    assert_int_equal(commit(&b, 3, NULL), 0); /* closes the second segment */
+
+    while (log_directory_each(&b.directory, ".zst", NULL) < 2) {
+        rest();
+    }
+    end(&b);
+    expect(&b, 9, 3);
+}
+
 static void opening_survives_any_failed_allocation(void **state)
 {
     (void)state;
@@ -325,6 +359,7 @@ int main(void)
         cmocka_unit_test(a_failed_sync_is_never_repeated_on_its_segment),
         cmocka_unit_test(what_cannot_be_cut_is_not_tried_again),
         cmocka_unit_test(whatever_fails_once_nothing_confirmed_is_lost_or_doubled),
+        cmocka_unit_test(what_could_not_be_compressed_is_compressed_later),
         cmocka_unit_test(opening_survives_any_failed_allocation),
         cmocka_unit_test(a_batch_survives_any_failed_allocation),
         cmocka_unit_test(reading_survives_any_failed_allocation),

@@ -366,6 +366,8 @@ void connection_answered(struct connection *connection, struct http_exchange *x)
             x->stream->closed(x->stream_context);
         }
         connection->close_after = true;
+        /* A client that did not ask for it may have sent more already. */
+        connection->linger |= x->request.keep_alive;
     }
 }
 

@@ -106,6 +106,30 @@ static void all_workers_share_the_places(void **state)
     http_test_stop(workers);
 }
 
+/* Who sends requests ahead learns from the answer that no more will follow: a reset,
+ * which closing with unread bytes makes, could overtake it. */
+static void the_last_answer_of_a_connection_is_not_followed_by_a_reset(void **state)
+{
+    (void)state;
+    struct http_options options = http_options_default();
+    options.max_requests = 1;
+    struct http_workers *workers = http_test_start(options, on_request);
+    struct buffer requests = {0};
+    while (requests.len < 300000) {
+        buffer_append_text(&requests, REQUEST);
+    }
+    const int fd = http_test_connect(workers);
+
+    assert_true(http_test_send(fd, buffer_slice(&requests)));
+    assert_int_equal(status(fd), 200);
+
+    char byte = 0;
+    assert_int_equal(recv(fd, &byte, 1, 0), 0);
+    buffer_free(&requests);
+    close(fd);
+    http_test_stop(workers);
+}
+
 static void send_part_of_a_body(int fd, size_t length, size_t len)
 {
     struct buffer request = {0};
@@ -203,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(idle_connections_give_way_to_who_waits_already),
         cmocka_unit_test(all_workers_share_the_places),
+        cmocka_unit_test(the_last_answer_of_a_connection_is_not_followed_by_a_reset),
         cmocka_unit_test(unfinished_bodies_have_a_limit_together),
         cmocka_unit_test(unsent_answers_have_a_limit_together),
     };

@@ -33,6 +33,7 @@ struct compression {
     struct buffer frame;
     struct buffer table;
     uint32_t n_frames;
+    int64_t rested_ns; /* what this thread had worked when it last rested */
     struct error *error;
 };
 
@@ -72,26 +73,6 @@ static int write_out(struct compression *c, struct slice data)
     return 0;
 }
 
-/* Fills `plain` as far as the file goes. */
-static int fill(struct compression *c)
-{
-    while (c->plain_len < FRAME_SIZE) {
-        const ssize_t got =
-            read(c->from, c->plain + c->plain_len, FRAME_SIZE - c->plain_len);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return cannot(c, "read");
-        }
-        if (got == 0) {
-            return 0;
-        }
-        c->plain_len += (size_t)got;
-    }
-    return 0;
-}
-
 /* Bytes of `plain` that end with a newline; all of them when a line is longer. */
 static size_t whole_lines(const struct compression *c)
 {
@@ -110,14 +91,38 @@ static int64_t spent_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static void rest(const struct compression *c, int64_t worked_ns)
+/* REST times as long as was worked since the last. */
+static void rest(struct compression *c)
 {
-    const int64_t ns = REST * worked_ns;
     if (c->manners && !atomic_load(c->manners->hurry) &&
         !atomic_load(c->manners->stop)) {
+        const int64_t ns = REST * (spent_ns() - c->rested_ns);
         const struct timespec time = {ns / 1000000000, ns % 1000000000};
         nanosleep(&time, NULL); /* cut short by a signal, it was a shorter rest */
     }
+    c->rested_ns = spent_ns();
+}
+
+/* Fills `plain` as far as the file goes. */
+static int fill(struct compression *c)
+{
+    while (c->plain_len < FRAME_SIZE) {
+        const size_t room = FRAME_SIZE - c->plain_len;
+        const ssize_t got = read(c->from, c->plain + c->plain_len,
+                                 room < PIECE_SIZE ? room : PIECE_SIZE);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            return cannot(c, "read");
+        }
+        if (got == 0) {
+            return 0;
+        }
+        c->plain_len += (size_t)got;
+        rest(c);
+    }
+    return 0;
 }
 
 /* Compresses the first `len` bytes of `plain` into `out`, which has room for them. */
@@ -129,14 +134,13 @@ static int compress_frame(struct compression *c, size_t len, ZSTD_outBuffer *out
         return no_memory(c);
     }
     while (in.size < len) {
-        const int64_t start = spent_ns();
         in.size = len - in.pos < PIECE_SIZE ? len : in.pos + PIECE_SIZE;
         const size_t left = ZSTD_compressStream2(
             c->zstd, out, &in, in.size == len ? ZSTD_e_end : ZSTD_e_continue);
         if (ZSTD_isError(left) || in.pos != in.size || (in.size == len && left != 0)) {
             return no_memory(c); /* all that can go wrong with a full bound */
         }
-        rest(c, spent_ns() - start);
+        rest(c);
     }
     return 0;
 }
@@ -159,6 +163,7 @@ static int write_frame(struct compression *c, size_t len)
     c->plain_len -= len;
     const int rc = write_out(c, (struct slice){out.dst, out.pos});
     file_start_writing(c->to);
+    rest(c);
     return rc;
 }
 
@@ -236,9 +241,8 @@ static int write_frames(struct compression *c)
 static void let_go(struct compression *c, off_t size)
 {
     for (off_t at = 0; at < size; at += (off_t)FRAME_SIZE) {
-        const int64_t start = spent_ns();
         posix_fadvise(c->from, at, (off_t)FRAME_SIZE, POSIX_FADV_DONTNEED);
-        rest(c, spent_ns() - start);
+        rest(c);
     }
 }
 
@@ -274,6 +278,7 @@ int compress_segment(const char *path, const struct compress_manners *manners,
 {
     struct compression c = {
         .path = path, .manners = manners, .from = -1, .to = -1, .error = error};
+    c.rested_ns = spent_ns();
     int rc = open_files(&c);
     if (rc == 0) {
         rc = write_frames(&c);

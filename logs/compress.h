@@ -15,7 +15,8 @@
 
 /* How a segment is compressed while others are written, which want the core as well. A
  * kernel lets a thread have a core for milliseconds, and every answer waits for them;
- * so this one rests after every piece of 128 KiB, four times as long as it took. */
+ * so this one rests after every piece of 128 KiB that is read, compressed or written,
+ * four times as long as it took. */
 struct compress_manners {
     const atomic_bool *stop;  /* true: give up */
     const atomic_bool *hurry; /* true: no rests */

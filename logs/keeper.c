@@ -259,11 +259,13 @@ static void *compress(void *context)
         pthread_mutex_unlock(&log->lock);
         struct error error = {0};
         const int rc = compress_segment(segment->path, &manners, &error);
+        const bool is_gone = rc != 0 && error.code == ERROR_NOT_FOUND;
         if (rc != 0) {
-            log_report(log, "%s; it is tried again after the next", error.message);
+            log_report(log, "%s%s", error.message,
+                       is_gone ? "" : "; it is tried again after the next");
         }
         pthread_mutex_lock(&log->lock);
-        end_compressing(log, segment, rc == 0);
+        end_compressing(log, segment, rc == 0 || is_gone);
     }
 }
 

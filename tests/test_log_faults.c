@@ -234,19 +234,33 @@ static void whatever_fails_once_nothing_confirmed_is_lost_or_doubled(void **stat
     }
 }
 
+/* Each commit fills a segment, and the next closes it. */
+static void begin_small_segments(struct bench *b)
+{
+    memset(b, 0, sizeof *b);
+    log_directory_make(&b->directory);
+    struct log_options options = log_test_options(&b->directory);
+    options.segment_size = 1;
+    options.report = remember;
+    options.report_context = b;
+    assert_int_equal(log_open(&options, &b->log, NULL), 0);
+    b->shard = log_shard_get(b->log, 0);
+}
+
+static void wait_for_compressed(const struct bench *b, int n)
+{
+    while (log_directory_each(&b->directory, ".zst", NULL) < n) {
+        rest();
+    }
+}
+
 /* Something lies in the way of the compressed form, as a full disk would. */
 static void what_could_not_be_compressed_is_compressed_later(void **state)
 {
     (void)state;
-    struct bench b = {0};
+    struct bench b;
     char name[256], obstacle[256 + sizeof ".zst.tmp"];
-    log_directory_make(&b.directory);
-    struct log_options options = log_test_options(&b.directory);
-    options.segment_size = 1; /* each commit fills one, and the next closes it */
-    options.report = remember;
-    options.report_context = &b;
-    assert_int_equal(log_open(&options, &b.log, NULL), 0);
-    b.shard = log_shard_get(b.log, 0);
+    begin_small_segments(&b);
     assert_int_equal(commit(&b, 3, NULL), 0);
     assert_int_equal(log_directory_each(&b.directory, ".jsonl", name), 1);
     snprintf(obstacle, sizeof obstacle, "%s.zst.tmp", name);
@@ -260,11 +274,30 @@ static void what_could_not_be_compressed_is_compressed_later(void **state)
 
     assert_int_equal(commit(&b, 3, NULL), 0); /* closes the second segment */
 
-    while (log_directory_each(&b.directory, ".zst", NULL) < 2) {
-        rest();
-    }
+    wait_for_compressed(&b, 2);
     end(&b);
     expect(&b, 9, 3);
+}
+
+static void a_segment_that_somebody_removed_is_told_once(void **state)
+{
+    (void)state;
+    struct bench b;
+    char name[256];
+    begin_small_segments(&b);
+    assert_int_equal(commit(&b, 3, NULL), 0);
+    assert_int_equal(log_directory_each(&b.directory, ".jsonl", name), 1);
+    assert_int_equal(unlink(name), 0);
+
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(commit(&b, 1, NULL), 0);
+        wait_for_compressed(&b, i);
+    }
+
+    end(&b);
+    assert_int_equal(b.n_reports, 1);
+    assert_non_null(strstr(b.last_report, name));
+    expect(&b, 4, 4);
 }
 
 static void opening_survives_any_failed_allocation(void **state)
@@ -360,6 +393,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_cut_is_not_tried_again),
         cmocka_unit_test(whatever_fails_once_nothing_confirmed_is_lost_or_doubled),
         cmocka_unit_test(what_could_not_be_compressed_is_compressed_later),
+        cmocka_unit_test(a_segment_that_somebody_removed_is_told_once),
         cmocka_unit_test(opening_survives_any_failed_allocation),
         cmocka_unit_test(a_batch_survives_any_failed_allocation),
         cmocka_unit_test(reading_survives_any_failed_allocation),

@@ -289,15 +289,25 @@ static bool is_tied(const struct metric_result *metric,
            treatment->estimate.variance == 0;
 }
 
+/* How much worse the treatment may be: 0 without a margin. */
+static double tolerated(const struct analysis_metric *spec, double control)
+{
+    return spec->margin > 0 ? spec->margin * fabs(control) : spec->margin_absolute;
+}
+
 static void describe_tied(const struct metric_result *metric,
                           const struct metric_arm *control,
                           const struct metric_arm *treatment, struct guard *guard)
 {
     const double better =
         metric->spec->direction * (treatment->estimate.value - control->estimate.value);
-    guard->holds_back = better < 0;
-    guard->detail = better < 0   ? "could not be tested, for events are tied at the "
-                                   "quantile; it is worse in the treatment"
+    guard->holds_back = -better > tolerated(metric->spec, control->estimate.value);
+    guard->detail = guard->holds_back
+                        ? "could not be tested, for events are tied at the "
+                          "quantile; it is worse in the treatment"
+                    : better < 0 ? "could not be tested, for events are tied at the "
+                                   "quantile; it is worse in the treatment by no more "
+                                   "than its margin and holds nothing back"
                     : better > 0 ? "could not be tested, for events are tied at the "
                                    "quantile; it is better in the treatment and holds "
                                    "nothing back"

@@ -194,15 +194,16 @@ static void a_guardrail_with_too_little_data_holds_back(void **state)
 
 /* Nine events of ten take 2 microseconds, 3 under a slower treatment: their median has
  * no variance, and never will. */
-static void a_tied_quantile_holds_back_only_where_it_is_worse(void **state)
+static void expect_of_tied(double margin, double margin_absolute, bool slower_is_held)
 {
-    (void)state;
     static double values[N_UNITS];
     static int32_t cluster[N_UNITS];
     struct analysis_metric metrics[2] = {two_metrics[0], two_metrics[1]};
     struct analysis_experiment spec = guarded();
     metrics[1].kind = ANALYSIS_QUANTILE;
     metrics[1].quantile = 0.5;
+    metrics[1].margin = margin;
+    metrics[1].margin_absolute = margin_absolute;
     spec.metrics = metrics;
     for (int slower = -1; slower <= 1; slower++) {
         struct unit_table *table = make_table(0.4, 0.5, 2, 2);
@@ -220,12 +221,23 @@ static void a_tied_quantile_holds_back_only_where_it_is_worse(void **state)
         const struct experiment_result *result = &analysis->experiments[0];
         const struct guard *guard = &result->metrics[1].contrasts[0].guard;
         assert_int_equal(guard->state, GUARD_UNCLEAR);
-        assert_int_equal(guard->holds_back, slower > 0);
+        const bool is_held = slower > 0 && slower_is_held;
+        assert_int_equal(guard->holds_back, is_held);
         assert_non_null(strstr(guard->detail, "tied at the quantile"));
         assert_int_equal(result->verdict,
-                         slower > 0 ? VERDICT_KEEP_RUNNING : VERDICT_SHIP);
+                         is_held ? VERDICT_KEEP_RUNNING : VERDICT_SHIP);
         analysis_free(analysis);
     }
+}
+
+static void a_tied_quantile_holds_back_only_where_it_is_worse(void **state)
+{
+    (void)state;
+    expect_of_tied(0, 0, true);
+    expect_of_tied(0, 0.5, true);
+    expect_of_tied(0.49, 0, true);
+    expect_of_tied(0, 1000, false);
+    expect_of_tied(0.5, 0, false); /* 3 is half more than 2 */
 }
 
 /* The fixed-horizon answer holds for one look, at the planned size; harm is acted on

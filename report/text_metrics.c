@@ -144,6 +144,7 @@ static void write_contrast(const struct page *page, const struct experiment_resu
 {
     struct buffer *out = page->out;
     const struct finding *fixed = &contrast->fixed;
+    const struct guard *guard = &contrast->guard;
     const enum analysis_kind kind = metric->spec->kind;
     char effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
     number_text_effect(kind, fixed->effect_size, effect);
@@ -167,14 +168,17 @@ static void write_contrast(const struct page *page, const struct experiment_resu
         add_always(&table, r, kind, contrast);
         add_adjusted(&table, r, kind, contrast);
         add_equivalence(&table, r, &contrast->equivalence);
-        if (contrast->guard.state != GUARD_NONE) {
+        if (guard->method) {
             table_cell(&table, "guardrail");
-            table_cell(&table, "%s: %s", guard_state_name(contrast->guard.state),
-                       contrast->guard.detail);
-            table_cell(&table, "%s",
-                       contrast->guard.method ? contrast->guard.method : "");
+            table_cell(&table, "%s: %s", guard_state_name(guard->state), guard->detail);
+            table_cell(&table, "%s", guard->method);
         }
         table_write_text(&table, 6, out);
+    }
+    if (guard->state != GUARD_NONE &&
+        !(guard->method && isfinite(fixed->effect_size))) {
+        buffer_printf(out, "      guardrail %s: %s\n", guard_state_name(guard->state),
+                      guard->detail);
     }
     if (!fixed->is_testable) {
         buffer_printf(out, "      not testable: %s\n", fixed->why_not);

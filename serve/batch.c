@@ -6,6 +6,11 @@
 #include "common/clock.h"
 #include "serve/connection.h"
 
+#define MAX_BATCH_BYTES 4194304
+/* Answers sent together. A tick of a thousand requests would let the first wait for the
+ * last, and the clients and the server for each other. */
+#define MAX_BATCH_RECORDS 32
+
 struct record *worker_record(struct worker *worker, struct connection *connection,
                              size_t start)
 {
@@ -210,6 +215,13 @@ void worker_flush(struct worker *worker)
     }
     if (worker->n_records > 0) {
         send_records(worker);
+    }
+}
+
+void worker_flush_if_full(struct worker *worker)
+{
+    if (worker->n_records >= MAX_BATCH_RECORDS || worker->out.len > MAX_BATCH_BYTES) {
+        worker_flush(worker);
     }
 }
 

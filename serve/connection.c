@@ -86,11 +86,8 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     struct connection *connection = context;
-    struct worker *worker = connection->worker;
-    worker_tick(worker);
-    if (worker->n_records >= MAX_BATCH_RECORDS || worker->out.len > MAX_BATCH_BYTES) {
-        worker_flush(worker); /* which may close this connection, too */
-    }
+    worker_tick(connection->worker);
+    worker_flush_if_full(connection->worker);
     connection_readable(connection);
 }
 

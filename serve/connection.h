@@ -17,11 +17,7 @@
 
 #define READ_SIZE         65536  /* one read takes at most this much */
 #define MAX_PENDING_BYTES 262144 /* answers of one connection waiting to be sent */
-#define MAX_BATCH_BYTES   4194304
-/* Answers sent together. A tick of a thousand requests would let the first wait for the
- * last, and the clients and the server for each other. */
-#define MAX_BATCH_RECORDS 32
-#define KEPT_INPUT_BYTES  2048 /* room for input that a quiet connection keeps */
+#define KEPT_INPUT_BYTES  2048   /* room for input that a quiet connection keeps */
 
 /* Every connection is in the list of exactly one phase; each phase has one time limit,
  * so a list is ordered by deadline and its head expires first. */
@@ -145,7 +141,8 @@ struct http_workers {
 };
 
 /* connection.c */
-struct connection *connection_new(struct worker *worker, int fd); /* was counted */
+/* Its place among n_connections of all workers is taken already. */
+struct connection *connection_new(struct worker *worker, int fd);
 void connection_close(struct connection *connection);
 void connection_readable(struct connection *connection);
 void connection_resume(struct connection *connection); /* input left over */
@@ -165,8 +162,9 @@ void worker_trouble(struct worker *worker, const char *event, enum error_code co
 /* batch.c */
 struct record *worker_record(struct worker *worker, struct connection *connection,
                              size_t start);
-void worker_flush(struct worker *worker);  /* commits and sends, if that may be now */
-void worker_finish(struct worker *worker); /* waits until all is sent */
+void worker_flush(struct worker *worker); /* commits and sends, if that may be now */
+void worker_flush_if_full(struct worker *worker); /* may close any connection */
+void worker_finish(struct worker *worker);        /* waits until all is sent */
 int worker_watch_commits(struct worker *worker);
 
 /* listener.c */

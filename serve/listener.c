@@ -83,6 +83,13 @@ static int port_of(int fd)
     return ntohs(in4.sin_port);
 }
 
+static void write_url(char url[HTTP_URL_SIZE], const char *host, const char *service)
+{
+    const bool is_ipv6 = strchr(host, ':') != NULL;
+    snprintf(url, HTTP_URL_SIZE, "http://%s%.200s%s:%.31s", is_ipv6 ? "[" : "", host,
+             is_ipv6 ? "]" : "", service);
+}
+
 /* Where a passed socket listens: what the config says of an address is not about it. */
 static void describe_passed(int fd, char url[HTTP_URL_SIZE])
 {
@@ -100,22 +107,19 @@ static void describe_passed(int fd, char url[HTTP_URL_SIZE])
                  (int)sizeof un.sun_path - 1, un.sun_path + !un.sun_path[0]);
     } else if (getnameinfo((struct sockaddr *)&address, len, host, sizeof host, service,
                            sizeof service, NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
-        const bool is_ipv6 = address.ss_family == AF_INET6;
-        snprintf(url, HTTP_URL_SIZE, "http://%s%.200s%s:%s", is_ipv6 ? "[" : "", host,
-                 is_ipv6 ? "]" : "", service);
+        write_url(url, host, service);
     }
 }
 
 static void describe(struct http_workers *workers, int fd)
 {
-    const char *host = workers->options.host;
-    const bool is_ipv6 = strchr(host, ':') != NULL;
+    char service[16];
     if (workers->options.inherited_fd >= 0) {
         describe_passed(fd, workers->url);
-        return;
+    } else {
+        snprintf(service, sizeof service, "%d", workers->port);
+        write_url(workers->url, workers->options.host, service);
     }
-    snprintf(workers->url, sizeof workers->url, "http://%s%.200s%s:%d",
-             is_ipv6 ? "[" : "", host, is_ipv6 ? "]" : "", workers->port);
 }
 
 /* SO_REUSEPORT would let a second server of the same user take half of our connections

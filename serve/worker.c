@@ -49,9 +49,7 @@ static void resume_connections(struct worker *worker)
         struct connection *connection = list;
         list = connection->resume_next;
         connection->in_resume = false;
-        if (worker->out.len > MAX_BATCH_BYTES) {
-            worker_flush(worker);
-        }
+        worker_flush_if_full(worker);
         connection_resume(connection);
     }
 }

@@ -81,7 +81,6 @@ MUST_CHECK int http_workers_open(const struct http_options *options,
 #define HTTP_URL_SIZE 256
 /* Where the workers listen: "http://127.0.0.1:8080", "unix:/run/abtest.sock". */
 const char *http_workers_url(const struct http_workers *workers);
-int http_workers_port(const struct http_workers *workers);
 
 /* Starts the threads. */
 MUST_CHECK int http_workers_start(struct http_workers *workers, struct error *error);

@@ -97,11 +97,6 @@ const char *http_workers_url(const struct http_workers *workers)
     return workers->url;
 }
 
-int http_workers_port(const struct http_workers *workers)
-{
-    return workers->port;
-}
-
 int http_workers_start(struct http_workers *workers, struct error *error)
 {
     workers->aside = aside_new(N_ASIDE_THREADS, error);

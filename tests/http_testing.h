@@ -6,6 +6,8 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "serve/http.h"
@@ -44,9 +46,9 @@ static inline void http_test_stop(struct http_workers *workers)
 
 static inline int http_test_connect(const struct http_workers *workers)
 {
+    const long port = strtol(strrchr(http_workers_url(workers), ':') + 1, NULL, 10);
     struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port =
-                                      htons((uint16_t)http_workers_port(workers)),
+                                  .sin_port = htons((uint16_t)port),
                                   .sin_addr = {htonl(INADDR_LOOPBACK)}};
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_true(fd >= 0);

@@ -276,9 +276,12 @@ static int replace(struct compression *c)
 int compress_segment(const char *path, const struct compress_manners *manners,
                      struct error *error)
 {
-    struct compression c = {
-        .path = path, .manners = manners, .from = -1, .to = -1, .error = error};
-    c.rested_ns = spent_ns();
+    struct compression c = {.path = path,
+                            .manners = manners,
+                            .from = -1,
+                            .to = -1,
+                            .error = error,
+                            .rested_ns = spent_ns()};
     int rc = open_files(&c);
     if (rc == 0) {
         rc = write_frames(&c);

@@ -115,7 +115,7 @@ static void sync_directory_if(struct log *log, bool is_dirty)
         return;
     }
     /* Any name in the directory will do. */
-    if (file_sync_directory_of(log->a_path, &error) != 0) {
+    if (file_sync_directory_of(log->trial_path, &error) != 0) {
         log_report(log, "%s", error.message);
     }
 }
@@ -156,19 +156,22 @@ static void try_again(struct log *log)
     }
 }
 
-static void tick(struct log *log, bool is_second)
+static void each_second(struct log *log)
 {
     const int64_t now_ns = clock_monotonic_ns();
     for (int i = 0; i < log->n_shards; i++) {
         if (log->sync == LOG_SYNC_EVERYSEC) {
-            (is_second ? sync_shard : start_writing)(&log->shards[i]);
+            sync_shard(&log->shards[i]);
         }
-        if (is_second) {
-            retire_if_aged(&log->shards[i], now_ns);
-        }
+        retire_if_aged(&log->shards[i], now_ns);
     }
-    if (is_second) {
-        try_again(log);
+    try_again(log);
+}
+
+static void between_seconds(struct log *log)
+{
+    for (int i = 0; log->sync == LOG_SYNC_EVERYSEC && i < log->n_shards; i++) {
+        start_writing(&log->shards[i]);
     }
 }
 
@@ -213,7 +216,7 @@ static void *keep(void *context)
         }
         if (is_tick) {
             n_ticks = (n_ticks + 1) % TICKS_PER_SECOND;
-            tick(log, n_ticks == 0);
+            (n_ticks == 0 ? each_second : between_seconds)(log);
             next = in_a_tick();
         }
         pthread_mutex_lock(&log->lock);

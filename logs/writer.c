@@ -74,16 +74,13 @@ static int copy_options(struct log *log, const struct log_options *o,
     log->report = o->report;
     log->report_context = o->report_context;
     log->directory = strdup(o->directory);
-    const size_t a_path_size = strlen(o->directory) + sizeof "/lock";
     const size_t trial_path_size = strlen(o->directory) + sizeof "/" LOG_TRIAL_NAME;
-    log->a_path = malloc(a_path_size);
     log->trial_path = malloc(trial_path_size);
     log->shards = calloc((size_t)o->n_shards, sizeof *log->shards);
-    if (!log->directory || !log->a_path || !log->trial_path || !log->shards) {
+    if (!log->directory || !log->trial_path || !log->shards) {
         error_set(error, ERROR_NOMEM, "%s: no memory for a log writer", o->directory);
         return -1;
     }
-    snprintf(log->a_path, a_path_size, "%s/lock", o->directory);
     snprintf(log->trial_path, trial_path_size, "%s/" LOG_TRIAL_NAME, o->directory);
     log->n_shards = o->n_shards;
     return log_set_config(log, &o->config, error);
@@ -216,7 +213,6 @@ static void log_free(struct log *log)
     }
     buffer_free(&log->config_body);
     free(log->shards);
-    free(log->a_path);
     free(log->trial_path);
     free(log->directory);
     free(log);

@@ -60,8 +60,8 @@ struct log_shard {
  * a lock. Order of locks: a shard's, then the log's. */
 struct log {
     char *directory;
-    char *a_path; /* a name in the directory, for syncing the directory */
-    char *trial_path;
+    char *
+        trial_path; /* DIRECTORY/LOG_TRIAL_NAME; and a name, to sync the directory by */
     enum log_sync sync;
     int64_t segment_size, segment_age_ns;
     void (*report)(void *context, const char *message);

@@ -145,6 +145,7 @@ static void write_contrast(const struct page *page, const struct experiment_resu
     struct buffer *out = page->out;
     const struct finding *fixed = &contrast->fixed;
     const struct guard *guard = &contrast->guard;
+    const bool is_guard_tested = guard->method && isfinite(fixed->effect_size);
     const enum analysis_kind kind = metric->spec->kind;
     char effect[NUMBER_TEXT_SIZE], interval[NUMBER_TEXT_SIZE], p[NUMBER_TEXT_SIZE];
     number_text_effect(kind, fixed->effect_size, effect);
@@ -168,15 +169,14 @@ static void write_contrast(const struct page *page, const struct experiment_resu
         add_always(&table, r, kind, contrast);
         add_adjusted(&table, r, kind, contrast);
         add_equivalence(&table, r, &contrast->equivalence);
-        if (guard->method) {
+        if (is_guard_tested) {
             table_cell(&table, "guardrail");
             table_cell(&table, "%s: %s", guard_state_name(guard->state), guard->detail);
             table_cell(&table, "%s", guard->method);
         }
         table_write_text(&table, 6, out);
     }
-    if (guard->state != GUARD_NONE &&
-        !(guard->method && isfinite(fixed->effect_size))) {
+    if (guard->state != GUARD_NONE && !is_guard_tested) {
         buffer_printf(out, "      guardrail %s: %s\n", guard_state_name(guard->state),
                       guard->detail);
     }

@@ -295,6 +295,8 @@ static double tolerated(const struct analysis_metric *spec, double control)
     return spec->margin > 0 ? spec->margin * fabs(control) : spec->margin_absolute;
 }
 
+#define TIED "could not be tested, for events are tied at the quantile; it is "
+
 static void describe_tied(const struct metric_result *metric,
                           const struct metric_arm *control,
                           const struct metric_arm *treatment, struct guard *guard)
@@ -302,18 +304,12 @@ static void describe_tied(const struct metric_result *metric,
     const double better =
         metric->spec->direction * (treatment->estimate.value - control->estimate.value);
     guard->holds_back = -better > tolerated(metric->spec, control->estimate.value);
-    guard->detail = guard->holds_back
-                        ? "could not be tested, for events are tied at the "
-                          "quantile; it is worse in the treatment"
-                    : better < 0 ? "could not be tested, for events are tied at the "
-                                   "quantile; it is worse in the treatment by no more "
-                                   "than its margin and holds nothing back"
-                    : better > 0 ? "could not be tested, for events are tied at the "
-                                   "quantile; it is better in the treatment and holds "
-                                   "nothing back"
-                                 : "could not be tested, for events are tied at the "
-                                   "quantile; it is the same in both arms and holds "
-                                   "nothing back";
+    guard->detail = guard->holds_back ? TIED "worse in the treatment"
+                    : better < 0      ? TIED
+                        "worse in the treatment by no more than its margin and "
+                        "holds nothing back"
+                    : better > 0 ? TIED "better in the treatment and holds nothing back"
+                                 : TIED "the same in both arms and holds nothing back";
 }
 
 static struct guard untestable_guard(const struct metric_result *metric,

@@ -18,8 +18,8 @@
 
 #define FIRST_PASSED_FD 3  /* sd_listen_fds(3) */
 #define SPARE_FDS       64 /* the log's directory, models, reports */
-#define SPARE_WORKER_FDS                                                               \
-    8 /* of each thread: its listener, event queue and log segments */
+/* Of each thread: its listener, event queue and log segments. */
+#define SPARE_WORKER_FDS 8
 
 /* One line of JSON an event on standard error, for journald and its like. */
 static void tell_as(const char *level, const char *event, const char *message)
@@ -63,8 +63,7 @@ static int report(void *context, const struct config *config, struct slice exper
 
 /* *fd is the listening socket that systemd passed, or -1. Returns -1 when what was
  * passed cannot be served: a second socket that nobody accepts from would let its
- * clients wait.
- */
+ * clients wait. */
 static int passed_socket(int *fd)
 {
     const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
